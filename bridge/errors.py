@@ -1,0 +1,208 @@
+"""One small tree of errors. Each class carries facts; sentences and HTTP statuses are made elsewhere, once.
+
+`bridge.web.problems` turns these into HTTP answers, `bridge.cli.sentences` into words for the command line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class BridgeError(Exception):
+    """Anything the bridge reports by itself. Facts are attributes."""
+
+
+# --- What a remote CalDAV server did -------------------------------------------------------------------------------
+
+
+@dataclass
+class RemoteError(BridgeError):
+    """A remote did not do what was asked. `url` never carries credentials; `detail` never carries a body."""
+
+    url: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} at {self.url}: {self.detail}" if self.detail else f"{type(self).__name__} at {self.url}"
+
+
+class Unauthorized(RemoteError):
+    """401: the user name or password was refused. Never used for 403, a timeout or a 503."""
+
+
+class Forbidden(RemoteError):
+    """403: refused, but not for the password. iCloud uses it for read-only calendars, policy and throttling."""
+
+
+class NotFound(RemoteError):
+    """404 or 410: nothing lives at this address."""
+
+
+class PreconditionFailed(RemoteError):
+    """412 on a write: the object exists already, or is not the version we knew."""
+
+
+class Refused(RemoteError):
+    """Any other 4xx on a write: sending the same again will not help."""
+
+
+class TokenRejected(RemoteError):
+    """The sync-token is unknown to the server: list everything and compare. Never a sign of deletion."""
+
+
+@dataclass
+class Throttled(RemoteError):
+    """429 or 503. `retry_after` is the server's wish in seconds, if it gave one; iCloud's is often too short."""
+
+    retry_after: float | None = None
+
+
+class Unreachable(RemoteError):
+    """No answer: name lookup, connection, TLS or time-out."""
+
+
+class ServerFault(RemoteError):
+    """A 5xx other than 503: try again later."""
+
+
+class BadAnswer(RemoteError):
+    """An answer that can't be trusted: malformed, truncated or partial. Nothing may be concluded from it."""
+
+
+class CredentialsWithheld(RemoteError):
+    """A redirect or href led to a host that may not receive this account's credentials."""
+
+
+# --- What the store, the secrets and the settings refuse -------------------------------------------------------------
+
+
+@dataclass
+class SecretsKeyMissing(BridgeError):
+    """No key to open the stored secrets with. A new key is never made silently, as it could not open them."""
+
+    source: str
+
+
+@dataclass
+class SecretUnreadable(BridgeError):
+    """The key does not open this secret: it is another key, or the secret was damaged."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class SettingProblem:
+    """One thing wrong in a settings file: where, what, and what to do."""
+
+    where: str
+    line: int | None
+    problem: str
+    remedy: str
+
+
+@dataclass
+class SettingsInvalid(BridgeError):
+    """The settings file can't be used; every problem is listed."""
+
+    path: str
+    problems: tuple[SettingProblem, ...]
+
+
+@dataclass
+class StoreUnusable(BridgeError):
+    """The database can't be opened or is from a newer bridge."""
+
+    path: str
+    reason: str
+
+
+# --- What a use case refuses -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Unknown(BridgeError):
+    """No such thing, or it belongs to somebody else: both look the same from outside."""
+
+    kind: str
+    id: str
+
+
+@dataclass
+class Exists(BridgeError):
+    """It is there already."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One wrong field of a request. `pointer` is a JSON pointer (RFC 6901)."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+@dataclass
+class Invalid(BridgeError):
+    """A request whose fields can't be used; all problems at once."""
+
+    problems: tuple[FieldProblem, ...]
+
+
+@dataclass
+class SlotUnavailable(BridgeError):
+    """The time is taken. `conflicts` are (start, end, kind): never titles."""
+
+    conflicts: tuple[tuple[int, int, str], ...]
+
+
+@dataclass
+class VersionMismatch(BridgeError):
+    """If-Match named another version than the current one."""
+
+    current: int
+
+
+@dataclass
+class ReadOnly(BridgeError):
+    """A blocked slot that came from iCloud can't be changed here."""
+
+    kind: str
+    id: str
+
+
+@dataclass
+class NotWritable(BridgeError):
+    """The calendar chosen as Primary can't be written by this account."""
+
+    calendar_id: str
+
+
+@dataclass
+class NoPrimaryCalendar(BridgeError):
+    """The User has no Primary calendar, so an appointment has nowhere to go."""
+
+    user_id: str
+
+
+@dataclass
+class DuplicateExternalId(BridgeError):
+    """Another appointment of this location has this externalId, with other content."""
+
+    existing_id: str
+
+
+@dataclass
+class AccountNotConnected(BridgeError):
+    """Connecting failed for a reason that a person can mend.
+
+    `reason` is one of: `bad_password`, `not_app_specific_password`, `wrong_host`, `not_caldav`, `no_calendars`,
+    `unreachable`, `throttled`, `forbidden`, `insecure_url`, `unknown_provider`.
+    """
+
+    reason: str
+    provider: str
+    url: str
+    detail: str = ""

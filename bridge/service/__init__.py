@@ -1,0 +1,1 @@
+"""Use cases, one verb each: they read the store, talk to remotes and write the store."""

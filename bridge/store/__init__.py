@@ -1,0 +1,1 @@
+"""The only SQL. Synchronous, short; one read or write step at a time."""

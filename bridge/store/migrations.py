@@ -1,0 +1,264 @@
+"""The schema, step by step. A step that has been released is never edited; add another.
+
+Instants are Unix seconds, UTC. Kept to what SQLite and PostgreSQL share.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("bridge")
+
+
+@migrations()
+def m0001_first_schema(db: Database) -> None:
+    """Users, their accounts and calendars, the mirror, bookings, the outbox and the published calendar."""
+    for statement in _FIRST_SCHEMA.split(";\n\n"):
+        db.execute(statement)
+    # Names this store in sync-tokens, so that a token of another store is never taken for one of ours.
+    db.execute("INSERT INTO store_facts (name, value) VALUES ('store_id', ?)", [secrets.token_hex(8)])
+    db.execute("INSERT INTO store_facts (name, value) VALUES ('created_at', ?)", [str(int(time.time()))])
+
+
+_FIRST_SCHEMA = """\
+CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    location_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0,
+    -- Tombstones of removals up to this revision are gone: older sync-tokens are refused.
+    tombstones_from INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE calendar_passwords (
+    id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    label TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER,
+    last_used_at INTEGER
+);
+
+CREATE INDEX calendar_passwords_by_user ON calendar_passwords (user_id);
+
+CREATE TABLE api_tokens (
+    id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    -- JSON list of locationIds; an empty list: every location.
+    location_ids TEXT NOT NULL,
+    -- JSON list of scope names.
+    scopes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+);
+
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    provider TEXT NOT NULL,
+    username TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    home_url TEXT NOT NULL,
+    addresses TEXT NOT NULL,
+    state TEXT NOT NULL,
+    state_reason TEXT NOT NULL DEFAULT '',
+    state_since INTEGER NOT NULL,
+    -- Not asked before this instant: throttling and polling interval.
+    next_poll_at INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    UNIQUE (user_id, provider, username)
+);
+
+CREATE INDEX accounts_by_poll ON accounts (next_poll_at);
+
+CREATE TABLE calendars (
+    id TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    url TEXT NOT NULL,
+    name TEXT NOT NULL,
+    colour TEXT,
+    role TEXT NOT NULL DEFAULT 'none',
+    writable INTEGER,
+    ctag TEXT,
+    sync_token TEXT,
+    settings TEXT NOT NULL DEFAULT '{}',
+    present INTEGER NOT NULL DEFAULT 1,
+    last_attempt_at INTEGER,
+    last_success_at INTEGER,
+    last_error TEXT,
+    UNIQUE (account_id, url)
+);
+
+CREATE INDEX calendars_by_user ON calendars (user_id);
+
+CREATE UNIQUE INDEX one_primary_calendar ON calendars (user_id) WHERE role = 'primary';
+
+CREATE TABLE mirror_items (
+    calendar_id TEXT NOT NULL REFERENCES calendars (id) ON DELETE CASCADE,
+    href TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    etag TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    ics TEXT NOT NULL,
+    unreadable TEXT,
+    -- The href of the published item it appears as; NULL: none (free, declined, an echo, a twin of another calendar's).
+    published_href TEXT,
+    PRIMARY KEY (calendar_id, href)
+);
+
+CREATE INDEX mirror_items_by_uid ON mirror_items (user_id, uid);
+
+CREATE TABLE mirror_runs (
+    id INTEGER PRIMARY KEY,
+    calendar_id TEXT NOT NULL REFERENCES calendars (id) ON DELETE CASCADE,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL,
+    listed INTEGER NOT NULL,
+    fetched INTEGER NOT NULL,
+    removed INTEGER NOT NULL,
+    unreadable INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    token_advanced INTEGER NOT NULL,
+    error TEXT
+);
+
+CREATE INDEX mirror_runs_by_calendar ON mirror_runs (calendar_id, started_at);
+
+CREATE TABLE booking_calendars (
+    id TEXT PRIMARY KEY,
+    location_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    slot_minutes INTEGER NOT NULL DEFAULT 30,
+    created_at INTEGER NOT NULL
+);
+
+CREATE INDEX booking_calendars_by_location ON booking_calendars (location_id);
+
+CREATE TABLE booking_calendar_users (
+    booking_calendar_id TEXT NOT NULL REFERENCES booking_calendars (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (booking_calendar_id, user_id)
+);
+
+CREATE TABLE appointments (
+    id TEXT PRIMARY KEY,
+    location_id TEXT NOT NULL,
+    booking_calendar_id TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    contact_id TEXT,
+    external_id TEXT,
+    title TEXT NOT NULL,
+    start_at INTEGER NOT NULL,
+    end_at INTEGER NOT NULL,
+    time_zone TEXT,
+    utc_offset INTEGER NOT NULL,
+    all_day INTEGER NOT NULL,
+    description TEXT NOT NULL,
+    address TEXT NOT NULL,
+    rrule TEXT,
+    status TEXT NOT NULL,
+    extra TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    uid TEXT NOT NULL UNIQUE,
+    sync_state TEXT NOT NULL,
+    sync_error TEXT,
+    synced_at INTEGER,
+    -- Where the event lives upstream. Kept as text: the calendar may be disconnected while the appointment stays.
+    calendar_id TEXT,
+    href TEXT,
+    -- JSON: the fields as both sides last agreed on them.
+    agreed TEXT,
+    UNIQUE (location_id, external_id)
+);
+
+CREATE INDEX appointments_by_user ON appointments (user_id, start_at);
+
+CREATE INDEX appointments_by_booking_calendar ON appointments (booking_calendar_id, start_at);
+
+CREATE TABLE blocked_slots (
+    id TEXT PRIMARY KEY,
+    location_id TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    booking_calendar_id TEXT,
+    title TEXT NOT NULL,
+    start_at INTEGER NOT NULL,
+    end_at INTEGER NOT NULL,
+    time_zone TEXT,
+    utc_offset INTEGER NOT NULL,
+    expires_at INTEGER,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER
+);
+
+CREATE INDEX blocked_slots_by_user ON blocked_slots (user_id, start_at);
+
+CREATE INDEX blocked_slots_by_expiry ON blocked_slots (expires_at) WHERE expires_at IS NOT NULL AND deleted_at IS NULL;
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    -- Not a foreign key: an intent outlives what it was about, until it is settled.
+    appointment_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL,
+    lease_until INTEGER,
+    last_error TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE UNIQUE INDEX one_open_entry ON outbox (appointment_id) WHERE state IN ('ready', 'leased');
+
+CREATE INDEX outbox_due ON outbox (state, next_attempt_at);
+
+CREATE INDEX outbox_by_account ON outbox (account_id, state);
+
+CREATE TABLE published_items (
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    href TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    -- The revision at which it last changed; a row without ics is a tombstone.
+    revision INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    ics TEXT,
+    first_start INTEGER NOT NULL,
+    last_end INTEGER,
+    kind TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    PRIMARY KEY (user_id, href)
+);
+
+CREATE INDEX published_items_by_revision ON published_items (user_id, revision);
+
+CREATE INDEX published_items_by_source ON published_items (source_id);
+
+CREATE TABLE occurrences (
+    user_id TEXT NOT NULL,
+    href TEXT NOT NULL,
+    start_at INTEGER NOT NULL,
+    end_at INTEGER NOT NULL,
+    all_day INTEGER NOT NULL
+);
+
+CREATE INDEX occurrences_by_item ON occurrences (user_id, href);
+
+CREATE INDEX occurrences_by_end ON occurrences (user_id, end_at, start_at, href)"""

@@ -1,0 +1,1 @@
+"""aiohttp only: routes, handlers, request parsing, pages."""
