@@ -23,7 +23,11 @@ class RemoteError(BridgeError):
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{type(self).__name__} at {self.url}: {self.detail}" if self.detail else f"{type(self).__name__} at {self.url}"
+        return (
+            f"{type(self).__name__} at {self.url}: {self.detail}"
+            if self.detail
+            else f"{type(self).__name__} at {self.url}"
+        )
 
 
 class Unauthorized(RemoteError):
@@ -84,6 +88,18 @@ class SecretsKeyMissing(BridgeError):
 
 
 @dataclass
+class SecretsKeyRefused(BridgeError):
+    """There is a key, but it is not to be used, or can't be.
+
+    `reason` is one of: `open_to_others`, `malformed`, `unreadable`, `not_written`.
+    """
+
+    source: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass
 class SecretUnreadable(BridgeError):
     """The key does not open this secret: it is another key, or the secret was damaged."""
 
@@ -114,6 +130,27 @@ class StoreUnusable(BridgeError):
 
     path: str
     reason: str
+
+
+# --- What keeps a server from running --------------------------------------------------------------------------------
+
+
+@dataclass
+class CannotListen(BridgeError):
+    """A server can't listen where it should. `setting` names the table that says where."""
+
+    setting: str
+    host: str
+    port: int
+    detail: str
+
+
+@dataclass
+class ChildFailed(BridgeError):
+    """A server that `bridge serve` started ended before it ever answered. It has said why by itself."""
+
+    name: str
+    status: int
 
 
 # --- What a use case refuses -----------------------------------------------------------------------------------------

@@ -167,6 +167,8 @@ class PublishedItem:
     #: The id of the Appointment or BlockedSlot, or the Calendar's id for a mirrored one.
     source_id: str
     occurrences: tuple[Occurrence, ...] = ()
+    #: The span for which `occurrences` is complete; None: they are all of them.
+    expanded: Interval | None = None
 
 
 class ItemKind(StrEnum):

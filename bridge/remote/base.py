@@ -1,8 +1,8 @@
 """What the bridge asks of a remote CalDAV server, in its own terms.
 
 Implementations: `caldav_remote.CaldavRemote` (real servers) and `memory.MemoryRemote` (a fake with faults). Both pass
-`tests/remote/contract.py`. Every method may raise `Unauthorized`, `Forbidden`, `Throttled`, `Unreachable`, `ServerFault`,
-`BadAnswer` or `CredentialsWithheld`; others are named where they apply.
+`tests/remote/contract.py`. Every method may raise `Unauthorized`, `Forbidden`, `Throttled`, `Unreachable`,
+`ServerFault`, `BadAnswer` or `CredentialsWithheld`; others are named where they apply.
 
 Terminology: a *url* is absolute and names a collection; an *href* is the path part of an object's address as the server
 spells it, percent-encoding normalised; an *etag* is opaque and kept as the server sent it, quotes included.
@@ -78,7 +78,7 @@ class Remote(Protocol):
     async def changes(self, url: str, sync_token: str | None) -> Changes:
         """What changed since `sync_token`; with None, a complete initial sync.
 
-        Raises `TokenRejected` when the server does not know the token (or does not do sync-collection at all), `NotFound`
+        Raises `TokenRejected` when the server does not know the token (or does no sync-collection at all), `NotFound`
         when the calendar is gone.
         """
         ...

@@ -17,6 +17,9 @@ from sqlite_utils import Database
 from bridge.errors import StoreUnusable
 from bridge.store.migrations import migrations
 
+#: An open transaction: what every store function takes first.
+Tx = sqlite3.Connection
+
 #: How long a writer waits for the other process's transaction, in seconds. Transactions here take milliseconds.
 BUSY_TIMEOUT = 30
 

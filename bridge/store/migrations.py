@@ -112,8 +112,6 @@ CREATE TABLE mirror_items (
     uid TEXT NOT NULL,
     ics TEXT NOT NULL,
     unreadable TEXT,
-    -- The href of the published item it appears as; NULL: none (free, declined, an echo, a twin of another calendar's).
-    published_href TEXT,
     PRIMARY KEY (calendar_id, href)
 );
 
@@ -244,6 +242,9 @@ CREATE TABLE published_items (
     last_end INTEGER,
     kind TEXT NOT NULL,
     source_id TEXT NOT NULL,
+    -- The span for which its occurrences are stored; NULL: all of them are.
+    expanded_from INTEGER,
+    expanded_until INTEGER,
     PRIMARY KEY (user_id, href)
 );
 

@@ -1,0 +1,106 @@
+"""The composition root: the one place where settings, store, secrets, remotes and clock are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.domain.model import Account
+from bridge.errors import AccountNotConnected
+from bridge.remote import icloud
+from bridge.remote.base import Remote
+from bridge.remote.caldav_remote import CaldavRemote, ProviderPolicy
+from bridge.secrets import Vault, open_vault
+from bridge.service.context import Context
+from bridge.settings import ProviderSettings, Settings
+from bridge.store.db import Db
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge(Context):
+    """The Context of the use cases, with the settings it was made from."""
+
+    settings: Settings
+    push_wanted: asyncio.Event
+
+
+@dataclass(slots=True)
+class RemotePool:
+    """Opens connections to the configured providers, and keeps those of connected Accounts open."""
+
+    settings: Settings
+    vault: Vault
+    _open: dict[str, tuple[bytes, Remote]] = field(default_factory=dict)
+
+    def for_login(self, provider: str, username: str, password: str) -> Remote:
+        """A connection for a login that is not stored. Raises `AccountNotConnected` for an unknown provider."""
+        return CaldavRemote(_policy(provider, self._provider(provider)), username, password)
+
+    def for_account(self, account: Account) -> Remote:
+        """The Account's connection. A new secret makes a new connection. Raises `SecretUnreadable`."""
+        kept = self._open.get(account.id)
+        if kept is not None and kept[0] == account.secret:
+            return kept[1]
+        password = self.vault.open(account.secret, account_id=account.id)
+        remote = self.for_login(account.provider, account.username, password)
+        self._open[account.id] = (account.secret, remote)
+        return remote
+
+    async def forget(self, account_id: str) -> None:
+        """Close and drop the Account's connection."""
+        kept = self._open.pop(account_id, None)
+        if kept is not None:
+            await kept[1].close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for account_id in list(self._open):
+            await self.forget(account_id)
+
+    def clean_password(self, provider: str, text: str) -> str:
+        """What a person pasted, as the provider wants it."""
+        self._provider(provider)
+        return icloud.normalise_app_password(text) if provider == icloud.NAME else text
+
+    def is_app_specific(self, provider: str, password: str) -> bool:
+        """Whether the provider could take this password: iCloud takes app-specific ones only."""
+        return provider != icloud.NAME or icloud.looks_app_specific(password)
+
+    def poll_seconds(self, provider: str) -> int:
+        """How often the accounts of a provider are asked for news."""
+        return self.settings.poll_seconds(provider)
+
+    def _provider(self, name: str) -> ProviderSettings:
+        provider = self.settings.providers.get(name)
+        if provider is None:
+            raise AccountNotConnected("unknown_provider", name, "", ", ".join(sorted(self.settings.providers)))
+        return provider
+
+
+def _policy(name: str, provider: ProviderSettings) -> ProviderPolicy:
+    return ProviderPolicy(
+        name=name,
+        url=provider.url,
+        credential_hosts=tuple(provider.credential_hosts),
+        ca_file=str(provider.ca_file) if provider.ca_file else None,
+        allow_http=provider.allow_http,
+    )
+
+
+def build(settings: Settings, *, clock: Callable[[], int] = lambda: int(time.time())) -> Bridge:
+    """Open the store and the secrets. Raises `StoreUnusable`, `SecretsKeyMissing`, `SecretUnreadable`."""
+    db = Db(settings.store.path)
+    vault = open_vault(db, settings.secrets.key_file)
+    push_wanted = asyncio.Event()
+    return Bridge(
+        db=db,
+        vault=vault,
+        remotes=RemotePool(settings, vault),
+        clock=clock,
+        default_titles=settings.defaults.titles,
+        wake_push=push_wanted.set,
+        settings=settings,
+        push_wanted=push_wanted,
+    )

@@ -1,0 +1,94 @@
+"""`bridge account`: the iCloud and other CalDAV logins of users."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import instant, json_option, print_json, progress, table, yes_option
+from bridge.service import connect as connecting
+from bridge.service import roles
+
+
+@click.group()
+def account() -> None:
+    """The iCloud and other CalDAV logins of users."""
+
+
+@account.command()
+@click.argument("user_id", metavar="USER")
+@click.option("--provider", default="icloud", show_default=True, help="A [providers.NAME] of the settings.")
+@click.option("--username", required=True, help="For iCloud: the primary e-mail address of the Apple Account.")
+@click.option("--password-file", type=click.File(), help="A file whose first line is the password.")
+@click.option("--password-stdin", is_flag=True, help="Read the password's line from standard input.")
+@json_option
+@pass_opened
+def connect(
+    opened: Opened,
+    user_id: str,
+    provider: str,
+    username: str,
+    password_file: TextIO | None,
+    password_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Connect an account for USER, or give a connected one its new password.
+
+    The login is tried at the server first; nothing is stored unless it works. The password is asked for, unless an option
+    says where it comes from; it is never an argument, which others could read.
+    """
+    password = _password(password_file, password_stdin)
+    progress(f"Trying the login of {username} at {provider} …")
+    connected = opened.run(lambda bridge: connecting.connect(bridge, user_id, provider, username, password))
+    with opened.store(read_only=True) as db:
+        found = [one for one in roles.list_calendars(db, user_id) if one.account_id == connected.id]
+    if as_json:
+        print_json({"account": connected, "calendars": found})
+        return
+    click.echo(f"Connected {username} as {connected.id}, with {len(found)} calendars:")
+    for one in found:
+        click.echo(f"  {one.name}")
+    click.echo(f"Next: bridge calendars set {user_id} --primary CALENDAR --conflict CALENDAR")
+
+
+def _password(file: TextIO | None, stdin: bool) -> str:
+    if file is not None and stdin:
+        raise click.UsageError("Use one of --password-file and --password-stdin.")
+    if stdin:
+        file = click.get_text_stream("stdin")
+    password: str = (
+        click.prompt("Password", hide_input=True, err=True) if file is None else file.readline().rstrip("\r\n")
+    )
+    if not password:
+        raise click.UsageError("The password is empty.")
+    return password
+
+
+@account.command("list")
+@click.argument("user_id", metavar="[USER]", required=False)
+@json_option
+@pass_opened
+def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
+    """List the accounts of USER, or all."""
+    with opened.store(read_only=True) as db:
+        found = connecting.list_accounts(db, user_id)
+    if as_json:
+        print_json(found)
+    else:
+        table(
+            ("ID", "USER", "PROVIDER", "USER NAME", "STATE", "SINCE"),
+            [(one.id, one.user_id, one.provider, one.username, one.state, instant(one.state_since)) for one in found],
+        )
+
+
+@account.command()
+@click.argument("user_id", metavar="USER")
+@click.argument("account_id", metavar="ACCOUNT")
+@yes_option
+@pass_opened
+def disconnect(opened: Opened, user_id: str, account_id: str, yes: bool) -> None:  # noqa: ARG001 - see yes_option
+    """Forget ACCOUNT of USER: its password for good, its blocked slots at once. Nothing changes in iCloud."""
+    opened.run(lambda bridge: connecting.disconnect(bridge, user_id, account_id))
+    click.echo(f"Disconnected {account_id}.")

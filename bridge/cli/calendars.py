@@ -1,0 +1,179 @@
+"""`bridge calendars`: which calendars are read and written, and what their blocked slots show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import click
+
+from bridge.app import Bridge
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import facts, instant, json_option, print_json, progress, table
+from bridge.domain.model import Calendar, SlotSettings, Titles
+from bridge.errors import Unknown
+from bridge.service import roles
+
+
+@click.group()
+def calendars() -> None:
+    """Which calendars are read and written, and what their blocked slots show.
+
+    A calendar is named by its id, its address, or its name where only one has that name.
+    """
+
+
+@calendars.command("list")
+@click.argument("user_id", metavar="USER")
+@json_option
+@pass_opened
+def list_calendars(opened: Opened, user_id: str, as_json: bool) -> None:
+    """List the calendars of USER's accounts."""
+    with opened.store(read_only=True) as db:
+        found = roles.list_calendars(db, user_id)
+    if as_json:
+        print_json(found)
+    else:
+        table(
+            ("ID", "NAME", "ROLE", "WRITABLE", "TITLES", "LAST READ"),
+            [
+                (
+                    one.id,
+                    one.name if one.present else f"{one.name} (gone)",
+                    one.role,
+                    {True: "yes", False: "no", None: "?"}[one.writable],
+                    one.settings.titles,
+                    instant(one.last_success_at),
+                )
+                for one in found
+            ],
+        )
+
+
+@calendars.command("set")
+@click.argument("user_id", metavar="USER")
+@click.option("--primary", metavar="CALENDAR", help="Appointments are written here, and it blocks time.")
+@click.option("--no-primary", is_flag=True, help="Write appointments nowhere.")
+@click.option(
+    "--conflict", "conflicts", multiple=True, metavar="CALENDAR", help="It blocks time; never written. Repeat it."
+)
+@click.option("--no-conflicts", is_flag=True, help="Check no other calendars.")
+@json_option
+@pass_opened
+def set_roles(
+    opened: Opened,
+    user_id: str,
+    primary: str | None,
+    no_primary: bool,
+    conflicts: tuple[str, ...],
+    no_conflicts: bool,
+    as_json: bool,
+) -> None:
+    """Choose USER's Primary and conflict calendars.
+
+    The conflict calendars given replace those there were; what is not named stays as it is.
+    """
+    if (primary and no_primary) or (conflicts and no_conflicts):
+        raise click.UsageError("Name calendars, or say that there are none: not both.")
+    if not (primary or no_primary or conflicts or no_conflicts):
+        raise click.UsageError("Say what to choose: --primary, --no-primary, --conflict or --no-conflicts.")
+
+    async def work(bridge: Bridge) -> roles.Change:
+        known = roles.list_calendars(bridge.db, user_id)
+        chosen: str | roles.Keep | None = None if no_primary else roles.KEEP
+        if primary:
+            chosen = _find(known, primary).id
+        checked: Sequence[str] | roles.Keep = [] if no_conflicts else roles.KEEP
+        if conflicts:
+            checked = [_find(known, name).id for name in conflicts]
+        progress("Reading the chosen calendars …")
+        return await roles.choose(bridge, user_id, primary=chosen, conflicts=checked)
+
+    change = opened.run(work)
+    if as_json:
+        print_json(change)
+    else:
+        facts(
+            [
+                ("Primary", change.primary.name if change.primary else "none"),
+                ("conflict", ", ".join(one.name for one in change.conflicts) or "none"),
+                *([("no longer read", ", ".join(one.name for one in change.dropped))] if change.dropped else []),
+                *([("appointments on their way", change.moved)] if change.moved else []),
+                *((f"not read yet: {name}", what) for name, what in change.troubles),
+            ]
+        )
+    if change.troubles:
+        raise click.exceptions.Exit(1)
+
+
+@calendars.command("settings")
+@click.argument("user_id", metavar="USER")
+@click.argument("name", metavar="CALENDAR")
+@click.option(
+    "--titles", type=click.Choice([str(one) for one in Titles]), help="Show the events' titles, or just Busy."
+)
+@click.option("--all-day/--no-all-day", default=None, help="Whether all-day events block.")
+@click.option("--unanswered/--no-unanswered", default=None, help="Whether invitations not answered yet block.")
+@click.option("--tentative/--no-tentative", default=None, help="Whether tentative events block.")
+@click.option("--travel/--no-travel", default=None, help="Whether Apple's travel time blocks.")
+@json_option
+@pass_opened
+def set_settings(
+    opened: Opened,
+    user_id: str,
+    name: str,
+    titles: str | None,
+    all_day: bool | None,
+    unanswered: bool | None,
+    tentative: bool | None,
+    travel: bool | None,
+    as_json: bool,
+) -> None:
+    """Set what of CALENDAR becomes a blocked slot, and what it shows. Without options: say how it is."""
+    given = {
+        "titles": None if titles is None else Titles(titles),
+        "all_day_blocks": all_day,
+        "unanswered_blocks": unanswered,
+        "tentative_blocks": tentative,
+        "travel_blocks": travel,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+
+    async def work(bridge: Bridge) -> SlotSettings:
+        calendar = _find(roles.list_calendars(bridge.db, user_id), name)
+        settings = replace(calendar.settings, **changes)
+        if changes:
+            progress("Writing its blocked slots anew …")
+            roles.set_slot_settings(bridge, user_id, calendar.id, settings)
+        return settings
+
+    settings = opened.run(work)
+    if as_json:
+        print_json(settings)
+        return
+    facts(
+        [
+            ("titles", settings.titles),
+            ("all-day events", _blocks(settings.all_day_blocks)),
+            ("unanswered invitations", _blocks(settings.unanswered_blocks)),
+            ("tentative events", _blocks(settings.tentative_blocks)),
+            ("travel time", _blocks(settings.travel_blocks)),
+        ]
+    )
+
+
+def _blocks(blocks: bool) -> str:
+    return "block" if blocks else "do not block"
+
+
+def _find(calendars: Sequence[Calendar], name: str) -> Calendar:
+    """The calendar with this id or address, or the only one with this name. Raises `Unknown`."""
+    exact = [one for one in calendars if name == one.id or name.rstrip("/") == one.url.rstrip("/")]
+    found = exact or [one for one in calendars if one.present and one.name.casefold() == name.casefold()]
+    if not found:
+        raise Unknown("calendar", name)
+    if len(found) > 1:
+        raise click.ClickException(
+            f'Several calendars are called "{name}". Name it by id: {", ".join(c.id for c in found)}'
+        )
+    return found[0]

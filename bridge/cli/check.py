@@ -1,0 +1,68 @@
+"""`bridge check-config`: whether the bridge could start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from bridge.app import Bridge
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import progress
+from bridge.cli.sentences import sentence
+from bridge.domain.model import Account
+from bridge.errors import BridgeError
+from bridge.secrets import open_vault
+from bridge.service import connect
+
+
+@click.command("check-config")
+@click.option("--connections", is_flag=True, help="Log in to every account's server, too. Nothing is changed.")
+@pass_opened
+def check_config(opened: Opened, connections: bool) -> None:
+    """Check settings, store and key, changing nothing. Exit code 1: something is wrong."""
+    troubles = [*_check_files(opened), *(_check_connections(opened) if connections else ())]
+    for trouble in troubles:
+        click.echo(f"Wrong: {trouble}")
+    if troubles:
+        raise click.exceptions.Exit(1)
+    click.echo("Everything is in order.")
+
+
+def _check_files(opened: Opened) -> Iterator[str]:
+    settings = opened.settings
+    if not settings.radicale.config.exists():
+        yield f"There is no file {settings.radicale.config}. Name Radicale's settings under [radicale] config."
+    if not settings.store.path.exists():
+        click.echo(f"There is no store at {settings.store.path} yet; the first start makes it.")
+        return
+    try:
+        with opened.store(read_only=True) as db:
+            if connect.list_accounts(db):
+                open_vault(db, settings.secrets.key_file)
+    except BridgeError as error:
+        yield sentence(error)
+
+
+def _check_connections(opened: Opened) -> list[str]:
+    if not opened.settings.store.path.exists():
+        return []
+
+    async def work(bridge: Bridge) -> list[str]:
+        found = []
+        for account in connect.list_accounts(bridge.db):
+            progress(f"Asking {account.provider} as {account.username} …")
+            trouble = await _ask(bridge, account)
+            if trouble:
+                found.append(f"{account.id} of {account.user_id}: {trouble}")
+        return found
+
+    return opened.run(work)
+
+
+async def _ask(bridge: Bridge, account: Account) -> str | None:
+    try:
+        await bridge.remotes.for_account(account).calendars(account.home_url)
+    except BridgeError as error:
+        return sentence(error)
+    return None

@@ -1,0 +1,68 @@
+"""What the commands work on, opened when they need it and closed behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from bridge import settings
+from bridge.settings import Settings
+from bridge.store.db import Db
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
+
+T = TypeVar("T")
+
+
+@dataclass
+class Opened:
+    """The settings, and through them the store and the whole Bridge."""
+
+    config: Path | None
+    log_level: str
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings. Raises `SettingsInvalid`."""
+        return settings.load(self.config)
+
+    @property
+    def now(self) -> int:
+        """Unix seconds, UTC."""
+        return int(time.time())
+
+    @contextmanager
+    def store(self, *, read_only: bool = False) -> Iterator[Db]:
+        """The store alone, for commands that need no network. Raises `StoreUnusable`."""
+        db = Db(self.settings.store.path, read_only=read_only)
+        try:
+            yield db
+        finally:
+            db.close()
+
+    def run(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
+        """Do `work` with the whole Bridge, in an event loop of its own."""
+        return asyncio.run(self._run(work))
+
+    async def _run(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
+        # The CalDAV client takes most of a second to import, which commands on the store alone need not wait for.
+        from bridge.app import build  # noqa: PLC0415
+
+        bridge = build(self.settings)
+        try:
+            return await work(bridge)
+        finally:
+            await bridge.remotes.close()
+            bridge.db.close()
+
+
+pass_opened = click.make_pass_decorator(Opened)

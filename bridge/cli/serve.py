@@ -1,0 +1,63 @@
+"""`bridge serve` and `bridge sidecar`: the servers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from bridge.app import Bridge, build
+from bridge.cli.opened import Opened, pass_opened
+from bridge.sidecar import run
+from bridge.supervisor import Child, cannot_listen, end_with_parent, supervise
+
+
+@click.command()
+@pass_opened
+def serve(opened: Opened) -> None:
+    """Run the whole bridge: the sidecar and Radicale, until SIGTERM or Ctrl-C."""
+    settings = opened.settings
+    # Makes the store that Radicale only reads, and tells of a wrong store or key before anything is started.
+    build(settings).db.close()
+
+    def ready() -> None:
+        click.echo(f"Ready. API: {settings.sidecar.address}  Calendars: {settings.radicale.address}")
+
+    asyncio.run(supervise([_sidecar(opened), _radicale(opened)], ready=ready))
+
+
+def _sidecar(opened: Opened) -> Child:
+    where = opened.settings.sidecar
+    config = ["--config", str(opened.config)] if opened.config else []
+    command = [sys.executable, "-m", "bridge", *config, "--log-level", opened.log_level, "sidecar", "--end-with-parent"]
+    return Child("sidecar", tuple(command), where.host, where.port, "GET", "/healthz")
+
+
+def _radicale(opened: Opened) -> Child:
+    where = opened.settings.radicale
+    command = [
+        *(sys.executable, "-m", "radicale_plugin", "--store", str(opened.settings.store.path)),
+        *("--host", where.host, "--port", str(where.port), "--config", str(where.config), "--end-with-parent"),
+    ]
+    return Child("radicale", tuple(command), where.host, where.port, "OPTIONS", "/")
+
+
+@click.command()
+@click.option(
+    "--end-with-parent", "with_parent", is_flag=True, help="End when standard input ends. For `bridge serve`."
+)
+@pass_opened
+def sidecar(opened: Opened, with_parent: bool) -> None:
+    """Run the sidecar alone: the HTTP API, the pages and the work with iCloud."""
+    if with_parent:
+        end_with_parent()
+    where = opened.settings.sidecar
+
+    async def work(bridge: Bridge) -> None:
+        try:
+            await run(bridge, host=where.host, port=where.port)
+        except OSError as e:
+            raise cannot_listen(e, "sidecar", where.host, where.port) from e
+
+    opened.run(work)

@@ -1,0 +1,64 @@
+"""`bridge status`: how everything is doing."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import instant, json_option, print_json
+from bridge.domain.model import AccountState
+from bridge.service.status import AccountStatus, CalendarStatus, UserStatus
+from bridge.service.status import status as status_of
+
+
+@click.command()
+@click.argument("user_id", metavar="[USER]", required=False)
+@json_option
+@pass_opened
+def status(opened: Opened, user_id: str | None, as_json: bool) -> None:
+    """Say how USER, or every user, is doing. Exit code 1: something needs a person."""
+    with opened.store(read_only=True) as db:
+        found = status_of(db, user_id)
+    if as_json:
+        print_json(found)
+    elif found:
+        for one in found:
+            _print_user(one)
+    else:
+        click.echo("There are no users yet. Add one: bridge user add ID --location LOCATION --time-zone ZONE")
+    if any(_needs_a_person(one) for one in found):
+        raise click.exceptions.Exit(1)
+
+
+def _needs_a_person(user: UserStatus) -> bool:
+    return bool(user.failed) or any(account.state == AccountState.NEEDS_PASSWORD for account in user.accounts)
+
+
+def _print_user(user: UserStatus) -> None:
+    click.echo(f"{user.name} ({user.id}), revision {user.revision}")
+    for account in user.accounts:
+        _print_account(account)
+    if user.waiting:
+        click.echo(f"  {user.waiting} appointments on their way")
+    for failed in user.failed:
+        click.echo(f"  not written: {failed.id} of {instant(failed.start)}: {failed.error}")
+    for advice in user.advice:
+        click.echo(f"  {advice}")
+
+
+def _print_account(account: AccountStatus) -> None:
+    reason = f": {account.reason}" if account.reason else ""
+    click.echo(f"  {account.provider} {account.username} ({account.id}): {account.state}{reason}")
+    for calendar in account.calendars:
+        click.echo(f"    {calendar.name} ({calendar.role}): {_state(calendar)}")
+
+
+def _state(calendar: CalendarStatus) -> str:
+    parts = [f"{calendar.objects} events", f"read {instant(calendar.last_success_at)}"]
+    if calendar.unreadable:
+        parts.append(f"{calendar.unreadable} unreadable")
+    if calendar.held:
+        parts.append(f"{calendar.held} held")
+    if calendar.trouble:
+        parts.append(calendar.trouble)
+    return ", ".join(parts)

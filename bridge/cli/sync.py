@@ -1,0 +1,69 @@
+"""`bridge sync`: read and write everything now."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.app import Bridge
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import json_option, print_json, progress, table
+from bridge.domain import trouble
+from bridge.domain.model import Account
+from bridge.errors import RemoteError
+from bridge.service import connect, mirror, push, users
+
+
+@click.command()
+@click.argument("user_id", metavar="[USER]", required=False)
+@click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
+@json_option
+@pass_opened
+def sync(opened: Opened, user_id: str | None, dry_run: bool, as_json: bool) -> None:
+    """Read the calendars of USER, or of all users, now; and write the appointments that are due.
+
+    The sidecar does so by itself all the time.
+    """
+
+    async def work(bridge: Bridge) -> list[tuple[Account, mirror.CalendarRun]]:
+        if user_id is not None:
+            users.get_user(bridge.db, user_id)
+        accounts = connect.list_accounts(bridge.db, user_id)
+        runs = []
+        for number, account in enumerate(accounts, 1):
+            progress(f"({number}/{len(accounts)}) {account.user_id}: {account.provider} {account.username} …")
+            runs += [(account, run) for run in await _mirror(bridge, account, dry_run)]
+        if not dry_run:
+            progress("Writing appointments …")
+            progress(f"{await push.push_due(bridge)} appointments taken up.")
+        return runs
+
+    runs = opened.run(work)
+    if as_json:
+        print_json([{"user_id": account.user_id, "account_id": account.id, "run": run} for account, run in runs])
+    else:
+        table(
+            ("USER", "CALENDAR", "LISTED", "FETCHED", "REMOVED", "HELD", "UNREADABLE", "TROUBLE"),
+            [
+                (
+                    account.user_id,
+                    run.calendar_name,
+                    run.listed,
+                    run.fetched,
+                    run.removed,
+                    run.held,
+                    run.unreadable,
+                    run.error or "",
+                )
+                for account, run in runs
+            ],
+        )
+    if any(run.error for _, run in runs):
+        raise click.exceptions.Exit(1)
+
+
+async def _mirror(bridge: Bridge, account: Account, dry_run: bool) -> list[mirror.CalendarRun]:
+    """One account's runs. One that can't be asked at all does not keep the others from theirs."""
+    try:
+        return await mirror.mirror_account(bridge, account.id, dry_run=dry_run)
+    except RemoteError as error:
+        return [mirror.CalendarRun("", f"{account.provider} {account.username}", error=trouble.sentence(error))]

@@ -1,0 +1,79 @@
+"""`bridge token`: what programs authenticate with at the HTTP API."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import instant, json_option, print_json, table
+from bridge.service import users
+
+
+@click.group()
+def token() -> None:
+    """The tokens that the CRM's programs use at the HTTP API."""
+
+
+@token.command()
+@click.argument("label")
+@click.option(
+    "--location",
+    "locations",
+    multiple=True,
+    metavar="LOCATION",
+    help="Only this location; repeat it. Otherwise: every one.",
+)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(users.SCOPES),
+    help="What it may do; repeat it. Otherwise: calendars and events, reading and writing.",
+)
+@json_option
+@pass_opened
+def add(opened: Opened, label: str, locations: tuple[str, ...], scopes: tuple[str, ...], as_json: bool) -> None:
+    """Make a token. LABEL says which program it is for."""
+    scopes = scopes or tuple(scope for scope in users.SCOPES if scope.startswith("calendars"))
+    with opened.store() as db:
+        token_id, made = users.add_token(db, label=label, location_ids=locations, scopes=scopes, now=opened.now)
+    if as_json:
+        print_json({"id": token_id, "label": label, "token": made, "location_ids": locations, "scopes": scopes})
+    else:
+        click.echo(f"{made}\nShown this once. To revoke it: bridge token revoke {token_id}")
+
+
+@token.command("list")
+@json_option
+@pass_opened
+def list_tokens(opened: Opened, as_json: bool) -> None:
+    """List the tokens, without the tokens themselves."""
+    with opened.store(read_only=True) as db:
+        found = users.list_tokens(db)
+    if as_json:
+        print_json(found)
+    else:
+        table(
+            ("ID", "LABEL", "LOCATIONS", "SCOPES", "MADE", "REVOKED"),
+            [
+                (
+                    one.id,
+                    one.label,
+                    " ".join(sorted(one.location_ids)) or "all",
+                    " ".join(sorted(one.scopes)),
+                    instant(one.created_at),
+                    instant(one.revoked_at) if one.revoked_at else "",
+                )
+                for one in found
+            ],
+        )
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@pass_opened
+def revoke(opened: Opened, token_id: str) -> None:
+    """Revoke the token ID."""
+    with opened.store() as db:
+        users.revoke_token(db, token_id, opened.now)
+    click.echo(f"Revoked {token_id}.")

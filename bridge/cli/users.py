@@ -1,0 +1,138 @@
+"""`bridge user`: the CRM users whose calendars are joined."""
+
+from __future__ import annotations
+
+import difflib
+import zoneinfo
+
+import click
+
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import facts, json_option, print_json, table, yes_option
+from bridge.service import connect, users
+from bridge.settings import Settings
+
+
+class TimeZone(click.ParamType):
+    """An IANA time zone name."""
+
+    name = "zone"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if users.is_time_zone(value):
+            return value
+        close = difflib.get_close_matches(value, sorted(zoneinfo.available_timezones()), n=1)
+        hint = f'did you mean "{close[0]}"?' if close else "use an IANA name such as Europe/Berlin."
+        self.fail(f'"{value}" is no time zone: {hint}', param, ctx)
+
+
+@click.group()
+def user() -> None:
+    """The CRM users whose calendars are joined."""
+
+
+@user.command()
+@click.argument("user_id", metavar="ID")
+@click.option("--location", required=True, metavar="LOCATION", help="The CRM's location that the user belongs to.")
+@click.option("--name", default="", help="What people call the user. Otherwise the id.")
+@click.option("--time-zone", type=TimeZone(), required=True, help="Where the user's days begin: an IANA name.")
+@click.option("--password-label", default="first", show_default=True, help="What the first calendar password is for.")
+@json_option
+@pass_opened
+def add(
+    opened: Opened, user_id: str, location: str, name: str, time_zone: str, password_label: str, as_json: bool
+) -> None:
+    """Add the user ID, with a booking calendar and a password for calendar programs."""
+    with opened.store() as db:
+        added, booking_calendar = users.add_user(
+            db, id=user_id, location_id=location, name=name, time_zone=time_zone, now=opened.now
+        )
+        password_id, password = users.add_password(db, user_id, password_label, opened.now)
+    address = calendar_address(opened.settings, user_id)
+    if as_json:
+        print_json(
+            {
+                "user": added,
+                "booking_calendar_id": booking_calendar.id,
+                "calendar_address": address,
+                "password_id": password_id,
+                "password": password,
+            }
+        )
+        return
+    click.echo(f"Added {added.name}. The password is shown this once.")
+    facts(
+        [
+            ("CalDAV address", address),
+            ("user name", user_id),
+            ("password", f"{password}  ({password_label}, {password_id})"),
+            ("booking calendar", f"{booking_calendar.id}  (calendarId in the API)"),
+        ]
+    )
+    click.echo(f"Next: bridge account connect {user_id} --provider icloud --username E-MAIL")
+
+
+@user.command("list")
+@json_option
+@pass_opened
+def list_users(opened: Opened, as_json: bool) -> None:
+    """List the users."""
+    with opened.store(read_only=True) as db:
+        found = users.list_users(db)
+    if as_json:
+        print_json(found)
+    else:
+        table(
+            ("ID", "NAME", "LOCATION", "TIME ZONE"),
+            [(one.id, one.name, one.location_id, one.time_zone) for one in found],
+        )
+
+
+@user.command()
+@click.argument("user_id", metavar="ID")
+@json_option
+@pass_opened
+def show(opened: Opened, user_id: str, as_json: bool) -> None:
+    """Show the user ID: addresses, booking calendars, accounts."""
+    with opened.store(read_only=True) as db:
+        found = users.get_user(db, user_id)
+        booking_calendars = users.booking_calendars_of(db, user_id)
+        accounts = connect.list_accounts(db, user_id)
+    address = calendar_address(opened.settings, user_id)
+    if as_json:
+        print_json(
+            {
+                "user": found,
+                "calendar_address": address,
+                "booking_calendar_ids": booking_calendars,
+                "account_ids": [account.id for account in accounts],
+            }
+        )
+        return
+    click.echo(found.name)
+    facts(
+        [
+            ("id", found.id),
+            ("location", found.location_id),
+            ("time zone", found.time_zone),
+            ("CalDAV address", address),
+            ("booking calendars", ", ".join(booking_calendars) or "none"),
+            ("accounts", ", ".join(f"{one.provider} {one.username} ({one.state})" for one in accounts) or "none"),
+        ]
+    )
+
+
+@user.command()
+@click.argument("user_id", metavar="ID")
+@yes_option
+@pass_opened
+def remove(opened: Opened, user_id: str, yes: bool) -> None:  # noqa: ARG001 - that it was given is the point
+    """Remove the user ID: accounts, appointments, passwords, merged calendar. Events in iCloud stay there."""
+    with opened.store() as db:
+        users.remove_user(db, user_id)
+    click.echo(f"Removed {user_id}.")
+
+
+def calendar_address(settings: Settings, user_id: str) -> str:
+    """Where calendar programs find a User's merged calendar."""
+    return f"{settings.radicale.address}{user_id}/crm/"

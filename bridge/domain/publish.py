@@ -1,0 +1,128 @@
+"""From mirror items, appointments and CRM blocked slots to published items. Pure: the same input, the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bridge.domain import ical
+from bridge.domain.model import (
+    Appointment,
+    BlockedSlot,
+    Interval,
+    ItemKind,
+    MirrorItem,
+    PublishedItem,
+    SlotSettings,
+)
+
+DAY = 86_400
+#: Recurrences are expanded from this long ago to this far ahead, in seconds.
+HORIZON_BACK = 400 * DAY
+HORIZON_AHEAD = 800 * DAY
+
+
+def horizon(now: int) -> Interval:
+    """The span for which occurrences are stored. Moves once a day, so that equal input stays equal for a day."""
+    today = now - now % DAY
+    return Interval(today - HORIZON_BACK, today + HORIZON_AHEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How to read the mirror items of one Calendar."""
+
+    settings: SlotSettings
+    time_zone: str
+    addresses: frozenset[str]
+
+
+def href_prefix(uid: str) -> str:
+    """What the hrefs of all published items of one upstream UID begin with."""
+    return f"ics_{_digest(uid)}_"
+
+
+def render(item: MirrorItem, source: Source, span: Interval) -> ical.Rendered | None:
+    """The blocked slot of one mirror item, or None where it does not block (or nothing of it can be known)."""
+    if not item.ics:
+        return None
+    return ical.blocked_slot(
+        item.ics,
+        uid=_slot_uid(item),
+        settings=source.settings,
+        time_zone=source.time_zone,
+        addresses=source.addresses,
+        horizon=span,
+    )
+
+
+def blocked_slots(candidates: Iterable[tuple[MirrorItem, ical.Rendered | None]]) -> list[PublishedItem]:
+    """The published items for one upstream UID, from all mirror items that carry it, Primary first.
+
+    One invitation present in two of the User's calendars is one blocked slot; where the two differ in their times, both
+    are kept, since both block.
+    """
+    published: list[PublishedItem] = []
+    times: set[str] = set()
+    for item, rendered in candidates:
+        if rendered is None or rendered.same_times in times:
+            continue
+        times.add(rendered.same_times)
+        published.append(_published(f"{_slot_uid(item)}.ics", item.calendar_id, ItemKind.ICLOUD, rendered))
+    return published
+
+
+def appointment(booked: Appointment, *, time_zone: str, span: Interval) -> PublishedItem | None:
+    """The published item of an Appointment; None for a cancelled, invalid or deleted one."""
+    if not booked.wanted_upstream:
+        return None
+    rendered = ical.appointment(booked, time_zone=time_zone, horizon=span)
+    return _published(appointment_href(booked.id), booked.id, ItemKind.APPOINTMENT, rendered)
+
+
+def appointment_href(appointment_id: str) -> str:
+    """The href of an Appointment in the merged calendar."""
+    return f"{appointment_id}.ics"
+
+
+def crm_slot(slot: BlockedSlot, *, time_zone: str, now: int) -> PublishedItem | None:
+    """The published item of a CRM BlockedSlot; None for a deleted or expired one."""
+    if slot.deleted_at is not None or (slot.expires_at is not None and slot.expires_at <= now):
+        return None
+    return _published(crm_slot_href(slot.id), slot.id, ItemKind.CRM, ical.crm_slot(slot, time_zone=time_zone))
+
+
+def crm_slot_href(slot_id: str) -> str:
+    """The href of a CRM BlockedSlot in the merged calendar."""
+    return f"{slot_id}.ics"
+
+
+def differing(before: Sequence[str], after: Iterable[PublishedItem]) -> list[str]:
+    """The hrefs that were published before and no longer are."""
+    kept = {item.href for item in after}
+    return [href for href in before if href not in kept]
+
+
+def _published(href: str, source_id: str, kind: ItemKind, rendered: ical.Rendered) -> PublishedItem:
+    return PublishedItem(
+        href=href,
+        uid=href.removesuffix(".ics"),
+        etag=rendered.etag,
+        ics=rendered.ics,
+        first_start=rendered.first_start,
+        last_end=rendered.last_end,
+        kind=kind,
+        source_id=source_id,
+        occurrences=rendered.occurrences,
+        expanded=rendered.expanded,
+    )
+
+
+def _slot_uid(item: MirrorItem) -> str:
+    """A UID of our own. By object rather than by UID: one calendar with one UID twice breaks RFC 4791, and exists."""
+    return href_prefix(item.uid) + _digest(f"{item.calendar_id}\n{item.href}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,64 @@
+"""What is wrong with a remote, in a sentence for people, and what to do about it."""
+
+from __future__ import annotations
+
+from bridge.errors import (
+    BadAnswer,
+    BridgeError,
+    CredentialsWithheld,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    Refused,
+    ServerFault,
+    Throttled,
+    Unauthorized,
+    Unreachable,
+)
+
+
+def sentence(error: BridgeError) -> str:
+    """One sentence on what happened and one on what to do, if anything is to be done. Never an address or a secret."""
+    match error:
+        case Unauthorized():
+            return (
+                "The server refuses the user name or password. Reconnect with a new app-specific password"
+                " (changing the Apple password revokes all of them)."
+            )
+        case Forbidden():
+            return (
+                "The server refuses this, though not for the password: the calendar may be read-only or shared by"
+                " somebody."
+            )
+        case Throttled():
+            return "The server asks us to slow down. The bridge waits and tries again by itself."
+        case Unreachable():
+            return "The server can't be reached. The bridge tries again by itself; what was read before is kept."
+        case ServerFault():
+            return "The server has trouble of its own. The bridge tries again by itself; what was read before is kept."
+        case BadAnswer():
+            return (
+                "The server's answer was incomplete or damaged, so nothing was concluded from it."
+                " The bridge tries again."
+            )
+        case NotFound():
+            return "The calendar is no longer there. Choose another one, or make it again."
+        case CredentialsWithheld():
+            return (
+                "The server leads to another host, which was not given the password."
+                " If that host is right, the administrator can add it to credential_hosts."
+            )
+        case PreconditionFailed():
+            return "The event was changed at the same moment elsewhere. The bridge compares and tries again."
+        case Refused():
+            return "The server refuses to store this event. See the appointment's details, change it, and retry."
+        case _:
+            return "Something unexpected went wrong; the log says what."
+
+
+def held_sentence(count: int) -> str:
+    """What to say while objects that seem to be gone are kept."""
+    return (
+        f"Most of this calendar seems to be gone at once ({count} events). They are kept until that is certain;"
+        " the bridge looks again by itself."
+    )

@@ -1,0 +1,18 @@
+"""Logging: one line per event, on standard error, times in UTC."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def configure(level: str) -> None:
+    """Log the bridge's own events from `level` up. Libraries are heard from warnings up: some log what they send."""
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("bridge").setLevel(level.upper())

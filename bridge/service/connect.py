@@ -1,0 +1,131 @@
+"""Connect: an Account is checked against its server before anything is stored; disconnect forgets it for good."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from bridge.domain.model import Account, AccountState, OutboxState
+from bridge.errors import (
+    AccountNotConnected,
+    BadAnswer,
+    CredentialsWithheld,
+    Forbidden,
+    NotFound,
+    RemoteError,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unreachable,
+)
+from bridge.remote.base import Home
+from bridge.service import mirror as mirror_service
+from bridge.service import publish
+from bridge.service.context import Context
+from bridge.store import accounts, bookings, mirror, outbox, users
+from bridge.store.db import Db
+
+
+async def connect(context: Context, user_id: str, provider: str, username: str, password: str) -> Account:
+    """Connect an Account, or give one that is known its new password. Everything it held before continues.
+
+    Raises `Unknown` for the User and `AccountNotConnected`, with a reason that says what to do.
+    """
+    with context.db.read() as tx:
+        if users.get(tx, user_id) is None:
+            raise Unknown("user", user_id)
+    username = username.strip()
+    password = context.remotes.clean_password(provider, password)
+    home = await _check(context, provider, username, password)
+    now = context.clock()
+    with context.db.write() as tx:
+        if users.get(tx, user_id) is None:
+            raise Unknown("user", user_id)
+        known = accounts.find(tx, user_id, provider, username)
+        account_id = known.id if known else f"acc_{secrets.token_hex(8)}"
+        account = Account(
+            id=account_id,
+            user_id=user_id,
+            provider=provider,
+            username=username,
+            secret=context.vault.seal(password, account_id=account_id),
+            home_url=home.url,
+            state=AccountState.CONNECTED,
+            state_reason="",
+            state_since=now,
+            addresses=home.addresses,
+        )
+        accounts.put(tx, account, now=now)
+        mirror_service.merge_calendars(tx, account, home.calendars, titles=context.default_titles)
+    await context.remotes.forget(account_id)
+    context.wake_push()
+    return account
+
+
+async def _check(context: Context, provider: str, username: str, password: str) -> Home:
+    """Log in and look around, without storing anything."""
+    remote = context.remotes.for_login(provider, username, password)
+    try:
+        home = await remote.discover()
+    except RemoteError as error:
+        reason = _reason(error)
+        if reason == "bad_password" and not context.remotes.is_app_specific(provider, password):
+            reason = "not_app_specific_password"
+        raise AccountNotConnected(reason, provider, error.url, error.detail) from error
+    finally:
+        await remote.close()
+    if not home.calendars:
+        raise AccountNotConnected("no_calendars", provider, home.url)
+    return home
+
+
+def _reason(error: RemoteError) -> str:
+    match error:
+        case Unauthorized():
+            return "bad_password"
+        case Forbidden():
+            return "forbidden"
+        case Throttled():
+            return "throttled"
+        case CredentialsWithheld():
+            return "wrong_host"
+        case NotFound() | BadAnswer():
+            return "not_caldav"
+        case Unreachable():
+            return "unreachable"
+        case _:
+            return "server_error"
+
+
+def list_accounts(db: Db, user_id: str | None = None) -> list[Account]:
+    """The Accounts of one User, or of all."""
+    with db.read() as tx:
+        return accounts.all_of(tx, user_id)
+
+
+async def disconnect(context: Context, user_id: str, account_id: str) -> None:
+    """Forget an Account: its secret for good, its blocked slots at once.
+
+    Appointments that were written there stay in the CRM and in the merged calendar, and their events stay in iCloud;
+    the next Primary calendar gets them. Raises `Unknown`.
+    """
+    now = context.clock()
+    with context.db.write() as tx:
+        account = accounts.get(tx, account_id)
+        user = users.get(tx, user_id)
+        if account is None or user is None or account.user_id != user_id:
+            raise Unknown("account", account_id)
+        calendars = accounts.calendars(tx, account_id=account_id)
+        uids = set().union(*(mirror.uids_of_calendar(tx, calendar.id) for calendar in calendars))
+        ids = {calendar.id for calendar in calendars}
+        for entry in outbox.of_user(tx, user_id, states=(OutboxState.READY, OutboxState.LEASED)):
+            if entry.account_id == account_id:
+                outbox.bury(tx, entry, error="The account was disconnected.", now=now)
+        for booked in bookings.appointments_of_user(tx, user_id):
+            if booked.calendar_id in ids:
+                bookings.put_appointment(tx, replace(booked, calendar_id=None, href=None, agreed=None))
+        accounts.remove(tx, account_id)
+        delta = publish.Delta(user, now)
+        delta.upstream(tx, sorted(uids))
+        delta.apply(tx)
+    await context.remotes.forget(account_id)

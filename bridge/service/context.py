@@ -1,0 +1,69 @@
+"""What the use cases work with. Put together once, in `bridge.app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.domain.model import Account, Titles
+from bridge.remote.base import Remote
+from bridge.store.db import Db
+
+
+class Vault(Protocol):
+    """Seals secrets so that only this bridge's key opens them."""
+
+    def seal(self, secret: str, *, account_id: str) -> bytes:
+        """Seal a secret for one Account."""
+        ...
+
+    def open(self, sealed: bytes, *, account_id: str) -> str:
+        """Open a sealed secret. Raises `SecretUnreadable`."""
+        ...
+
+
+class Remotes(Protocol):
+    """Opens connections to remote servers."""
+
+    def for_login(self, provider: str, username: str, password: str) -> Remote:
+        """A connection for a login that is not stored yet. Raises `AccountNotConnected` for an unknown provider."""
+        ...
+
+    def for_account(self, account: Account) -> Remote:
+        """The Account's connection, kept open between uses. Raises `SecretUnreadable`."""
+        ...
+
+    async def forget(self, account_id: str) -> None:
+        """Close and drop the Account's connection."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+    def clean_password(self, provider: str, text: str) -> str:
+        """The password as the provider wants it, from what a person pasted. Raises `AccountNotConnected` as above."""
+        ...
+
+    def is_app_specific(self, provider: str, password: str) -> bool:
+        """Whether the provider could take this password: iCloud takes app-specific ones only."""
+        ...
+
+    def poll_seconds(self, provider: str) -> int:
+        """How often the accounts of a provider are asked for news."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The store, the secrets, the remotes and the clock (Unix seconds, UTC)."""
+
+    db: Db
+    vault: Vault
+    remotes: Remotes
+    clock: Callable[[], int]
+    #: For Calendars that have no setting of their own.
+    default_titles: Titles
+    #: Called after a write that leaves something to push.
+    wake_push: Callable[[], None]

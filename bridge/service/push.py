@@ -1,0 +1,298 @@
+"""Push: carry out the outbox, so that a crash anywhere replays to exactly one event.
+
+An entry says which Appointment to bring up to date; what is sent is decided from the Appointment and from what is known
+of its event, when it is sent. Where the event will live is stored before the first PUT. After each PUT the object is
+read back, as the server may have rewritten it and its ETag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import posixpath
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, urlsplit
+
+from bridge.domain import ical, plan, reconcile, trouble
+from bridge.domain.model import (
+    Account,
+    AccountState,
+    Appointment,
+    Calendar,
+    MirrorItem,
+    OutboxEntry,
+    Role,
+    SyncState,
+)
+from bridge.errors import BridgeError, NotFound, PreconditionFailed, ServerFault, Unauthorized, Unreadable
+from bridge.remote.base import Remote, RemoteObject
+from bridge.service import follow, publish
+from bridge.service.context import Context
+from bridge.store import accounts, bookings, mirror, outbox, users
+from bridge.store.db import Tx
+
+log = logging.getLogger(__name__)
+
+#: Longer than every request of one push together can take, in seconds.
+LEASE_SECONDS = 300
+#: Pushes under way at once.
+PARALLEL = 8
+
+
+async def push_due(context: Context) -> int:
+    """Carry out every entry that is due. Returns how many were taken up."""
+    taken = 0
+
+    async def drain() -> None:
+        nonlocal taken
+        while (entry := _claim(context)) is not None:
+            taken += 1
+            await _push(context, entry)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(PARALLEL):
+            group.create_task(drain())
+    return taken
+
+
+def retry(context: Context, appointment_id: str) -> bool:
+    """Try a push that was given up once more. False when there is none."""
+    now = context.clock()
+    with context.db.write() as tx:
+        revived = outbox.revive(tx, appointment_id, now=now)
+        booked = bookings.appointment(tx, appointment_id)
+        if revived and booked is not None:
+            bookings.put_appointment(tx, replace(booked, sync_state=SyncState.PENDING, sync_error=None))
+    context.wake_push()
+    return revived
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """An entry with what is known at the time it is taken up."""
+
+    entry: OutboxEntry
+    appointment: Appointment
+    account: Account
+    calendar: Calendar
+    href: str
+    known: MirrorItem | None
+
+
+def _claim(context: Context) -> OutboxEntry | None:
+    now = context.clock()
+    with context.db.read() as tx:
+        due_at = outbox.next_due(tx)
+    if due_at is None or due_at > now:
+        return None  # the usual case costs no write
+    with context.db.write() as tx:
+        return outbox.claim(tx, now=now, lease_until=now + LEASE_SECONDS)
+
+
+async def _push(context: Context, entry: OutboxEntry) -> None:
+    job = _prepare(context, entry)
+    if job is None:
+        return
+    try:
+        remote = context.remotes.for_account(job.account)
+        if job.appointment.wanted_upstream:
+            await _write(context, remote, job)
+        else:
+            await _delete(context, remote, job)
+    except BridgeError as error:
+        await _failed(context, job, error)
+
+
+def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
+    """Look up what the entry is about, and settle where the event lives before anything is sent there."""
+    now = context.clock()
+    with context.db.write() as tx:
+        booked = bookings.appointment(tx, entry.appointment_id)
+        if booked is None:
+            outbox.settle(tx, entry, now=now)
+            return None
+        calendar = (
+            accounts.primary_of(tx, booked.user_id)
+            if booked.calendar_id is None
+            else accounts.calendar(tx, booked.calendar_id)
+        )
+        account = accounts.get(tx, calendar.account_id) if calendar is not None else None
+        if calendar is None or account is None:
+            _give_up(tx, entry, "The calendar that this appointment belongs to was disconnected.", now=now)
+            return None
+        if booked.wanted_upstream and calendar.role != Role.PRIMARY:
+            # Only the Primary is ever written. (Taking back what was put there while it was Primary is another matter.)
+            _give_up(tx, entry, "The calendar that holds this appointment's event is no longer the Primary.", now=now)
+            return None
+        if booked.calendar_id is None:
+            if not booked.wanted_upstream:
+                _settled(tx, entry, booked, SyncState.NOT_SYNCED, now=now)
+                return None
+            booked = replace(booked, calendar_id=calendar.id, href=_href(calendar.url, booked.uid))
+            bookings.put_appointment(tx, booked)
+        href = booked.href or _href(calendar.url, booked.uid)
+        return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href))
+
+
+async def _write(context: Context, remote: Remote, job: _Job) -> None:
+    """Create the event, or change the one that is there in place."""
+    fields = job.appointment.fields
+    known = job.known
+    if known is not None:
+        try:
+            theirs = ical.upstream_fields(known.ics, like=fields)
+        except Unreadable:
+            known = None
+        else:
+            fields = reconcile.to_write(job.appointment.fields, job.appointment.agreed, theirs)
+    body = ical.upstream_event(
+        replace(job.appointment, fields=fields), now=context.clock(), onto=known.ics if known is not None else None
+    )
+    if known is not None and body == known.ics:
+        with context.db.write() as tx:  # sharers of a calendar are told of every write, so none is sent for nothing
+            _synced(tx, job, known, now=context.clock())
+        return
+    try:
+        await remote.put(job.calendar.url, job.href, body, etag=job.known.etag if job.known is not None else None)
+    except (PreconditionFailed, NotFound) as error:
+        await _compare(context, remote, job, error)
+        return
+    stored = await remote.get(job.calendar.url, job.href)
+    with context.db.write() as tx:
+        _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
+
+
+async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeError) -> None:
+    """The event is not the one we knew. Look at it: ours already, changed by the person, or gone."""
+    now = context.clock()
+    try:
+        found = await remote.get(job.calendar.url, job.href)
+    except NotFound:
+        if isinstance(error, NotFound) and job.known is None:
+            raise error from None  # nothing there, and nothing can be made there
+        found = None
+    with context.db.write() as tx:
+        user = users.get(tx, job.appointment.user_id)
+        if user is None:
+            return
+        delta = publish.Delta(user, now)
+        before = mirror.get(tx, job.calendar.id, job.href)
+        if found is not None:
+            item = _item(job, found)
+            mirror.put(tx, user.id, [item])
+            follow.seen(tx, delta, item, before)
+        elif before is not None:
+            # Deleted by the person while the CRM changed it: the newer wish, the CRM's, makes it anew.
+            mirror.remove(tx, job.calendar.id, [job.href])
+        delta.upstream(tx, [job.appointment.uid])
+        delta.apply(tx)
+        outbox.retry(tx, job.entry, at=now + min(job.entry.attempts - 1, 60), error=trouble.sentence(error), now=now)
+
+
+async def _delete(context: Context, remote: Remote, job: _Job) -> None:
+    """Remove the event. It being gone already is as good."""
+    etag = job.known.etag if job.known is not None else None
+    try:
+        if etag is None:
+            # A create that we never heard back from may have made it.
+            etag = (await remote.get(job.calendar.url, job.href)).etag
+        await remote.delete(job.calendar.url, job.href, etag=etag)
+    except NotFound:
+        pass
+    except PreconditionFailed:
+        # Changed by the person meanwhile: a cancelled appointment goes all the same, in the version it has now.
+        current = await remote.get(job.calendar.url, job.href)
+        await remote.delete(job.calendar.url, job.href, etag=current.etag)
+    now = context.clock()
+    with context.db.write() as tx:
+        mirror.remove(tx, job.calendar.id, [job.href])
+        booked = bookings.appointment(tx, job.appointment.id)
+        if booked is not None:
+            if _same_event(booked, job):
+                booked = replace(booked, agreed=None)
+            _settled(tx, job.entry, booked, SyncState.NOT_SYNCED, now=now)
+            publish.publish_appointment(tx, booked, now=now)
+
+
+async def _failed(context: Context, job: _Job, error: BridgeError) -> None:
+    if isinstance(error, Unauthorized) and not await _refused_twice(context, job):
+        error = ServerFault(error.url, "refused the login once, and took it the next time")
+    now = context.clock()
+    sentence = trouble.sentence(error)
+    with context.db.write() as tx:
+        match plan.after_push(error, job.entry.attempts, now=now):
+            case plan.RetryAt(at):
+                outbox.retry(tx, job.entry, at=at, error=sentence, now=now)
+            case plan.PauseAccount():
+                # Kept, ready, and left alone until there is a new password.
+                outbox.retry(tx, job.entry, at=now, error=sentence, now=now)
+                accounts.set_state(tx, job.account.id, AccountState.NEEDS_PASSWORD, sentence, now=now)
+            case plan.Dead():
+                _give_up(tx, job.entry, sentence, now=now)
+    log.warning("appointment %s: push failed (attempt %d): %s", job.appointment.id, job.entry.attempts, sentence)
+
+
+async def _refused_twice(context: Context, job: _Job) -> bool:
+    """Whether the login is refused for a plain reading, too: a single 401 is no proof."""
+    try:
+        await context.remotes.for_account(job.account).calendars(job.account.home_url)
+    except Unauthorized:
+        return True
+    except BridgeError:
+        return False
+    return False
+
+
+def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None = None) -> None:
+    """Record that the event says what the Appointment said when it was taken up."""
+    mirror.put(tx, job.appointment.user_id, [item])
+    booked = bookings.appointment(tx, job.appointment.id)
+    if booked is None:
+        return
+    if _same_event(booked, job):
+        booked = replace(booked, agreed=job.appointment.fields)
+    _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
+    user = users.get(tx, booked.user_id)
+    if sent is not None and user is not None and _moved(sent, item.ics, booked):
+        # Servers rewrite words, never times: a person moved it between our write and our reading it back.
+        delta = publish.Delta(user, now)
+        follow.seen(tx, delta, item, replace(item, ics=sent))
+        delta.apply(tx)
+        return
+    # It may have been a blocked slot for a moment, if the mirror saw it before the Appointment knew its own event.
+    publish.publish_appointment(tx, booked, now=now)
+
+
+def _moved(sent: str, stored: str, booked: Appointment) -> bool:
+    before = ical.upstream_fields(sent, like=booked.fields)
+    after = ical.upstream_fields(stored, like=booked.fields)
+    return (before.start, before.end, before.all_day) != (after.start, after.end, after.all_day)
+
+
+def _settled(tx: Tx, entry: OutboxEntry, booked: Appointment, state: SyncState, *, now: int) -> None:
+    if outbox.settle(tx, entry, now=now):
+        if booked.sync_state == SyncState.CONFLICT:
+            booked = replace(booked, synced_at=now)  # resolved, but to be seen until the CRM writes again
+        else:
+            booked = replace(booked, sync_state=state, sync_error=None, synced_at=now)
+    bookings.put_appointment(tx, booked)
+
+
+def _give_up(tx: Tx, entry: OutboxEntry, error: str, *, now: int) -> None:
+    booked = bookings.appointment(tx, entry.appointment_id)
+    if outbox.bury(tx, entry, error=error, now=now) and booked is not None:
+        bookings.put_appointment(tx, replace(booked, sync_state=SyncState.FAILED, sync_error=error))
+
+
+def _same_event(booked: Appointment, job: _Job) -> bool:
+    """Whether the Appointment still stands for the event that this job was about."""
+    return booked.uid == job.appointment.uid and booked.calendar_id == job.calendar.id
+
+
+def _item(job: _Job, found: RemoteObject) -> MirrorItem:
+    return MirrorItem(job.calendar.id, job.href, found.etag, job.appointment.uid, found.ics)
+
+
+def _href(calendar_url: str, uid: str) -> str:
+    """Where an Appointment's event is put: deterministic, so that trying again meets the first try's result."""
+    return posixpath.join(quote(unquote(urlsplit(calendar_url).path), safe="/@:"), quote(f"{uid}.ics"))

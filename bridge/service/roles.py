@@ -1,0 +1,170 @@
+"""Roles: which Calendar is the Primary, which are checked for conflicts, and what of each becomes a blocked slot."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from bridge.domain.model import Appointment, Calendar, Role, SlotSettings
+from bridge.errors import NotWritable, RemoteError, Unknown
+from bridge.service import book, publish
+from bridge.service import mirror as mirror_service
+from bridge.service.context import Context
+from bridge.store import accounts, bookings, mirror, users
+from bridge.store.db import Db, Tx
+
+log = logging.getLogger(__name__)
+
+
+class Keep(Enum):
+    """Marks a choice that stays as it is."""
+
+    KEEP = 0
+
+
+KEEP = Keep.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a choice changed."""
+
+    primary: Calendar | None
+    conflicts: tuple[Calendar, ...]
+    #: Calendars that are no longer read.
+    dropped: tuple[Calendar, ...]
+    #: Upcoming appointments on their way to the Primary.
+    moved: int
+    #: Calendar names that could not be read yet, with what is wrong. The bridge tries again by itself.
+    troubles: tuple[tuple[str, str], ...] = ()
+
+
+def list_calendars(db: Db, user_id: str) -> list[Calendar]:
+    """All Calendars of a User's Accounts, Primary first. Raises `Unknown`."""
+    with db.read() as tx:
+        if users.get(tx, user_id) is None:
+            raise Unknown("user", user_id)
+        return accounts.calendars(tx, user_id=user_id)
+
+
+async def choose(
+    context: Context,
+    user_id: str,
+    *,
+    primary: str | Keep | None = KEEP,
+    conflicts: Sequence[str] | Keep = KEEP,
+) -> Change:
+    """Choose the Primary and the conflict calendars, by id; None: no Primary. What they hold is in when this returns.
+
+    Upcoming appointments move to a new Primary. Blocked slots of calendars that are no longer read go at once, all in
+    one revision. Raises `Unknown`, `NotWritable`.
+    """
+    now = context.clock()
+    with context.db.write() as tx:
+        change = _choose(tx, user_id, primary, conflicts, now=now)
+    context.wake_push()
+    troubles: list[tuple[str, str]] = []
+    read = [*([change.primary] if change.primary else []), *change.conflicts]
+    for account_id in sorted({calendar.account_id for calendar in read}):
+        try:
+            runs = await mirror_service.mirror_account(context, account_id)
+        except RemoteError as error:
+            troubles.append((account_id, str(error)))
+        else:
+            troubles += [(run.calendar_name, run.error) for run in runs if run.error]
+    return replace(change, troubles=tuple(troubles))
+
+
+def _choose(tx: Tx, user_id: str, primary: str | Keep | None, conflicts: Sequence[str] | Keep, *, now: int) -> Change:
+    user = users.get(tx, user_id)
+    if user is None:
+        raise Unknown("user", user_id)
+    before = {calendar.id: calendar for calendar in accounts.calendars(tx, user_id=user_id)}
+    old_primary = next((c for c in before.values() if c.role == Role.PRIMARY), None)
+    new_primary = _pick(before, primary) if not isinstance(primary, Keep) and primary is not None else None
+    if isinstance(primary, Keep):
+        new_primary = old_primary
+    elif new_primary is not None and new_primary.writable is False:
+        raise NotWritable(new_primary.id)
+    if isinstance(conflicts, Keep):
+        chosen = [calendar for calendar in before.values() if calendar.role == Role.CONFLICT]
+    else:
+        chosen = [_pick(before, calendar_id) for calendar_id in conflicts]
+    roles = {calendar.id: Role.CONFLICT for calendar in chosen}
+    if new_primary is not None:
+        roles[new_primary.id] = Role.PRIMARY  # the Primary blocks anyway
+    changed = [calendar for calendar in before.values() if roles.get(calendar.id, Role.NONE) != calendar.role]
+    dropped = [calendar for calendar in changed if calendar.id not in roles]
+    uids = set().union(*(mirror.uids_of_calendar(tx, calendar.id) for calendar in changed))
+    # The old Primary steps down first: there is never more than one.
+    for calendar in sorted(changed, key=lambda c: roles.get(c.id, Role.NONE) == Role.PRIMARY):
+        accounts.set_role(tx, calendar.id, roles.get(calendar.id, Role.NONE))
+    for calendar in dropped:
+        mirror.remove_all(tx, calendar.id)
+    for account_id in {calendar.account_id for calendar in changed}:
+        accounts.schedule(tx, account_id, next_poll_at=now, failures=0)
+    moved = 0
+    if new_primary is not None and (old_primary is None or old_primary.id != new_primary.id):
+        moved = _bring_appointments(tx, new_primary, now=now)
+    delta = publish.Delta(user, now)
+    delta.upstream(tx, sorted(uids))
+    delta.apply(tx)
+    after = accounts.calendars(tx, user_id=user_id)
+    return Change(
+        primary=next((c for c in after if c.role == Role.PRIMARY), None),
+        conflicts=tuple(c for c in after if c.role == Role.CONFLICT),
+        dropped=tuple(dropped),
+        moved=moved,
+    )
+
+
+def _pick(calendars: dict[str, Calendar], calendar_id: str) -> Calendar:
+    calendar = calendars.get(calendar_id)
+    if calendar is None or not calendar.present:
+        raise Unknown("calendar", calendar_id)
+    return calendar
+
+
+def _bring_appointments(tx: Tx, primary: Calendar, *, now: int) -> int:
+    """Queue the upcoming appointments for the new Primary. Past ones stay where they are."""
+    moved = 0
+    for booked in bookings.appointments_of_user(tx, primary.user_id):
+        if booked.wanted_upstream and booked.calendar_id != primary.id and _upcoming(booked, now):
+            moved += 1
+            bookings.put_appointment(tx, book.queue(tx, book.detach(tx, booked, now=now), now=now))
+    return moved
+
+
+def _upcoming(booked: Appointment, now: int) -> bool:
+    return booked.fields.end > now or booked.fields.rrule is not None
+
+
+def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings: SlotSettings) -> None:
+    """Set what of a Calendar becomes a blocked slot, and how it looks; all its slots follow in one revision.
+
+    Raises `Unknown`.
+    """
+    now = context.clock()
+    with context.db.read() as tx:
+        calendar, user, account = _calendar_of(tx, user_id, calendar_id)
+        items = list(mirror.of_calendar(tx, calendar_id))
+    calendar = replace(calendar, settings=settings)
+    # Rendered before the transaction: thousands of events take seconds, and writers wait for each other.
+    prepared = publish.prepare(items, publish.source_for(calendar, account, user), now=now)
+    with context.db.write() as tx:
+        _calendar_of(tx, user_id, calendar_id)
+        accounts.set_settings(tx, calendar_id, settings)
+        delta = publish.Delta(user, now)
+        delta.upstream(tx, sorted(mirror.uids_of_calendar(tx, calendar_id)), prepared)
+        delta.apply(tx)
+
+
+def _calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, users.User, accounts.Account]:
+    calendar = accounts.calendar(tx, calendar_id)
+    user = users.get(tx, user_id)
+    account = accounts.get(tx, calendar.account_id) if calendar else None
+    if calendar is None or user is None or account is None or calendar.user_id != user_id:
+        raise Unknown("calendar", calendar_id)
+    return calendar, user, account

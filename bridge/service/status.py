@@ -1,0 +1,124 @@
+"""Status: how everything is doing, in facts. Sentences for people come with the troubles themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.domain.model import Account, AccountState, Calendar, OutboxState, Role
+from bridge.errors import Unknown
+from bridge.store import accounts, bookings, mirror, outbox, published, users
+from bridge.store.db import Db, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarStatus:
+    """One Calendar that is read. Instants are Unix seconds, UTC."""
+
+    id: str
+    name: str
+    role: Role
+    objects: int
+    unreadable: int
+    held: int
+    last_attempt_at: int | None
+    last_success_at: int | None
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """One Account with the Calendars of it that are read."""
+
+    id: str
+    provider: str
+    username: str
+    state: AccountState
+    reason: str
+    since: int
+    calendars: tuple[CalendarStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAppointment:
+    """An Appointment whose event could not be written, and why."""
+
+    id: str
+    title: str
+    start: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserStatus:
+    """One User."""
+
+    id: str
+    name: str
+    revision: int
+    accounts: tuple[AccountStatus, ...]
+    waiting: int
+    failed: tuple[FailedAppointment, ...]
+    #: What the User should know of at once, in sentences.
+    advice: tuple[str, ...]
+
+
+def status(db: Db, user_id: str | None = None) -> list[UserStatus]:
+    """How one User is doing, or every User. Raises `Unknown`."""
+    with db.read() as tx:
+        if user_id is None:
+            return [_user(tx, user) for user in users.all_users(tx)]
+        user = users.get(tx, user_id)
+        if user is None:
+            raise Unknown("user", user_id)
+        return [_user(tx, user)]
+
+
+def _user(tx: Tx, user: users.User) -> UserStatus:
+    head = published.head(tx, user.id)
+    connected = tuple(_account(tx, account) for account in accounts.all_of(tx, user.id))
+    advice = []
+    if not connected:
+        advice.append("No account is connected yet.")
+    elif accounts.primary_of(tx, user.id) is None:
+        advice.append("No Primary calendar is chosen, so appointments can't be written.")
+    return UserStatus(
+        id=user.id,
+        name=user.name,
+        revision=head.revision if head else 0,
+        accounts=connected,
+        waiting=len(outbox.of_user(tx, user.id, states=(OutboxState.READY, OutboxState.LEASED))),
+        failed=tuple(
+            FailedAppointment(booked.id, booked.fields.title, booked.fields.start, booked.sync_error or "")
+            for booked in bookings.failed_of_user(tx, user.id)
+        ),
+        advice=tuple(advice),
+    )
+
+
+def _account(tx: Tx, account: Account) -> AccountStatus:
+    calendars = accounts.calendars(tx, account_id=account.id, roles=[Role.PRIMARY, Role.CONFLICT])
+    return AccountStatus(
+        id=account.id,
+        provider=account.provider,
+        username=account.username,
+        state=account.state,
+        reason=account.state_reason,
+        since=account.state_since,
+        calendars=tuple(_calendar(tx, calendar) for calendar in calendars),
+    )
+
+
+def _calendar(tx: Tx, calendar: Calendar) -> CalendarStatus:
+    objects, unreadable = mirror.counts(tx, calendar.id)
+    run = mirror.last_run(tx, calendar.id)
+    return CalendarStatus(
+        id=calendar.id,
+        name=calendar.name,
+        role=calendar.role,
+        objects=objects,
+        unreadable=unreadable,
+        held=run.held if run else 0,
+        last_attempt_at=calendar.last_attempt_at,
+        last_success_at=calendar.last_success_at,
+        trouble=calendar.last_error,
+    )

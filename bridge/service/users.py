@@ -1,0 +1,162 @@
+"""Users, their calendar passwords, and API tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import zoneinfo
+from collections.abc import Iterable
+
+from bridge.domain.model import BookingCalendar, User
+from bridge.errors import Exists, FieldProblem, Invalid, Unknown
+from bridge.store import passwords, users
+from bridge.store.db import Db
+from bridge.store.users import ApiToken
+
+#: A User's id is the first part of their calendar's address, so it keeps to what every client and URL takes as it is.
+USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SCOPES = (
+    "calendars.readonly",
+    "calendars.write",
+    "calendars/events.readonly",
+    "calendars/events.write",
+    "webhooks.write",
+    "admin",
+)
+
+
+def add_user(db: Db, *, id: str, location_id: str, name: str, time_zone: str, now: int) -> tuple[User, BookingCalendar]:
+    """Add a User and a booking calendar of their own. Raises `Invalid` or `Exists`."""
+    problems = []
+    if not USER_ID.fullmatch(id):
+        problems.append(
+            FieldProblem(
+                "/id",
+                "invalid_id",
+                "Use 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first.",
+            )
+        )
+    if not location_id.strip():
+        problems.append(FieldProblem("/locationId", "missing", "Name the CRM's location that the User belongs to."))
+    if not is_time_zone(time_zone):
+        problems.append(
+            FieldProblem("/timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
+        )
+    if problems:
+        raise Invalid(tuple(problems))
+    user = User(id=id, location_id=location_id, name=name or id, time_zone=time_zone, revision=0)
+    calendar = BookingCalendar(
+        id=f"cal_{secrets.token_hex(8)}", location_id=location_id, name=user.name, user_ids=(id,), slot_minutes=30
+    )
+    with db.write() as tx:
+        # Paths are compared without regard to case by some clients, so two ids must differ in more than that.
+        if any(other.id.lower() == id.lower() for other in users.all_users(tx)):
+            raise Exists("user", id)
+        users.add(tx, user, now=now)
+        users.add_booking_calendar(tx, calendar, now=now)
+    return user, calendar
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether `name` is an IANA time zone name."""
+    return name in zoneinfo.available_timezones()
+
+
+def get_user(db: Db, user_id: str) -> User:
+    """The User. Raises `Unknown`."""
+    with db.read() as tx:
+        user = users.get(tx, user_id)
+    if user is None:
+        raise Unknown("user", user_id)
+    return user
+
+
+def list_users(db: Db) -> list[User]:
+    """Every User, by id."""
+    with db.read() as tx:
+        return users.all_users(tx)
+
+
+def booking_calendars_of(db: Db, user_id: str) -> list[str]:
+    """The ids of the booking calendars that a User belongs to."""
+    with db.read() as tx:
+        return users.booking_calendars_of(tx, user_id)
+
+
+def remove_user(db: Db, user_id: str) -> None:
+    """Remove a User with everything of theirs. Events already in iCloud stay there. Raises `Unknown`."""
+    with db.write() as tx:
+        if not users.remove(tx, user_id):
+            raise Unknown("user", user_id)
+
+
+def add_password(db: Db, user_id: str, label: str, now: int) -> tuple[str, str]:
+    """Make a calendar password: its id, and the password, which is shown this once. Raises `Unknown`."""
+    with db.write() as tx:
+        if users.get(tx, user_id) is None:
+            raise Unknown("user", user_id)
+        return passwords.add(tx, user_id, label, now)
+
+
+def list_passwords(db: Db, user_id: str) -> list[passwords.CalendarPassword]:
+    """A User's calendar passwords, without the passwords themselves. Raises `Unknown`."""
+    with db.read() as tx:
+        if users.get(tx, user_id) is None:
+            raise Unknown("user", user_id)
+        return passwords.list_for(tx, user_id)
+
+
+def revoke_password(db: Db, user_id: str, password_id: str, now: int) -> None:
+    """Revoke one calendar password. Raises `Unknown`."""
+    with db.write() as tx:
+        if not passwords.revoke(tx, user_id, password_id, now):
+            raise Unknown("calendar password", password_id)
+
+
+def add_token(db: Db, *, label: str, location_ids: Iterable[str], scopes: Iterable[str], now: int) -> tuple[str, str]:
+    """Make an API token: its id, and the token, which is shown this once. Raises `Invalid` for an unknown scope."""
+    wanted = frozenset(scopes)
+    if unknown := sorted(wanted - set(SCOPES)):
+        raise Invalid(
+            tuple(
+                FieldProblem("/scopes", "unknown_scope", f"There is no scope {scope}; use {', '.join(SCOPES)}.")
+                for scope in unknown
+            )
+        )
+    secret = f"brt_{secrets.token_urlsafe(32)}"
+    token = ApiToken(
+        id=f"tok_{secrets.token_hex(6)}",
+        label=label,
+        location_ids=frozenset(location_ids),
+        scopes=wanted,
+        created_at=now,
+        revoked_at=None,
+    )
+    with db.write() as tx:
+        users.add_token(tx, token, _token_hash(secret))
+    return token.id, secret
+
+
+def authenticate_token(db: Db, token: str) -> ApiToken | None:
+    """What this bearer token may do; None when it is unknown or revoked."""
+    with db.read() as tx:
+        return users.token_by_hash(tx, _token_hash(token))
+
+
+def list_tokens(db: Db) -> list[ApiToken]:
+    """Every token, without the tokens themselves."""
+    with db.read() as tx:
+        return users.all_tokens(tx)
+
+
+def revoke_token(db: Db, token_id: str, now: int) -> None:
+    """Revoke a token. Raises `Unknown`."""
+    with db.write() as tx:
+        if not users.revoke_token(tx, token_id, now=now):
+            raise Unknown("token", token_id)
+
+
+def _token_hash(token: str) -> str:
+    # A random secret of 256 bits can't be guessed from its hash, so a fast one serves; and it is looked up by index.
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,193 @@
+"""Every setting, with its default and what it may be. Relative paths start at the process's current directory."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from bridge.domain.model import Titles
+
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=86_400)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _wrong(problem: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def _names_a_file(path: Path) -> Path:
+    if not path.name:
+        raise _wrong("names no file", "write the path of a file, such as data/bridge.db")
+    return path
+
+
+File = Annotated[Path, AfterValidator(_names_a_file)]
+
+
+def _web_address(address: str) -> str:
+    """`address`, ending in "/". Refused unless it is an http or https address without user name, query or fragment."""
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, or an unclosed [
+        usable = False
+    if not usable:
+        raise _wrong("is not a web address", 'write it as "https://host/" or "https://host:port/path/"')
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise _wrong("carries a user name, a query or a fragment", "give scheme, host, port and path only")
+    return address if address.endswith("/") else f"{address}/"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this very machine: localhost, 127.0.0.0/8 or ::1."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Table):
+    """The database both processes share."""
+
+    path: File = Path("data/bridge.db")
+
+
+class SecretsSettings(_Table):
+    """Where the key lives that seals account passwords. The variable BRIDGE_SECRETS_KEY wins over the file."""
+
+    key_file: File = Path("data/secrets.key")
+
+
+class _Listener(_Table):
+    """Where one of the two servers listens, and how the world calls it."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, pattern=r"^[^\s/]+$")
+    port: Port
+    #: None: reached directly, at host and port.
+    public_url: str | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_web_address(cls, url: str | None) -> str | None:
+        return None if url is None else _web_address(url)
+
+    @property
+    def address(self) -> str:
+        """What people and programs type to reach it; ends in "/"."""
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)  # noqa: S104 - shown, not bound
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+
+class SidecarSettings(_Listener):
+    """The HTTP API, the pages and the loops that talk to iCloud."""
+
+    port: Port = 8080
+
+
+class RadicaleSettings(_Listener):
+    """The CalDAV server of the merged calendars."""
+
+    port: Port = 5232
+    config: File = Path("config/radicale.conf")
+
+
+class MirrorSettings(_Table):
+    """How the upstream calendars are read."""
+
+    #: Seconds between two looks at an account that has nothing new.
+    poll_seconds: Seconds = 60
+    #: How many accounts are talked to at the same time.
+    parallel_accounts: int = Field(default=20, strict=True, ge=1, le=1000)
+
+
+class DefaultsSettings(_Table):
+    """What a calendar starts with; each can be changed later."""
+
+    titles: Titles = Titles.BUSY
+
+
+class ProviderSettings(_Table):
+    """One CalDAV service that accounts can be connected to."""
+
+    # Before `url`, whose check needs it.
+    allow_http: Flag = False
+    url: str
+    #: Hosts beside that of `url` that may receive the credentials; `*.` stands for any subdomain.
+    credential_hosts: tuple[str, ...] = ()
+    #: None: the system's certificate authorities.
+    ca_file: File | None = None
+    #: None: as `[mirror] poll_seconds`.
+    poll_seconds: Seconds | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_safe_web_address(cls, url: str, info: ValidationInfo) -> str:
+        url = _web_address(url)
+        parts = urlsplit(url)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not info.data.get("allow_http"):
+            raise _wrong(
+                "would send passwords over the network unencrypted",
+                "use https://, or set allow_http = true beside it if you trust that network",
+            )
+        return url
+
+    @field_validator("credential_hosts")
+    @classmethod
+    def _are_host_patterns(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            # "*" or "*.com" would hand the password to anybody a redirect names.
+            if not re.fullmatch(r"(\*\.[\w-]+\.)?[\w-]+(\.[\w-]+)*", host):
+                raise _wrong(
+                    f'holds "{host}", which is no host', 'write hosts as "caldav.example.com" or "*.example.com"'
+                )
+        return tuple(host.lower() for host in hosts)
+
+
+#: What iCloud is when the file does not say otherwise. Its partition hosts are pNN-caldav.icloud.com.
+ICLOUD = {"url": "https://caldav.icloud.com/", "credential_hosts": ["*.icloud.com"]}
+
+
+class Settings(_Table):
+    """All settings, complete with defaults."""
+
+    store: StoreSettings = StoreSettings()
+    secrets: SecretsSettings = SecretsSettings()
+    sidecar: SidecarSettings = SidecarSettings()
+    radicale: RadicaleSettings = RadicaleSettings()
+    mirror: MirrorSettings = MirrorSettings()
+    defaults: DefaultsSettings = DefaultsSettings()
+    providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(
+        default_factory=dict, validate_default=True
+    )
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _icloud_is_there(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        icloud = given.get("icloud", {})
+        return {**given, "icloud": {**ICLOUD, **icloud} if isinstance(icloud, dict) else icloud}
+
+    @model_validator(mode="after")
+    def _two_listeners(self) -> Settings:
+        if (self.sidecar.host, self.sidecar.port) == (self.radicale.host, self.radicale.port):
+            raise _wrong(
+                "sidecar and radicale listen on the same port", "give [sidecar] port or [radicale] port another"
+            )
+        return self
+
+    def poll_seconds(self, provider: str) -> int:
+        """Seconds between two looks at an account of this provider."""
+        known = self.providers.get(provider)
+        return known.poll_seconds if known and known.poll_seconds else self.mirror.poll_seconds

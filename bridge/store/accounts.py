@@ -1,0 +1,258 @@
+"""Accounts and their Calendars."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from bridge.domain.model import Account, AccountState, Calendar, Role, SlotSettings, Titles
+
+
+def put(tx: sqlite3.Connection, account: Account, *, now: int) -> None:
+    """Add an Account, or give the one with the same login its new secret and state."""
+    tx.execute(
+        "INSERT INTO accounts (id, user_id, provider, username, secret, home_url, addresses, state, state_reason,"
+        " state_since, created_at) VALUES (:id, :user_id, :provider, :username, :secret, :home_url, :addresses, :state,"
+        " :state_reason, :state_since, :now)"
+        " ON CONFLICT (id) DO UPDATE SET secret = excluded.secret, home_url = excluded.home_url,"
+        " addresses = excluded.addresses, state = excluded.state, state_reason = excluded.state_reason,"
+        " state_since = excluded.state_since, next_poll_at = 0, failures = 0",
+        {
+            "id": account.id,
+            "user_id": account.user_id,
+            "provider": account.provider,
+            "username": account.username,
+            "secret": account.secret,
+            "home_url": account.home_url,
+            "addresses": json.dumps(sorted(account.addresses)),
+            "state": account.state,
+            "state_reason": account.state_reason,
+            "state_since": account.state_since,
+            "now": now,
+        },
+    )
+
+
+def get(tx: sqlite3.Connection, account_id: str) -> Account | None:
+    """The Account, or None."""
+    row = tx.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE id = :id", {"id": account_id}).fetchone()
+    return _account(row) if row else None
+
+
+def find(tx: sqlite3.Connection, user_id: str, provider: str, username: str) -> Account | None:
+    """The User's Account with this login, or None."""
+    row = tx.execute(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE user_id = :user_id AND provider = :provider AND username = :username",
+        {"user_id": user_id, "provider": provider, "username": username},
+    ).fetchone()
+    return _account(row) if row else None
+
+
+def all_of(tx: sqlite3.Connection, user_id: str | None = None) -> list[Account]:
+    """The Accounts of one User, or of all."""
+    rows = tx.execute(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE :user_id IS NULL OR user_id = :user_id"
+        " ORDER BY user_id, created_at, id",
+        {"user_id": user_id},
+    )
+    return [_account(row) for row in rows]
+
+
+def any_secret(tx: sqlite3.Connection) -> bool:
+    """Whether the store holds a sealed secret."""
+    return tx.execute("SELECT 1 FROM accounts LIMIT 1").fetchone() is not None
+
+
+def due(tx: sqlite3.Connection, *, now: int, limit: int) -> list[str]:
+    """The ids of Accounts whose turn to be polled has come, longest waiting first."""
+    rows = tx.execute(
+        "SELECT id FROM accounts WHERE next_poll_at <= :now ORDER BY next_poll_at LIMIT :limit",
+        {"now": now, "limit": limit},
+    )
+    return [row["id"] for row in rows]
+
+
+def next_poll(tx: sqlite3.Connection) -> int | None:
+    """The instant at which the next Account is due, or None without Accounts."""
+    row = tx.execute("SELECT MIN(next_poll_at) AS at FROM accounts").fetchone()
+    return None if row["at"] is None else int(row["at"])
+
+
+def failures(tx: sqlite3.Connection, account_id: str) -> int:
+    """How many polls in a row have failed."""
+    row = tx.execute("SELECT failures FROM accounts WHERE id = :id", {"id": account_id}).fetchone()
+    return int(row["failures"]) if row else 0
+
+
+def schedule(tx: sqlite3.Connection, account_id: str, *, next_poll_at: int, failures: int) -> None:
+    """Say when the Account is polled next."""
+    tx.execute(
+        "UPDATE accounts SET next_poll_at = :at, failures = :failures WHERE id = :id",
+        {"id": account_id, "at": next_poll_at, "failures": failures},
+    )
+
+
+def set_state(tx: sqlite3.Connection, account_id: str, state: AccountState, reason: str, *, now: int) -> bool:
+    """Note how the Account is doing. True when that is news."""
+    return (
+        tx.execute(
+            "UPDATE accounts SET state = :state, state_reason = :reason, state_since = :now"
+            " WHERE id = :id AND (state <> :state OR state_reason <> :reason)",
+            {"id": account_id, "state": state, "reason": reason, "now": now},
+        ).rowcount
+        > 0
+    )
+
+
+def remove(tx: sqlite3.Connection, account_id: str) -> None:
+    """Remove the Account with its secret, its Calendars and their mirror."""
+    tx.execute("DELETE FROM accounts WHERE id = :id", {"id": account_id})
+
+
+def calendars(
+    tx: sqlite3.Connection, *, user_id: str | None = None, account_id: str | None = None, roles: Iterable[Role] = Role
+) -> list[Calendar]:
+    """Calendars of one User or one Account, primary first, then by id; only those with one of `roles`."""
+    wanted = ", ".join(f"'{Role(role).value}'" for role in roles)
+    column, value = ("account_id", account_id) if account_id is not None else ("user_id", user_id)
+    rows = tx.execute(
+        f"SELECT {_CALENDAR} FROM calendars WHERE {column} = :value AND role IN ({wanted})"
+        " ORDER BY CASE role WHEN 'primary' THEN 0 ELSE 1 END, id",
+        {"value": value},
+    )
+    return [_calendar(row) for row in rows]
+
+
+def calendar(tx: sqlite3.Connection, calendar_id: str) -> Calendar | None:
+    """The Calendar, or None."""
+    row = tx.execute(f"SELECT {_CALENDAR} FROM calendars WHERE id = :id", {"id": calendar_id}).fetchone()
+    return _calendar(row) if row else None
+
+
+def primary_of(tx: sqlite3.Connection, user_id: str) -> Calendar | None:
+    """The User's Primary calendar, or None."""
+    found = calendars(tx, user_id=user_id, roles=[Role.PRIMARY])
+    return found[0] if found else None
+
+
+def put_calendar(tx: sqlite3.Connection, calendar: Calendar) -> None:
+    """Add a Calendar, or bring what the server says of it (name, colour, writable, present) up to date."""
+    tx.execute(
+        "INSERT INTO calendars (id, account_id, user_id, url, name, colour, role, writable, settings, present)"
+        " VALUES (:id, :account_id, :user_id, :url, :name, :colour, :role, :writable, :settings, :present)"
+        " ON CONFLICT (id) DO UPDATE SET url = excluded.url, name = excluded.name, colour = excluded.colour,"
+        " writable = excluded.writable, present = excluded.present",
+        {
+            "id": calendar.id,
+            "account_id": calendar.account_id,
+            "user_id": calendar.user_id,
+            "url": calendar.url,
+            "name": calendar.name,
+            "colour": calendar.colour,
+            "role": calendar.role,
+            "writable": calendar.writable,
+            "settings": json.dumps(asdict(calendar.settings)),
+            "present": calendar.present,
+        },
+    )
+
+
+def set_role(tx: sqlite3.Connection, calendar_id: str, role: Role) -> None:
+    """Give the Calendar its role; without one it is no longer read, so its sync state goes."""
+    tx.execute(
+        "UPDATE calendars SET role = :role WHERE id = :id",
+        {"id": calendar_id, "role": role},
+    )
+    if role == Role.NONE:
+        forget_sync(tx, calendar_id)
+
+
+def forget_sync(tx: sqlite3.Connection, calendar_id: str) -> None:
+    """Forget ctag and sync-token, so that the next mirror run reads the complete listing."""
+    tx.execute("UPDATE calendars SET ctag = NULL, sync_token = NULL WHERE id = :id", {"id": calendar_id})
+
+
+def settings_of(tx: sqlite3.Connection, calendar_id: str) -> SlotSettings | None:
+    """What of the Calendar becomes a blocked slot; None when the Calendar is gone."""
+    found = calendar(tx, calendar_id)
+    return found.settings if found else None
+
+
+def set_settings(tx: sqlite3.Connection, calendar_id: str, settings: SlotSettings) -> None:
+    """What of the Calendar becomes a blocked slot, and how it looks."""
+    tx.execute(
+        "UPDATE calendars SET settings = :settings WHERE id = :id",
+        {"id": calendar_id, "settings": json.dumps(asdict(settings))},
+    )
+
+
+def note_success(
+    tx: sqlite3.Connection, calendar_id: str, *, ctag: str | None, sync_token: str | None, now: int
+) -> None:
+    """The Calendar was read in full up to this ctag and sync-token."""
+    tx.execute(
+        "UPDATE calendars SET ctag = :ctag, sync_token = :sync_token, last_attempt_at = :now, last_success_at = :now,"
+        " last_error = NULL WHERE id = :id",
+        {"id": calendar_id, "ctag": ctag, "sync_token": sync_token, "now": now},
+    )
+
+
+def note_unchanged(tx: sqlite3.Connection, calendar_ids: Iterable[str], *, now: int) -> None:
+    """These Calendars were asked and had nothing new."""
+    tx.executemany(
+        "UPDATE calendars SET last_attempt_at = :now, last_success_at = :now, last_error = NULL WHERE id = :id",
+        [{"id": calendar_id, "now": now} for calendar_id in calendar_ids],
+    )
+
+
+def note_failure(tx: sqlite3.Connection, calendar_id: str, error: str, *, now: int) -> None:
+    """Reading the Calendar failed; what was read before stays."""
+    tx.execute(
+        "UPDATE calendars SET last_attempt_at = :now, last_error = :error WHERE id = :id",
+        {"id": calendar_id, "error": error, "now": now},
+    )
+
+
+_ACCOUNT = "id, user_id, provider, username, secret, home_url, addresses, state, state_reason, state_since"
+_CALENDAR = (
+    "id, account_id, user_id, url, name, colour, role, writable, ctag, sync_token, settings, present,"
+    " last_attempt_at, last_success_at, last_error"
+)
+
+
+def _account(row: sqlite3.Row) -> Account:
+    return Account(
+        id=row["id"],
+        user_id=row["user_id"],
+        provider=row["provider"],
+        username=row["username"],
+        secret=bytes(row["secret"]),
+        home_url=row["home_url"],
+        state=AccountState(row["state"]),
+        state_reason=row["state_reason"],
+        state_since=row["state_since"],
+        addresses=frozenset(json.loads(row["addresses"])),
+    )
+
+
+def _calendar(row: sqlite3.Row) -> Calendar:
+    settings = json.loads(row["settings"])
+    return Calendar(
+        id=row["id"],
+        account_id=row["account_id"],
+        user_id=row["user_id"],
+        url=row["url"],
+        name=row["name"],
+        colour=row["colour"],
+        role=Role(row["role"]),
+        writable=None if row["writable"] is None else bool(row["writable"]),
+        ctag=row["ctag"],
+        sync_token=row["sync_token"],
+        settings=SlotSettings(**{**settings, "titles": Titles(settings.get("titles", Titles.BUSY))}),
+        present=bool(row["present"]),
+        last_attempt_at=row["last_attempt_at"],
+        last_success_at=row["last_success_at"],
+        last_error=row["last_error"],
+    )

@@ -1,0 +1,226 @@
+"""Appointments and CRM BlockedSlots."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict
+
+from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot, Interval, SyncState
+
+
+def put_appointment(tx: sqlite3.Connection, appointment: Appointment) -> None:
+    """Add the Appointment, or bring it up to date."""
+    fields = appointment.fields
+    tx.execute(
+        f"INSERT INTO appointments ({_APPOINTMENT}) VALUES (:{', :'.join(_APPOINTMENT.split(', '))})"
+        f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _APPOINTMENT.split(', ')[1:])}",
+        {
+            "id": appointment.id,
+            "location_id": appointment.location_id,
+            "booking_calendar_id": appointment.booking_calendar_id,
+            "user_id": appointment.user_id,
+            "contact_id": appointment.contact_id,
+            "external_id": appointment.external_id,
+            "title": fields.title,
+            "start_at": fields.start,
+            "end_at": fields.end,
+            "time_zone": fields.time_zone,
+            "utc_offset": appointment.utc_offset,
+            "all_day": fields.all_day,
+            "description": fields.description,
+            "address": fields.address,
+            "rrule": fields.rrule,
+            "status": fields.status,
+            "extra": json.dumps(appointment.extra),
+            "version": appointment.version,
+            "created_at": appointment.created_at,
+            "updated_at": appointment.updated_at,
+            "deleted_at": appointment.deleted_at,
+            "uid": appointment.uid,
+            "sync_state": appointment.sync_state,
+            "sync_error": appointment.sync_error,
+            "synced_at": appointment.synced_at,
+            "calendar_id": appointment.calendar_id,
+            "href": appointment.href,
+            "agreed": None if appointment.agreed is None else json.dumps(asdict(appointment.agreed)),
+        },
+    )
+
+
+def appointment(tx: sqlite3.Connection, appointment_id: str) -> Appointment | None:
+    """The Appointment, deleted ones too, or None."""
+    return _one(tx, "id = :value", appointment_id)
+
+
+def appointment_by_uid(tx: sqlite3.Connection, uid: str) -> Appointment | None:
+    """The Appointment whose event has this UID, or None."""
+    return _one(tx, "uid = :value", uid)
+
+
+def appointment_by_external_id(tx: sqlite3.Connection, location_id: str, external_id: str) -> Appointment | None:
+    """The Appointment that a location's CRM knows by this id of its own, deleted ones too, or None."""
+    row = tx.execute(
+        f"SELECT {_APPOINTMENT} FROM appointments WHERE location_id = :location_id AND external_id = :external_id",
+        {"location_id": location_id, "external_id": external_id},
+    ).fetchone()
+    return _appointment(row) if row else None
+
+
+def appointments_of_user(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
+    """Every Appointment of a User that is not deleted."""
+    rows = tx.execute(
+        f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND deleted_at IS NULL ORDER BY start_at, id",
+        {"id": user_id},
+    )
+    return [_appointment(row) for row in rows]
+
+
+def failed_of_user(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
+    """A User's Appointments whose event could not be written, deleted ones too, by start."""
+    rows = tx.execute(
+        f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND sync_state = 'failed' ORDER BY start_at, id",
+        {"id": user_id},
+    )
+    return [_appointment(row) for row in rows]
+
+
+def appointments_between(
+    tx: sqlite3.Connection,
+    span: Interval,
+    *,
+    location_id: str,
+    user_id: str | None,
+    booking_calendar_id: str | None,
+    include_deleted: bool,
+) -> list[Appointment]:
+    """Appointments of a User or a booking calendar that touch the span, by their own time or by an occurrence."""
+    column = "user_id" if user_id is not None else "booking_calendar_id"
+    rows = tx.execute(
+        f"SELECT {_APPOINTMENT} FROM appointments a WHERE location_id = :location_id AND {column} = :value"
+        " AND (deleted_at IS NULL OR :include_deleted) AND start_at < :end AND (end_at > :start OR (rrule IS NOT NULL"
+        " AND EXISTS (SELECT 1 FROM occurrences o WHERE o.user_id = a.user_id AND o.href = a.id || '.ics'"
+        " AND o.end_at > :start AND o.start_at < :end))) ORDER BY start_at, id",
+        {
+            "location_id": location_id,
+            "value": user_id if user_id is not None else booking_calendar_id,
+            "include_deleted": include_deleted,
+            "start": span.start,
+            "end": span.end,
+        },
+    )
+    return [_appointment(row) for row in rows]
+
+
+def put_blocked_slot(tx: sqlite3.Connection, slot: BlockedSlot) -> None:
+    """Add the CRM BlockedSlot, or bring it up to date."""
+    tx.execute(
+        f"INSERT INTO blocked_slots ({_SLOT}) VALUES (:{', :'.join(_SLOT.split(', '))})"
+        f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _SLOT.split(', ')[1:])}",
+        {
+            "id": slot.id,
+            "location_id": slot.location_id,
+            "user_id": slot.user_id,
+            "booking_calendar_id": slot.booking_calendar_id,
+            "title": slot.title,
+            "start_at": slot.start,
+            "end_at": slot.end,
+            "time_zone": slot.time_zone,
+            "utc_offset": slot.utc_offset,
+            "expires_at": slot.expires_at,
+            "version": slot.version,
+            "created_at": slot.created_at,
+            "updated_at": slot.updated_at,
+            "deleted_at": slot.deleted_at,
+        },
+    )
+
+
+def blocked_slot(tx: sqlite3.Connection, slot_id: str) -> BlockedSlot | None:
+    """The CRM BlockedSlot, deleted ones too, or None."""
+    row = tx.execute(f"SELECT {_SLOT} FROM blocked_slots WHERE id = :id", {"id": slot_id}).fetchone()
+    return _slot(row) if row else None
+
+
+def blocked_slots_of_user(tx: sqlite3.Connection, user_id: str) -> list[BlockedSlot]:
+    """Every CRM BlockedSlot of a User that is not deleted."""
+    rows = tx.execute(
+        f"SELECT {_SLOT} FROM blocked_slots WHERE user_id = :id AND deleted_at IS NULL ORDER BY start_at, id",
+        {"id": user_id},
+    )
+    return [_slot(row) for row in rows]
+
+
+def blocked_slots_between(tx: sqlite3.Connection, span: Interval, *, user_id: str) -> list[BlockedSlot]:
+    """CRM BlockedSlots of a User that touch the span."""
+    rows = tx.execute(
+        f"SELECT {_SLOT} FROM blocked_slots WHERE user_id = :id AND deleted_at IS NULL"
+        " AND start_at < :end AND end_at > :start ORDER BY start_at, id",
+        {"id": user_id, "start": span.start, "end": span.end},
+    )
+    return [_slot(row) for row in rows]
+
+
+def expired_slots(tx: sqlite3.Connection, *, now: int) -> list[BlockedSlot]:
+    """Holds whose time is over and that are not deleted yet."""
+    rows = tx.execute(
+        f"SELECT {_SLOT} FROM blocked_slots WHERE expires_at IS NOT NULL AND deleted_at IS NULL AND expires_at <= :now",
+        {"now": now},
+    )
+    return [_slot(row) for row in rows]
+
+
+_APPOINTMENT = (
+    "id, location_id, booking_calendar_id, user_id, contact_id, external_id, title, start_at, end_at, time_zone,"
+    " utc_offset, all_day, description, address, rrule, status, extra, version, created_at, updated_at, deleted_at,"
+    " uid, sync_state, sync_error, synced_at, calendar_id, href, agreed"
+)
+_SLOT = (
+    "id, location_id, user_id, booking_calendar_id, title, start_at, end_at, time_zone, utc_offset, expires_at,"
+    " version, created_at, updated_at, deleted_at"
+)
+
+
+def _one(tx: sqlite3.Connection, where: str, value: str) -> Appointment | None:
+    row = tx.execute(f"SELECT {_APPOINTMENT} FROM appointments WHERE {where}", {"value": value}).fetchone()
+    return _appointment(row) if row else None
+
+
+def _appointment(row: sqlite3.Row) -> Appointment:
+    return Appointment(
+        id=row["id"],
+        location_id=row["location_id"],
+        booking_calendar_id=row["booking_calendar_id"],
+        user_id=row["user_id"],
+        contact_id=row["contact_id"],
+        external_id=row["external_id"],
+        fields=AppointmentFields(
+            title=row["title"],
+            start=row["start_at"],
+            end=row["end_at"],
+            time_zone=row["time_zone"],
+            all_day=bool(row["all_day"]),
+            description=row["description"],
+            address=row["address"],
+            rrule=row["rrule"],
+            status=row["status"],
+        ),
+        utc_offset=row["utc_offset"],
+        extra=json.loads(row["extra"]),
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        deleted_at=row["deleted_at"],
+        uid=row["uid"],
+        sync_state=SyncState(row["sync_state"]),
+        sync_error=row["sync_error"],
+        synced_at=row["synced_at"],
+        calendar_id=row["calendar_id"],
+        href=row["href"],
+        agreed=AppointmentFields(**json.loads(row["agreed"])) if row["agreed"] else None,
+    )
+
+
+def _slot(row: sqlite3.Row) -> BlockedSlot:
+    values = dict(row)
+    return BlockedSlot(start=values.pop("start_at"), end=values.pop("end_at"), **values)

@@ -1,0 +1,20 @@
+"""Single facts about this store, by name."""
+
+from __future__ import annotations
+
+from bridge.store.db import Tx
+
+
+def get(tx: Tx, name: str) -> str | None:
+    """The fact, or None."""
+    row = tx.execute("SELECT value FROM store_facts WHERE name = :name", {"name": name}).fetchone()
+    return None if row is None else str(row["value"])
+
+
+def put(tx: Tx, name: str, value: str) -> None:
+    """Note the fact, in place of what was known."""
+    tx.execute(
+        "INSERT INTO store_facts (name, value) VALUES (:name, :value)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        {"name": name, "value": value},
+    )

@@ -1,0 +1,157 @@
+"""MirrorItems: our copies of remote objects; and the record of mirror runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bridge.domain.model import MirrorItem
+
+
+def etags(tx: sqlite3.Connection, calendar_id: str) -> dict[str, str]:
+    """Every object we hold of a Calendar: href to etag."""
+    rows = tx.execute("SELECT href, etag FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
+    return {row["href"]: row["etag"] for row in rows}
+
+
+def get(tx: sqlite3.Connection, calendar_id: str, href: str) -> MirrorItem | None:
+    """Our copy of one object, or None."""
+    row = tx.execute(
+        f"SELECT {_ITEM} FROM mirror_items WHERE calendar_id = :calendar_id AND href = :href",
+        {"calendar_id": calendar_id, "href": href},
+    ).fetchone()
+    return MirrorItem(**row) if row else None
+
+
+def of_calendar(tx: sqlite3.Connection, calendar_id: str) -> Iterator[MirrorItem]:
+    """Every object we hold of a Calendar."""
+    for row in tx.execute(f"SELECT {_ITEM} FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id}):
+        yield MirrorItem(**row)
+
+
+def by_uid(tx: sqlite3.Connection, user_id: str, uid: str) -> list[MirrorItem]:
+    """The objects with this UID in all Calendars of the User that are read, Primary first."""
+    rows = tx.execute(
+        f"SELECT {_ITEM_OF_M} FROM mirror_items m JOIN calendars c ON c.id = m.calendar_id"
+        " WHERE m.user_id = :user_id AND m.uid = :uid AND c.role <> 'none'"
+        " ORDER BY CASE c.role WHEN 'primary' THEN 0 ELSE 1 END, m.calendar_id, m.href",
+        {"user_id": user_id, "uid": uid},
+    )
+    return [MirrorItem(**row) for row in rows]
+
+
+def uids_of_calendar(tx: sqlite3.Connection, calendar_id: str) -> set[str]:
+    """The UIDs of all objects we hold of a Calendar."""
+    rows = tx.execute("SELECT DISTINCT uid FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
+    return {row["uid"] for row in rows}
+
+
+def uids_of_user(tx: sqlite3.Connection, user_id: str) -> set[str]:
+    """The UIDs of all objects we hold for a User."""
+    rows = tx.execute("SELECT DISTINCT uid FROM mirror_items WHERE user_id = :id", {"id": user_id})
+    return {row["uid"] for row in rows}
+
+
+def put(tx: sqlite3.Connection, user_id: str, items: Iterable[MirrorItem]) -> None:
+    """Keep these copies, replacing older ones of the same href."""
+    tx.executemany(
+        "INSERT INTO mirror_items (calendar_id, href, user_id, etag, uid, ics, unreadable)"
+        " VALUES (:calendar_id, :href, :user_id, :etag, :uid, :ics, :unreadable)"
+        " ON CONFLICT (calendar_id, href) DO UPDATE SET etag = excluded.etag, uid = excluded.uid, ics = excluded.ics,"
+        " unreadable = excluded.unreadable",
+        [
+            {
+                "calendar_id": item.calendar_id,
+                "href": item.href,
+                "user_id": user_id,
+                "etag": item.etag,
+                "uid": item.uid,
+                "ics": item.ics,
+                "unreadable": item.unreadable,
+            }
+            for item in items
+        ],
+    )
+
+
+def remove(tx: sqlite3.Connection, calendar_id: str, hrefs: Iterable[str]) -> None:
+    """Drop our copies."""
+    tx.executemany(
+        "DELETE FROM mirror_items WHERE calendar_id = :calendar_id AND href = :href",
+        [{"calendar_id": calendar_id, "href": href} for href in hrefs],
+    )
+
+
+def remove_all(tx: sqlite3.Connection, calendar_id: str) -> None:
+    """Drop every copy of a Calendar's objects."""
+    tx.execute("DELETE FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
+
+
+def counts(tx: sqlite3.Connection, calendar_id: str) -> tuple[int, int]:
+    """How many objects we hold of a Calendar, and how many of them can't be read."""
+    row = tx.execute(
+        "SELECT COUNT(*) AS held, COUNT(unreadable) AS unreadable FROM mirror_items WHERE calendar_id = :id",
+        {"id": calendar_id},
+    ).fetchone()
+    return row["held"], row["unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRun:
+    """One run over one Calendar, in numbers. Never titles or UIDs."""
+
+    calendar_id: str
+    started_at: int
+    finished_at: int
+    listed: int
+    fetched: int
+    removed: int
+    unreadable: int
+    #: Objects that seem to be gone but are kept until that is certain.
+    held: int
+    token_advanced: bool
+    error: str | None
+
+
+#: Runs kept for each Calendar.
+KEPT_RUNS = 50
+
+
+def record_run(tx: sqlite3.Connection, run: MirrorRun) -> None:
+    """Keep the run, and drop the oldest beyond `KEPT_RUNS`."""
+    tx.execute(
+        "INSERT INTO mirror_runs (calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held,"
+        " token_advanced, error) VALUES (:calendar_id, :started_at, :finished_at, :listed, :fetched, :removed,"
+        " :unreadable, :held, :token_advanced, :error)",
+        {name: getattr(run, name) for name in MirrorRun.__slots__},
+    )
+    tx.execute(
+        "DELETE FROM mirror_runs WHERE calendar_id = :id AND id <= (SELECT id FROM mirror_runs WHERE calendar_id = :id"
+        " ORDER BY id DESC LIMIT 1 OFFSET :kept)",
+        {"id": run.calendar_id, "kept": KEPT_RUNS},
+    )
+
+
+def last_run(tx: sqlite3.Connection, calendar_id: str) -> MirrorRun | None:
+    """The newest run over a Calendar, or None."""
+    row = tx.execute(
+        "SELECT calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held, token_advanced, error"
+        " FROM mirror_runs WHERE calendar_id = :id ORDER BY id DESC LIMIT 1",
+        {"id": calendar_id},
+    ).fetchone()
+    return MirrorRun(**{**dict(row), "token_advanced": bool(row["token_advanced"])}) if row else None
+
+
+def held_since(tx: sqlite3.Connection, calendar_id: str) -> int | None:
+    """When the present hold began: the start of the first of the newest runs in a row that kept objects back."""
+    row = tx.execute(
+        "SELECT MIN(started_at) AS since FROM mirror_runs WHERE calendar_id = :id AND held > 0 AND id > COALESCE("
+        "(SELECT MAX(id) FROM mirror_runs WHERE calendar_id = :id AND held = 0 AND error IS NULL), 0)",
+        {"id": calendar_id},
+    ).fetchone()
+    return None if row["since"] is None else int(row["since"])
+
+
+_ITEM = "calendar_id, href, etag, uid, ics, unreadable"
+_ITEM_OF_M = ", ".join(f"m.{column}" for column in _ITEM.split(", "))

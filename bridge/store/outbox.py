@@ -1,0 +1,143 @@
+"""The outbox: durable intents to bring an Appointment's event in iCloud up to date.
+
+An entry is opened in the transaction that changes the Appointment, leased while it is carried out, and settled in the
+transaction that records the result. A lease that runs out (the process died) is simply due again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from bridge.domain.model import OutboxEntry, OutboxState
+
+
+def wish(tx: sqlite3.Connection, appointment_id: str, account_id: str, *, now: int) -> None:
+    """Ask for the Appointment to be pushed. An open entry is asked again rather than doubled."""
+    tx.execute(
+        "INSERT INTO outbox (appointment_id, account_id, state, generation, attempts, next_attempt_at, created_at,"
+        " updated_at) VALUES (:appointment_id, :account_id, 'ready', 1, 0, :now, :now, :now)"
+        " ON CONFLICT (appointment_id) WHERE state IN ('ready', 'leased') DO UPDATE SET"
+        " generation = outbox.generation + 1, account_id = excluded.account_id, attempts = 0, next_attempt_at = :now,"
+        " updated_at = :now",
+        {"appointment_id": appointment_id, "account_id": account_id, "now": now},
+    )
+
+
+def claim(tx: sqlite3.Connection, *, now: int, lease_until: int) -> OutboxEntry | None:
+    """Lease the entry that is longest due, or None. Accounts that need a password are left in peace."""
+    row = tx.execute(
+        "UPDATE outbox SET state = 'leased', attempts = attempts + 1, lease_until = :lease_until, updated_at = :now"
+        " WHERE id = (SELECT o.id FROM outbox o JOIN accounts a ON a.id = o.account_id"
+        "  WHERE ((o.state = 'ready' AND o.next_attempt_at <= :now) OR (o.state = 'leased' AND o.lease_until <= :now))"
+        "  AND a.state <> 'needs_password' ORDER BY o.next_attempt_at, o.id LIMIT 1)"
+        f" RETURNING {_ENTRY}",
+        {"now": now, "lease_until": lease_until},
+    ).fetchone()
+    return _entry(row) if row else None
+
+
+def settle(tx: sqlite3.Connection, entry: OutboxEntry, *, now: int) -> bool:
+    """The entry was carried out. False when something was wished for meanwhile: it is ready again at once."""
+    done = tx.execute(
+        "UPDATE outbox SET state = 'done', lease_until = NULL, last_error = NULL, updated_at = :now"
+        " WHERE id = :id AND generation = :generation",
+        {"id": entry.id, "generation": entry.generation, "now": now},
+    ).rowcount
+    if not done:
+        retry(tx, entry, at=now, error=None, now=now)
+    return done > 0
+
+
+def retry(tx: sqlite3.Connection, entry: OutboxEntry, *, at: int, error: str | None, now: int) -> None:
+    """Try again at an instant; a wish made meanwhile is not made to wait."""
+    tx.execute(
+        "UPDATE outbox SET state = 'ready', lease_until = NULL, last_error = :error, updated_at = :now,"
+        " next_attempt_at = CASE WHEN generation = :generation THEN :at ELSE :now END WHERE id = :id",
+        {"id": entry.id, "generation": entry.generation, "at": at, "error": error, "now": now},
+    )
+
+
+def bury(tx: sqlite3.Connection, entry: OutboxEntry, *, error: str, now: int) -> bool:
+    """Give up, visibly. False when something was wished for meanwhile: that is tried instead."""
+    buried = tx.execute(
+        "UPDATE outbox SET state = 'dead', lease_until = NULL, last_error = :error, updated_at = :now"
+        " WHERE id = :id AND generation = :generation",
+        {"id": entry.id, "generation": entry.generation, "error": error, "now": now},
+    ).rowcount
+    if not buried:
+        retry(tx, entry, at=now, error=error, now=now)
+    return buried > 0
+
+
+def is_open(tx: sqlite3.Connection, appointment_id: str) -> bool:
+    """Whether something is still to be done upstream for this Appointment."""
+    return (
+        tx.execute(
+            "SELECT 1 FROM outbox WHERE appointment_id = :id AND state IN ('ready', 'leased')", {"id": appointment_id}
+        ).fetchone()
+        is not None
+    )
+
+
+def wait_for(tx: sqlite3.Connection, appointment_id: str, other_id: str) -> None:
+    """Let one Appointment's entry wait until the other's, if it is being carried out right now, is surely over."""
+    tx.execute(
+        "UPDATE outbox SET next_attempt_at = COALESCE((SELECT lease_until FROM outbox WHERE appointment_id = :other"
+        " AND state = 'leased'), next_attempt_at) WHERE appointment_id = :id AND state = 'ready'",
+        {"id": appointment_id, "other": other_id},
+    )
+
+
+def release_leases(tx: sqlite3.Connection, *, now: int) -> int:
+    """Make every leased entry due at once: the process that held the leases has died. Returns how many."""
+    return tx.execute(
+        "UPDATE outbox SET state = 'ready', lease_until = NULL, next_attempt_at = :now, updated_at = :now"
+        " WHERE state = 'leased'",
+        {"now": now},
+    ).rowcount
+
+
+def next_due(tx: sqlite3.Connection) -> int | None:
+    """The instant at which the next entry is due, or None."""
+    row = tx.execute(
+        "SELECT MIN(CASE WHEN o.state = 'ready' THEN o.next_attempt_at ELSE o.lease_until END) AS at FROM outbox o"
+        " JOIN accounts a ON a.id = o.account_id WHERE o.state IN ('ready', 'leased') AND a.state <> 'needs_password'"
+    ).fetchone()
+    return None if row["at"] is None else int(row["at"])
+
+
+def revive(tx: sqlite3.Connection, appointment_id: str, *, now: int) -> bool:
+    """Make the newest dead entry of an Appointment ready again. False when there is none."""
+    return (
+        tx.execute(
+            "UPDATE outbox SET state = 'ready', attempts = 0, next_attempt_at = :now, updated_at = :now WHERE id ="
+            " (SELECT MAX(id) FROM outbox WHERE appointment_id = :id AND state = 'dead')"
+            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE appointment_id = :id AND state IN ('ready', 'leased'))",
+            {"id": appointment_id, "now": now},
+        ).rowcount
+        > 0
+    )
+
+
+def of_user(tx: sqlite3.Connection, user_id: str, *, states: tuple[OutboxState, ...]) -> list[OutboxEntry]:
+    """The entries of a User in these states, oldest first."""
+    wanted = ", ".join(f"'{OutboxState(state).value}'" for state in states)
+    rows = tx.execute(
+        f"SELECT {_ENTRY_OF_O} FROM outbox o JOIN appointments a ON a.id = o.appointment_id WHERE a.user_id = :user_id"
+        f" AND o.state IN ({wanted}) ORDER BY o.id",
+        {"user_id": user_id},
+    )
+    return [_entry(row) for row in rows]
+
+
+def prune(tx: sqlite3.Connection, *, before: int) -> None:
+    """Forget entries that were done before an instant."""
+    tx.execute("DELETE FROM outbox WHERE state = 'done' AND updated_at < :before", {"before": before})
+
+
+_ENTRY = "id, appointment_id, account_id, state, generation, attempts, next_attempt_at, lease_until, last_error"
+_ENTRY_OF_O = ", ".join(f"o.{column}" for column in _ENTRY.split(", "))
+
+
+def _entry(row: sqlite3.Row) -> OutboxEntry:
+    return OutboxEntry(**{**dict(row), "state": OutboxState(row["state"])})

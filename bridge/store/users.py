@@ -1,0 +1,154 @@
+"""Users, their booking calendars, and the API tokens."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from bridge.domain.model import BookingCalendar, User
+
+
+def add(tx: sqlite3.Connection, user: User, *, now: int) -> None:
+    """Add a User. Raises `sqlite3.IntegrityError` when the id is taken."""
+    tx.execute(
+        "INSERT INTO users (id, location_id, name, time_zone, created_at)"
+        " VALUES (:id, :location_id, :name, :time_zone, :now)",
+        {"id": user.id, "location_id": user.location_id, "name": user.name, "time_zone": user.time_zone, "now": now},
+    )
+
+
+def get(tx: sqlite3.Connection, user_id: str) -> User | None:
+    """The User, or None."""
+    row = tx.execute(f"SELECT {_USER} FROM users WHERE id = :id", {"id": user_id}).fetchone()
+    return User(**row) if row else None
+
+
+def all_users(tx: sqlite3.Connection) -> list[User]:
+    """Every User, by id."""
+    return [User(**row) for row in tx.execute(f"SELECT {_USER} FROM users ORDER BY id")]
+
+
+def remove(tx: sqlite3.Connection, user_id: str) -> bool:
+    """Remove a User and everything of theirs. False when there was none."""
+    # An occurrence has no foreign key of its own: it goes with its item.
+    tx.execute("DELETE FROM occurrences WHERE user_id = :id", {"id": user_id})
+    tx.execute(
+        "DELETE FROM outbox WHERE appointment_id IN (SELECT id FROM appointments WHERE user_id = :id)", {"id": user_id}
+    )
+    tx.execute(
+        "DELETE FROM booking_calendars WHERE id IN (SELECT booking_calendar_id FROM booking_calendar_users"
+        " GROUP BY booking_calendar_id HAVING MIN(user_id) = :id AND MAX(user_id) = :id)",
+        {"id": user_id},
+    )
+    return tx.execute("DELETE FROM users WHERE id = :id", {"id": user_id}).rowcount > 0
+
+
+def add_booking_calendar(tx: sqlite3.Connection, calendar: BookingCalendar, *, now: int) -> None:
+    """Add a booking calendar with its Users, in order."""
+    tx.execute(
+        "INSERT INTO booking_calendars (id, location_id, name, slot_minutes, created_at)"
+        " VALUES (:id, :location_id, :name, :slot_minutes, :now)",
+        {
+            "id": calendar.id,
+            "location_id": calendar.location_id,
+            "name": calendar.name,
+            "slot_minutes": calendar.slot_minutes,
+            "now": now,
+        },
+    )
+    tx.executemany(
+        "INSERT INTO booking_calendar_users (booking_calendar_id, user_id, position)"
+        " VALUES (:calendar, :user, :position)",
+        [{"calendar": calendar.id, "user": u, "position": i} for i, u in enumerate(calendar.user_ids)],
+    )
+
+
+def booking_calendar(tx: sqlite3.Connection, calendar_id: str) -> BookingCalendar | None:
+    """The booking calendar with its Users, or None."""
+    row = tx.execute(
+        "SELECT id, location_id, name, slot_minutes FROM booking_calendars WHERE id = :id", {"id": calendar_id}
+    ).fetchone()
+    if row is None:
+        return None
+    members = tx.execute(
+        "SELECT user_id FROM booking_calendar_users WHERE booking_calendar_id = :id ORDER BY position",
+        {"id": calendar_id},
+    )
+    return BookingCalendar(**row, user_ids=tuple(m["user_id"] for m in members))
+
+
+def booking_calendars_of(tx: sqlite3.Connection, user_id: str) -> list[str]:
+    """The ids of the booking calendars that a User belongs to."""
+    rows = tx.execute(
+        "SELECT booking_calendar_id FROM booking_calendar_users WHERE user_id = :id ORDER BY booking_calendar_id",
+        {"id": user_id},
+    )
+    return [row["booking_calendar_id"] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """What a bearer token may do. No locations: every location."""
+
+    id: str
+    label: str
+    location_ids: frozenset[str]
+    scopes: frozenset[str]
+    created_at: int
+    revoked_at: int | None
+
+
+def add_token(tx: sqlite3.Connection, token: ApiToken, token_hash: str) -> None:
+    """Keep a token by its hash only."""
+    tx.execute(
+        "INSERT INTO api_tokens (id, label, hash, location_ids, scopes, created_at)"
+        " VALUES (:id, :label, :hash, :location_ids, :scopes, :created_at)",
+        {
+            "id": token.id,
+            "label": token.label,
+            "hash": token_hash,
+            "location_ids": json.dumps(sorted(token.location_ids)),
+            "scopes": json.dumps(sorted(token.scopes)),
+            "created_at": token.created_at,
+        },
+    )
+
+
+def token_by_hash(tx: sqlite3.Connection, token_hash: str) -> ApiToken | None:
+    """The token with this hash, unless it was revoked."""
+    row = tx.execute(
+        f"SELECT {_TOKEN} FROM api_tokens WHERE hash = :hash AND revoked_at IS NULL", {"hash": token_hash}
+    ).fetchone()
+    return _token(row) if row else None
+
+
+def all_tokens(tx: sqlite3.Connection) -> list[ApiToken]:
+    """Every token, revoked ones too, oldest first."""
+    return [_token(row) for row in tx.execute(f"SELECT {_TOKEN} FROM api_tokens ORDER BY created_at, id")]
+
+
+def revoke_token(tx: sqlite3.Connection, token_id: str, *, now: int) -> bool:
+    """Revoke a token. False when there is none, or it was revoked already."""
+    return (
+        tx.execute(
+            "UPDATE api_tokens SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL",
+            {"id": token_id, "now": now},
+        ).rowcount
+        > 0
+    )
+
+
+_USER = "id, location_id, name, time_zone, revision"
+_TOKEN = "id, label, location_ids, scopes, created_at, revoked_at"  # noqa: S105 - column names
+
+
+def _token(row: sqlite3.Row) -> ApiToken:
+    return ApiToken(
+        id=row["id"],
+        label=row["label"],
+        location_ids=frozenset(json.loads(row["location_ids"])),
+        scopes=frozenset(json.loads(row["scopes"])),
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+    )
