@@ -77,6 +77,16 @@ class CredentialsWithheld(RemoteError):
     """A redirect or href led to a host that may not receive this account's credentials."""
 
 
+# --- What calendar data can't tell ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Unreadable(BridgeError):
+    """A calendar object that can't be read. `reason` is a sentence that quotes nothing of it."""
+
+    reason: str
+
+
 # --- What the store, the secrets and the settings refuse -------------------------------------------------------------
 
 

@@ -105,7 +105,7 @@ async def _keep_house(bridge: Bridge) -> None:
         now = bridge.clock()
         book.expire_holds(bridge.db, now=now)
         if rounds % HOUSEKEEPING_SECONDS == 0:
-            used = passwords.collect_last_use(bridge.db.path.parent / "last-use")
+            used = passwords.collect_last_use(passwords.last_use_directory(bridge.db.path))
             with bridge.db.write() as tx:
                 passwords.note_use(tx, used)
                 outbox.prune(tx, before=now - KEEP_DONE_SECONDS)

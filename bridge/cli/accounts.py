@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TextIO
 
 import click
@@ -27,6 +28,7 @@ def account() -> None:
 @pass_opened
 def connect(
     opened: Opened,
+    *,
     user_id: str,
     provider: str,
     username: str,
@@ -36,8 +38,8 @@ def connect(
 ) -> None:
     """Connect an account for USER, or give a connected one its new password.
 
-    The login is tried at the server first; nothing is stored unless it works. The password is asked for, unless an option
-    says where it comes from; it is never an argument, which others could read.
+    The login is tried at the server first; nothing is stored unless it works. The password is asked for, unless an
+    option says where it comes from; it is never an argument, which others could read.
     """
     password = _password(password_file, password_stdin)
     progress(f"Trying the login of {username} at {provider} …")
@@ -56,11 +58,9 @@ def connect(
 def _password(file: TextIO | None, stdin: bool) -> str:
     if file is not None and stdin:
         raise click.UsageError("Use one of --password-file and --password-stdin.")
-    if stdin:
-        file = click.get_text_stream("stdin")
-    password: str = (
-        click.prompt("Password", hide_input=True, err=True) if file is None else file.readline().rstrip("\r\n")
-    )
+    source = sys.stdin if stdin else file
+    password = click.prompt("Password", hide_input=True, err=True) if source is None else source.readline()
+    password = password.rstrip("\r\n")
     if not password:
         raise click.UsageError("The password is empty.")
     return password
@@ -88,7 +88,7 @@ def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
 @click.argument("account_id", metavar="ACCOUNT")
 @yes_option
 @pass_opened
-def disconnect(opened: Opened, user_id: str, account_id: str, yes: bool) -> None:  # noqa: ARG001 - see yes_option
+def disconnect(opened: Opened, user_id: str, account_id: str) -> None:
     """Forget ACCOUNT of USER: its password for good, its blocked slots at once. Nothing changes in iCloud."""
     opened.run(lambda bridge: connecting.disconnect(bridge, user_id, account_id))
     click.echo(f"Disconnected {account_id}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -62,6 +63,7 @@ def list_calendars(opened: Opened, user_id: str, as_json: bool) -> None:
 @pass_opened
 def set_roles(
     opened: Opened,
+    *,
     user_id: str,
     primary: str | None,
     no_primary: bool,
@@ -120,6 +122,7 @@ def set_roles(
 @pass_opened
 def set_settings(
     opened: Opened,
+    *,
     user_id: str,
     name: str,
     titles: str | None,
@@ -130,7 +133,7 @@ def set_settings(
     as_json: bool,
 ) -> None:
     """Set what of CALENDAR becomes a blocked slot, and what it shows. Without options: say how it is."""
-    given = {
+    given: dict[str, Any] = {
         "titles": None if titles is None else Titles(titles),
         "all_day_blocks": all_day,
         "unanswered_blocks": unanswered,

@@ -20,6 +20,7 @@ _COMMANDS = {
     "check-config": "bridge.cli.check:check_config",
     "demo": "bridge.cli.demo:demo",
     "password": "bridge.cli.passwords:password",
+    "radicale": "bridge.cli.serve:radicale",
     "serve": "bridge.cli.serve:serve",
     "sidecar": "bridge.cli.serve:sidecar",
     "status": "bridge.cli.status:status",

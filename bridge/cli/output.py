@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-yes_option = click.option("--yes", is_flag=True, required=True, help="Do it, without being asked again.")
+yes_option = click.confirmation_option(help="Do it, without being asked.", prompt="This can't be undone. Do it?")
 
 
 def instant(seconds: int | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 from bridge.domain import trouble
 from bridge.errors import (
     AccountNotConnected,
@@ -21,54 +23,14 @@ from bridge.errors import (
 )
 
 
+@singledispatch
 def sentence(error: BridgeError) -> str:
     """What went wrong and what to do about it, for a person at a terminal. Never a secret."""
-    match error:
-        case SettingsInvalid():
-            return _settings(error)
-        case SecretsKeyMissing(source):
-            return (
-                f"The key of the stored passwords is missing: there is none at {source}, and BRIDGE_SECRETS_KEY is not set."
-                " Put the key back from your copy. Without it the accounts must be disconnected"
-                " (`bridge account disconnect`) and connected again."
-            )
-        case SecretsKeyRefused():
-            return _key_refused(error)
-        case SecretUnreadable(source):
-            return (
-                f"The key from {source} is not the one that the stored passwords were sealed with."
-                " Put the right key back, or name its file under [secrets] key_file."
-            )
-        case StoreUnusable(path, reason):
-            return (
-                f"The store {path} can't be used: {reason}. Another one is named with --config, or under [store] path."
-            )
-        case CannotListen(setting, host, port, detail):
-            return (
-                f"{setting} can't listen at {host}, port {port}: {detail}."
-                f" End the program that does, or set another port under [{setting}]."
-            )
-        case ChildFailed(name, status):
-            return (
-                f"{name} ended at once with status {status}; it said why above. Try it alone: {_ALONE.get(name, name)}"
-            )
-        case AccountNotConnected():
-            return _not_connected(error)
-        case Unknown(kind, id):
-            return f'There is no {kind} "{id}".{_shown_by(kind)}'
-        case Exists(kind, id):
-            return f'There is a {kind} "{id}" already.{_shown_by(kind)}'
-        case NotWritable():
-            return "This calendar can't be written by the account, so it can't be the Primary. Choose one that can."
-        case Invalid(problems):
-            return "\n".join(problem.detail for problem in problems)
-        case RemoteError():
-            return trouble.sentence(error)
-        case _:
-            return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}"
 
 
-def _settings(error: SettingsInvalid) -> str:
+@sentence.register
+def _(error: SettingsInvalid) -> str:
     told = []
     for problem in error.problems:
         line = f"line {problem.line}: " if problem.line is not None else ""
@@ -77,7 +39,24 @@ def _settings(error: SettingsInvalid) -> str:
     return "\n".join((f"{error.path} can't be used:", *told))
 
 
-def _key_refused(error: SecretsKeyRefused) -> str:
+@sentence.register
+def _(error: SecretsKeyMissing) -> str:
+    return (
+        f"The key of the stored passwords is missing: {error.source} does not exist, and BRIDGE_SECRETS_KEY is not set."
+        " Put it back from your copy; no other key opens them."
+    )
+
+
+@sentence.register
+def _(error: SecretUnreadable) -> str:
+    return (
+        f"The key from {error.source} is not the one that the stored passwords were sealed with."
+        " Put the right one back, or name its file under [secrets] key_file."
+    )
+
+
+@sentence.register
+def _(error: SecretsKeyRefused) -> str:
     source = error.source
     match error.reason:
         case "open_to_others":
@@ -90,55 +69,67 @@ def _key_refused(error: SecretsKeyRefused) -> str:
             return f"The key {source} can't be read: {error.detail}. Run the bridge as the user who owns it."
 
 
-def _not_connected(error: AccountNotConnected) -> str:
-    server = error.url or error.provider
-    match error.reason:
-        case "bad_password":
-            return (
-                f"{server} refuses the user name or password. Use the Apple Account's primary e-mail address and an"
-                " app-specific password from https://account.apple.com (Sign-In and Security)."
-                if error.provider == "icloud"
-                else f"{server} refuses the user name or password. Check both and try again."
-            )
-        case "not_app_specific_password":
-            return (
-                f"{server} refuses this password, and it is not an app-specific one (xxxx-xxxx-xxxx-xxxx)."
-                " Make one at https://account.apple.com (Sign-In and Security) and use that."
-            )
-        case "wrong_host":
-            return (
-                f"The server leads to another host, which may not receive the password ({error.detail or server})."
-                f" If it is right, add it to credential_hosts under [providers.{error.provider}]."
-            )
-        case "not_caldav":
-            return f"{server} does not answer as a CalDAV server. Check url under [providers.{error.provider}]."
-        case "no_calendars":
-            return f"The login works, but {server} has no calendar for events. Make one there, then connect again."
-        case "unreachable":
-            return f"{server} can't be reached{_because(error)}. Check the network and the address, then try again."
-        case "throttled":
-            return f"{server} asks us to slow down. Try again in some minutes; nothing is wrong with the password."
-        case "forbidden":
-            return f"{server} refuses access, though not for the password. Try again later, or see its administrator."
-        case "insecure_url":
-            return (
-                f"{server} would get the password unencrypted. Use https in url under [providers.{error.provider}],"
-                " or allow_http = true if you trust that network."
-            )
-        case "unknown_provider":
-            known = f" Known: {error.detail}." if error.detail else ""
-            return f'There is no provider "{error.provider}".{known} Another is a table [providers.{error.provider}].'
-        case _:
-            return f"{server} has trouble of its own{_because(error)}. Try again later."
+@sentence.register
+def _(error: StoreUnusable) -> str:
+    return (
+        f"The store {error.path} can't be used: {error.reason}."
+        " If another one is meant, name its settings with --config, or the store under [store] path."
+    )
 
 
-def _because(error: AccountNotConnected) -> str:
-    return f" ({error.detail})" if error.detail else ""
+@sentence.register
+def _(error: CannotListen) -> str:
+    return (
+        f"The {error.setting} can't listen at {error.host}, port {error.port}: {error.detail}."
+        f" End the program that does, or set another under [{error.setting}]."
+    )
+
+
+@sentence.register
+def _(error: ChildFailed) -> str:
+    return f"The {error.name} ended with status {error.status} before it answered. Its own words are above."
+
+
+@sentence.register
+def _(error: Unknown) -> str:
+    return f'There is no {error.kind} "{error.id}".{_shown_by(error.kind)}'
+
+
+@sentence.register
+def _(error: Exists) -> str:
+    return f'There is a {error.kind} "{error.id}" already.{_shown_by(error.kind)}'
+
+
+@sentence.register
+def _(_error: NotWritable) -> str:
+    return "This calendar can't be written by its account, so it can't be the Primary. Choose one that can."
+
+
+@sentence.register
+def _(error: Invalid) -> str:
+    return "\n".join(problem.detail for problem in error.problems)
+
+
+@sentence.register
+def _(error: RemoteError) -> str:
+    return trouble.sentence(error)
+
+
+@sentence.register
+def _(error: AccountNotConnected) -> str:
+    reason = error.reason
+    if reason == "bad_password" and error.provider == "icloud":
+        reason = "bad_icloud_password"
+    return _NOT_CONNECTED[reason].format(
+        server=error.url or error.provider,
+        provider=error.provider,
+        because=f" ({error.detail})" if error.detail else "",
+    )
 
 
 def _shown_by(kind: str) -> str:
     command = _LISTS.get(kind)
-    return f" See: {command}" if command else ""
+    return f" To see what there is: {command}" if command else ""
 
 
 #: The command that shows what there is of a kind.
@@ -150,4 +141,32 @@ _LISTS = {
     "token": "bridge token list",
 }
 
-_ALONE = {"sidecar": "bridge sidecar", "radicale": "python -m radicale_plugin"}
+_NOT_CONNECTED = {
+    "bad_password": "{server} refuses the user name or the password. Check both, then try again.",
+    "bad_icloud_password": (
+        "{server} refuses the user name or the password. The user name is the primary e-mail address of the Apple"
+        " Account; the password an app-specific one from https://account.apple.com (Sign-In and Security)."
+        " Changing the Apple password revokes those."
+    ),
+    "not_app_specific_password": (
+        "{server} refuses the password, and it is not an app-specific one (xxxx-xxxx-xxxx-xxxx)."
+        " Make one at https://account.apple.com (Sign-In and Security) and use that."
+    ),
+    "wrong_host": (
+        "The server leads to another host, which may not receive the password{because}."
+        " If that host is right, add it to credential_hosts under [providers.{provider}]."
+    ),
+    "not_caldav": "{server} does not answer as a CalDAV server{because}. Check url under [providers.{provider}].",
+    "no_calendars": "The login works, but {server} has no calendar for events. Make one there, then connect again.",
+    "unreachable": "{server} can't be reached{because}. Check the network and url under [providers.{provider}].",
+    "throttled": "{server} asks us to slow down. Try again in some minutes; this says nothing about the password.",
+    "forbidden": "{server} refuses access, though not for the password{because}. Try again later, or ask who runs it.",
+    "insecure_url": (
+        "{server} would get the password unencrypted. Use https in url under [providers.{provider}],"
+        " or allow_http = true if you trust that network."
+    ),
+    "unknown_provider": (
+        'There is no provider "{provider}"{because}. Use one that is there, or add a table [providers.{provider}].'
+    ),
+    "server_error": "{server} has trouble of its own{because}. Try again later.",
+}

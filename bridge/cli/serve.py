@@ -1,8 +1,9 @@
-"""`bridge serve` and `bridge sidecar`: the servers."""
+"""`bridge serve`, `bridge sidecar` and `bridge radicale`: the servers."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import click
@@ -36,11 +37,15 @@ def _sidecar(opened: Opened) -> Child:
 
 def _radicale(opened: Opened) -> Child:
     where = opened.settings.radicale
-    command = [
+    return Child("radicale", (*_radicale_command(opened), "--end-with-parent"), where.host, where.port, "OPTIONS", "/")
+
+
+def _radicale_command(opened: Opened) -> list[str]:
+    where = opened.settings.radicale
+    return [
         *(sys.executable, "-m", "radicale_plugin", "--store", str(opened.settings.store.path)),
-        *("--host", where.host, "--port", str(where.port), "--config", str(where.config), "--end-with-parent"),
+        *("--host", where.host, "--port", str(where.port), "--config", str(where.config)),
     ]
-    return Child("radicale", tuple(command), where.host, where.port, "OPTIONS", "/")
 
 
 @click.command()
@@ -61,3 +66,11 @@ def sidecar(opened: Opened, with_parent: bool) -> None:
             raise cannot_listen(e, "sidecar", where.host, where.port) from e
 
     opened.run(work)
+
+
+@click.command()
+@pass_opened
+def radicale(opened: Opened) -> None:
+    """Run Radicale alone: the CalDAV server of the merged calendars. The store must be there."""
+    command = _radicale_command(opened)
+    os.execv(command[0], command)  # noqa: S606 - becomes Radicale; the command holds settings only

@@ -13,17 +13,12 @@ from bridge.service import connect, users
 from bridge.settings import Settings
 
 
-class TimeZone(click.ParamType):
-    """An IANA time zone name."""
-
-    name = "zone"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if users.is_time_zone(value):
-            return value
-        close = difflib.get_close_matches(value, sorted(zoneinfo.available_timezones()), n=1)
-        hint = f'did you mean "{close[0]}"?' if close else "use an IANA name such as Europe/Berlin."
-        self.fail(f'"{value}" is no time zone: {hint}', param, ctx)
+def _time_zone(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
+    if users.is_time_zone(name):
+        return name
+    close = difflib.get_close_matches(name, sorted(zoneinfo.available_timezones()), n=1)
+    hint = f'did you mean "{close[0]}"?' if close else "use an IANA name such as Europe/Berlin."
+    raise click.BadParameter(f'"{name}" is no time zone: {hint}')
 
 
 @click.group()
@@ -35,12 +30,14 @@ def user() -> None:
 @click.argument("user_id", metavar="ID")
 @click.option("--location", required=True, metavar="LOCATION", help="The CRM's location that the user belongs to.")
 @click.option("--name", default="", help="What people call the user. Otherwise the id.")
-@click.option("--time-zone", type=TimeZone(), required=True, help="Where the user's days begin: an IANA name.")
+@click.option(
+    "--time-zone", callback=_time_zone, required=True, metavar="ZONE", help="Where the user's days begin: an IANA name."
+)
 @click.option("--password-label", default="first", show_default=True, help="What the first calendar password is for.")
 @json_option
 @pass_opened
 def add(
-    opened: Opened, user_id: str, location: str, name: str, time_zone: str, password_label: str, as_json: bool
+    opened: Opened, *, user_id: str, location: str, name: str, time_zone: str, password_label: str, as_json: bool
 ) -> None:
     """Add the user ID, with a booking calendar and a password for calendar programs."""
     with opened.store() as db:
@@ -126,7 +123,7 @@ def show(opened: Opened, user_id: str, as_json: bool) -> None:
 @click.argument("user_id", metavar="ID")
 @yes_option
 @pass_opened
-def remove(opened: Opened, user_id: str, yes: bool) -> None:  # noqa: ARG001 - that it was given is the point
+def remove(opened: Opened, user_id: str) -> None:
     """Remove the user ID: accounts, appointments, passwords, merged calendar. Events in iCloud stay there."""
     with opened.store() as db:
         users.remove_user(db, user_id)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from bridge.domain.model import Appointment, Calendar, Role, SlotSettings
+from bridge.domain.model import Account, Appointment, Calendar, Role, SlotSettings, User
 from bridge.errors import NotWritable, RemoteError, Unknown
 from bridge.service import book, publish
 from bridge.service import mirror as mirror_service
@@ -161,7 +161,7 @@ def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings
         delta.apply(tx)
 
 
-def _calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, users.User, accounts.Account]:
+def _calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, User, Account]:
     calendar = accounts.calendar(tx, calendar_id)
     user = users.get(tx, user_id)
     account = accounts.get(tx, calendar.account_id) if calendar else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.domain.model import Account, AccountState, Calendar, OutboxState, Role
+from bridge.domain.model import Account, AccountState, Calendar, OutboxState, Role, User
 from bridge.errors import Unknown
 from bridge.store import accounts, bookings, mirror, outbox, published, users
 from bridge.store.db import Db, Tx
@@ -73,7 +73,7 @@ def status(db: Db, user_id: str | None = None) -> list[UserStatus]:
         return [_user(tx, user)]
 
 
-def _user(tx: Tx, user: users.User) -> UserStatus:
+def _user(tx: Tx, user: User) -> UserStatus:
     head = published.head(tx, user.id)
     connected = tuple(_account(tx, account) for account in accounts.all_of(tx, user.id))
     advice = []

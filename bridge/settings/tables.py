@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic_core import PydanticCustomError
 
 from bridge.domain.model import Titles
+from bridge.remote.policy import is_loopback
 
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=86_400)]
@@ -43,14 +43,6 @@ def _web_address(address: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise _wrong("carries a user name, a query or a fragment", "give scheme, host, port and path only")
     return address if address.endswith("/") else f"{address}/"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this very machine: localhost, 127.0.0.0/8 or ::1."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 class _Table(BaseModel):
@@ -129,6 +121,8 @@ class ProviderSettings(_Table):
     ca_file: File | None = None
     #: None: as `[mirror] poll_seconds`.
     poll_seconds: Seconds | None = None
+    #: At most this many requests for one account.
+    requests_per_minute: int = Field(default=120, strict=True, ge=1, le=10_000)
 
     @field_validator("url")
     @classmethod

@@ -1,0 +1,72 @@
+"""Where an account's credentials may go. Pure decisions about addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+from bridge.errors import CredentialsWithheld
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPolicy:
+    """How one kind of account is reached.
+
+    `credential_hosts` may receive its credentials besides the host of `url`; `*.icloud.com` stands for every host under
+    icloud.com. Addresses on loopback count as one host, and may be spoken to in the clear.
+    """
+
+    name: str
+    url: str
+    credential_hosts: tuple[str, ...] = ()
+    ca_file: str | None = None
+    allow_http: bool = False
+    timeout: float = 30.0
+    requests_per_minute: int = 120
+
+    def check(self, url: str) -> str:
+        """The url, if credentials may be sent there. Raises `CredentialsWithheld`."""
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        own = (urlsplit(self.url).hostname or "").lower()
+        trusted = (
+            host == own
+            or (is_loopback(host) and is_loopback(own))
+            or any(_matches(host, pattern.lower()) for pattern in self.credential_hosts)
+        )
+        if not trusted:
+            raise CredentialsWithheld(without_query(url), f"{host} may not receive the credentials for {own}")
+        if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or self.allow_http)):
+            raise CredentialsWithheld(without_query(url), "credentials are sent over https only")
+        return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this very machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def path_of(href: str) -> str:
+    """The path of an absolute or relative href, percent-encoding normalised: how hrefs are compared.
+
+    iCloud lists objects under other hosts than the one asked, with `:443` or without.
+    """
+    return quote(unquote(urlsplit(href).path), safe="/@:!$&'()*+,;=~")
+
+
+def without_query(url: str) -> str:
+    """The address as it may be shown: no credentials, no query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _matches(host: str, pattern: str) -> bool:
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern

@@ -1,0 +1,101 @@
+"""Calendar passwords: what CalDAV clients log in with. Kept as hashes, revocable one by one."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+#: 160 random bits: 32 letters and digits of base32, in groups of four.
+_BYTES = 20
+_HASH_NAME = "blake2b"
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarPassword:
+    """A calendar password, without the password. Instants are Unix seconds, UTC."""
+
+    id: str
+    label: str
+    created_at: int
+    revoked_at: int | None
+    last_used_at: int | None
+
+
+def add(tx: sqlite3.Connection, user_id: str, label: str, now: int) -> tuple[str, str]:
+    """Make a password for a User. Returns its id, and the password, which nobody can show again."""
+    text = base64.b32encode(secrets.token_bytes(_BYTES)).decode().lower()
+    password = "-".join(text[i : i + 4] for i in range(0, len(text), 4))
+    password_id = f"pwd_{secrets.token_hex(6)}"
+    tx.execute(
+        "INSERT INTO calendar_passwords (id, user_id, label, hash, created_at)"
+        " VALUES (:id, :user_id, :label, :hash, :now)",
+        {"id": password_id, "user_id": user_id, "label": label, "hash": _hash(password), "now": now},
+    )
+    return password_id, password
+
+
+def verify(tx: sqlite3.Connection, user_id: str, password: str) -> str | None:
+    """The id of the User's password that this is, or None. Takes as long for an unknown User."""
+    rows = tx.execute(
+        "SELECT id, hash FROM calendar_passwords WHERE user_id = :user_id AND revoked_at IS NULL", {"user_id": user_id}
+    ).fetchall()
+    given = _hash(password)
+    found = None
+    for row in rows:
+        if hmac.compare_digest(row["hash"], given):
+            found = row["id"]
+    return found
+
+
+def list_for(tx: sqlite3.Connection, user_id: str) -> list[CalendarPassword]:
+    """A User's passwords, revoked ones too, oldest first."""
+    rows = tx.execute(
+        "SELECT id, label, created_at, revoked_at, last_used_at FROM calendar_passwords WHERE user_id = :user_id"
+        " ORDER BY created_at, id",
+        {"user_id": user_id},
+    )
+    return [CalendarPassword(**row) for row in rows]
+
+
+def revoke(tx: sqlite3.Connection, user_id: str, password_id: str, now: int) -> bool:
+    """Revoke one password. False when there is none, or it was revoked already."""
+    return (
+        tx.execute(
+            "UPDATE calendar_passwords SET revoked_at = :now"
+            " WHERE id = :id AND user_id = :user_id AND revoked_at IS NULL",
+            {"id": password_id, "user_id": user_id, "now": now},
+        ).rowcount
+        > 0
+    )
+
+
+def note_use(tx: sqlite3.Connection, used: Mapping[str, int]) -> None:
+    """Record when passwords were last used, by id."""
+    tx.executemany(
+        "UPDATE calendar_passwords SET last_used_at = :at WHERE id = :id AND COALESCE(last_used_at, 0) < :at",
+        [{"id": password_id, "at": at} for password_id, at in used.items()],
+    )
+
+
+def last_use_directory(store: Path) -> Path:
+    """Where processes that only read the store leave word of a use: one empty file for each password id."""
+    return store.parent / "last-use"
+
+
+def collect_last_use(directory: Path) -> dict[str, int]:
+    """When each password was last used, from the files' modification times."""
+    if not directory.is_dir():
+        return {}
+    return {path.name: int(path.stat().st_mtime) for path in directory.iterdir()}
+
+
+def _hash(password: str) -> str:
+    # 160 random bits can't be guessed, so there is nothing that a slow or salted hash would add; and it is computed on
+    # every request of every client.
+    return hashlib.new(_HASH_NAME, password.strip().encode(), usedforsecurity=True).hexdigest()

@@ -1,0 +1,209 @@
+"""What the merged calendars serve: PublishedItems, their occurrences, and the tombstones of what was removed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridge.domain.model import Interval, ItemKind, Occurrence, PublishedItem
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where one User's merged calendar stands."""
+
+    user_id: str
+    name: str
+    time_zone: str
+    revision: int
+    #: Tombstones of removals up to this revision are gone: a token from before it can't be answered.
+    tombstones_from: int
+    store_id: str
+
+
+def head(tx: sqlite3.Connection, user_id: str) -> Head | None:
+    """Where the User's merged calendar stands; None when there is no such User."""
+    row = tx.execute(
+        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.tombstones_from, f.value AS store_id FROM users u"
+        " JOIN store_facts f ON f.name = 'store_id' WHERE u.id = :id",
+        {"id": user_id},
+    ).fetchone()
+    return Head(**row) if row else None
+
+
+def apply(tx: sqlite3.Connection, user_id: str, *, put: Iterable[PublishedItem], remove: Iterable[str]) -> int | None:
+    """Write what differs, all of it at one new revision. Returns that revision, or None when nothing differed.
+
+    An item whose text is the same but whose expansion moved on gets its new occurrences without a new revision.
+    """
+    wanted = {item.href: item for item in put}
+    gone = [href for href in dict.fromkeys(remove) if href not in wanted]
+    known = {href: tx.execute(_KNOWN, {"user_id": user_id, "href": href}).fetchone() for href in [*wanted, *gone]}
+    changed = [i for i in wanted.values() if known[i.href] is None or known[i.href]["etag"] != i.etag]
+    removed = [href for href in gone if known[href] is not None and known[href]["live"]]
+    moved_on = [
+        i
+        for i in wanted.values()
+        if known[i.href] is not None
+        and known[i.href]["etag"] == i.etag
+        and (known[i.href]["expanded_from"], known[i.href]["expanded_until"]) != _expanded(i)
+    ]
+    revision = None
+    if changed or removed:
+        revision = tx.execute(
+            "UPDATE users SET revision = revision + 1 WHERE id = :id RETURNING revision", {"id": user_id}
+        ).fetchone()["revision"]
+    _put(tx, user_id, changed, revision)
+    tx.executemany(
+        "UPDATE published_items SET revision = :revision, etag = '', ics = NULL WHERE user_id = :user_id AND href = :href",
+        [{"user_id": user_id, "href": href, "revision": revision} for href in removed],
+    )
+    _forget_occurrences(tx, user_id, [*removed, *(i.href for i in changed), *(i.href for i in moved_on)])
+    tx.executemany(
+        "UPDATE published_items SET expanded_from = :from_, expanded_until = :until"
+        " WHERE user_id = :user_id AND href = :href",
+        [{"user_id": user_id, "href": i.href, "from_": _expanded(i)[0], "until": _expanded(i)[1]} for i in moved_on],
+    )
+    _put_occurrences(tx, user_id, [*changed, *moved_on])
+    return revision
+
+
+def get(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
+    """The items with these hrefs that exist."""
+    found = (
+        tx.execute(
+            f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND href = :href AND ics IS NOT NULL",
+            {"user_id": user_id, "href": href},
+        ).fetchone()
+        for href in hrefs
+    )
+    return [_item(row) for row in found if row]
+
+
+def hrefs_with_prefix(tx: sqlite3.Connection, user_id: str, prefix: str) -> list[str]:
+    """The hrefs of items that begin with `prefix`."""
+    rows = tx.execute(
+        "SELECT href FROM published_items WHERE user_id = :user_id AND href >= :low AND href < :high"
+        " AND ics IS NOT NULL",
+        {"user_id": user_id, "low": prefix, "high": prefix + "\U0010ffff"},
+    )
+    return [row["href"] for row in rows]
+
+
+def overlapping(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[PublishedItem]:
+    """The items that may touch the span, by href."""
+    rows = tx.execute(
+        f"SELECT {_ITEM} FROM published_items p WHERE user_id = :user_id AND ics IS NOT NULL AND first_start < :end"
+        " AND (last_end IS NULL OR last_end > :start) ORDER BY href",
+        {"user_id": user_id, "start": span.start, "end": span.end},
+    )
+    return [_item(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """One stretch of busy time, and what it comes from."""
+
+    start: int
+    end: int
+    all_day: bool
+    href: str
+    kind: ItemKind
+    source_id: str
+
+
+def busy(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Busy]:
+    """The stored occurrences that touch the span, by start."""
+    rows = tx.execute(
+        "SELECT o.start_at, o.end_at, o.all_day, o.href, p.kind, p.source_id FROM occurrences o"
+        " JOIN published_items p ON p.user_id = o.user_id AND p.href = o.href"
+        " WHERE o.user_id = :user_id AND o.end_at > :start AND o.start_at < :end ORDER BY o.start_at, o.end_at, o.href",
+        {"user_id": user_id, "start": span.start, "end": span.end},
+    )
+    return [
+        Busy(r["start_at"], r["end_at"], bool(r["all_day"]), r["href"], ItemKind(r["kind"]), r["source_id"])
+        for r in rows
+    ]
+
+
+_KNOWN = (
+    "SELECT etag, ics IS NOT NULL AS live, expanded_from, expanded_until FROM published_items"
+    " WHERE user_id = :user_id AND href = :href"
+)
+_ITEM = "href, uid, etag, ics, first_start, last_end, kind, source_id, expanded_from, expanded_until"
+
+
+def _item(row: sqlite3.Row) -> PublishedItem:
+    expanded = None if row["expanded_from"] is None else Interval(row["expanded_from"], row["expanded_until"])
+    return PublishedItem(
+        href=row["href"],
+        uid=row["uid"],
+        etag=row["etag"],
+        ics=row["ics"],
+        first_start=row["first_start"],
+        last_end=row["last_end"],
+        kind=ItemKind(row["kind"]),
+        source_id=row["source_id"],
+        expanded=expanded,
+    )
+
+
+def _expanded(item: PublishedItem) -> tuple[int | None, int | None]:
+    return (None, None) if item.expanded is None else (item.expanded.start, item.expanded.end)
+
+
+def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], revision: int | None) -> None:
+    tx.executemany(
+        "INSERT INTO published_items (user_id, href, uid, revision, etag, ics, first_start, last_end, kind, source_id,"
+        " expanded_from, expanded_until) VALUES (:user_id, :href, :uid, :revision, :etag, :ics, :first_start, :last_end,"
+        " :kind, :source_id, :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
+        " revision = excluded.revision, etag = excluded.etag, ics = excluded.ics, first_start = excluded.first_start,"
+        " last_end = excluded.last_end, kind = excluded.kind, source_id = excluded.source_id,"
+        " expanded_from = excluded.expanded_from, expanded_until = excluded.expanded_until",
+        [
+            {
+                "user_id": user_id,
+                "href": i.href,
+                "uid": i.uid,
+                "revision": revision,
+                "etag": i.etag,
+                "ics": i.ics,
+                "first_start": i.first_start,
+                "last_end": i.last_end,
+                "kind": i.kind,
+                "source_id": i.source_id,
+                "from_": _expanded(i)[0],
+                "until": _expanded(i)[1],
+            }
+            for i in items
+        ],
+    )
+
+
+def _forget_occurrences(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> None:
+    tx.executemany(
+        "DELETE FROM occurrences WHERE user_id = :user_id AND href = :href",
+        [{"user_id": user_id, "href": href} for href in hrefs],
+    )
+
+
+def _put_occurrences(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem]) -> None:
+    def rows(item: PublishedItem) -> list[dict[str, object]]:
+        return [_occurrence(user_id, item.href, o) for o in item.occurrences]
+
+    tx.executemany(
+        "INSERT INTO occurrences (user_id, href, start_at, end_at, all_day)"
+        " VALUES (:user_id, :href, :start, :end, :all_day)",
+        [row for item in items for row in rows(item)],
+    )
+
+
+def _occurrence(user_id: str, href: str, occurrence: Occurrence) -> dict[str, object]:
+    return {
+        "user_id": user_id,
+        "href": href,
+        "start": occurrence.start,
+        "end": occurrence.end,
+        "all_day": occurrence.all_day,
+    }

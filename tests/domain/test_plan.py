@@ -1,0 +1,66 @@
+"""Decision tables: each row says why."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge import errors
+from bridge.domain import plan
+
+NOW = 1_800_000_000
+HREFS = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["1", "2", "3"]))
+
+
+@given(held=HREFS, changed=HREFS)
+def test_after_a_complete_answer_everything_is_fetched_kept_or_verified(held, changed):
+    decided = plan.plan_mirror(held, changed, frozenset(), complete=True)
+    kept = {href for href in held if held[href] == changed.get(href)}
+    assert set(decided.fetch) | set(decided.suspects) | kept == set(held) | set(changed)
+    assert set(decided.suspects) == set(held) - set(changed)
+
+
+@given(held=HREFS, changed=HREFS)
+def test_an_incremental_answer_says_nothing_about_what_it_does_not_name(held, changed):
+    assert plan.plan_mirror(held, changed, frozenset(), complete=False).suspects == ()
+
+
+def test_the_server_may_call_things_removed_that_we_never_had():
+    assert plan.plan_mirror({"a": "1"}, {}, frozenset({"a", "z"}), complete=False).suspects == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("held", "gone", "suspicious"), [(3, 3, False), (8, 4, False), (8, 5, True), (100, 100, True), (100, 10, False)]
+)
+def test_losing_most_of_a_calendar_is_suspicious(held, gone, suspicious):
+    assert plan.loses_most(held, gone) is suspicious
+
+
+def test_a_throttle_that_promises_too_little_is_met_with_a_growing_floor():
+    throttled = errors.Throttled("https://x/", retry_after=1)
+    waits = [plan.poll_wait(throttled, failures, interval=2) for failures in range(1, 13)]
+    assert waits == sorted(waits)
+    assert waits[0] >= 4
+    assert waits[-1] == plan.LONGEST_POLL_WAIT
+
+
+def test_a_throttle_is_honoured_when_it_asks_for_more():
+    assert plan.poll_wait(errors.Throttled("https://x/", retry_after=600), 1, interval=60) == 600
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "outcome"),
+    [
+        (errors.Unauthorized("u"), 1, plan.PauseAccount()),
+        (errors.Refused("u"), 1, plan.Dead()),
+        (errors.Forbidden("u"), 1, plan.RetryAt(NOW + 2)),  # may be throttling
+        (errors.Forbidden("u"), plan.FORBIDDEN_ATTEMPTS, plan.Dead()),
+        (errors.NotFound("u"), plan.FORBIDDEN_ATTEMPTS, plan.Dead()),
+        (errors.Unreachable("u"), 1000, plan.RetryAt(NOW + 3600)),  # an outage is never given up on
+        (errors.ServerFault("u"), 3, plan.RetryAt(NOW + 15)),
+        (errors.BadAnswer("u"), 1, plan.RetryAt(NOW + 2)),
+        (errors.Throttled("u", retry_after=90), 1, plan.RetryAt(NOW + 90)),
+        (errors.CredentialsWithheld("u"), 1, plan.Dead()),
+    ],
+)
+def test_what_a_failed_push_means(error, attempts, outcome):
+    assert plan.after_push(error, attempts, now=NOW) == outcome

@@ -1,0 +1,156 @@
+"""A bridge over a real store and a server in memory."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+
+from bridge.domain.model import AppointmentFields, Titles
+from bridge.remote.memory import MemoryRemote, MemoryServer
+from bridge.service import connect, roles, users
+from bridge.service.book import NewAppointment
+from bridge.service.context import Context
+from bridge.store import published
+from bridge.store.db import Db
+
+#: A Monday, 08:00 UTC.
+NOW = 1_804_492_800
+
+
+class OpenVault:
+    """Seals nothing: what the vault does is tested with the vault."""
+
+    def seal(self, secret, *, account_id):
+        return secret.encode()
+
+    def open(self, sealed, *, account_id):
+        return sealed.decode()
+
+
+@dataclass
+class MemoryRemotes:
+    server: MemoryServer
+
+    def for_login(self, provider, username, password):
+        return MemoryRemote(self.server, username, password)
+
+    def for_account(self, account):
+        return MemoryRemote(self.server, account.username, account.secret.decode())
+
+    async def forget(self, account_id):
+        pass
+
+    async def close(self):
+        pass
+
+    def clean_password(self, provider, text):
+        return text
+
+    def is_app_specific(self, provider, password):
+        return True
+
+    def poll_seconds(self, provider):
+        return 60
+
+
+@dataclass
+class World:
+    """Everything a scenario needs."""
+
+    context: Context
+    server: MemoryServer
+    urls: dict[str, str]
+    clock: list[int]
+    booking_calendar_id: str = ""
+    account_id: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def db(self):
+        return self.context.db
+
+    def now(self):
+        return self.clock[0]
+
+    def later(self, seconds):
+        self.clock[0] += seconds
+
+    def merged(self):
+        """What the merged calendar serves: href to PublishedItem."""
+        with self.db.read() as tx:
+            return {
+                item.href: item
+                for item in published.get(
+                    tx, "ada", [row[0] for row in tx.execute("SELECT href FROM published_items").fetchall()]
+                )
+            }
+
+    def new(self, **changes):
+        fields = {
+            "title": "Intro call",
+            "start": NOW + 86_400,
+            "end": NOW + 86_400 + 1800,
+            "time_zone": "Europe/Berlin",
+            "all_day": False,
+            "description": "",
+            "address": "",
+            "rrule": None,
+            "status": "confirmed",
+        }
+        fields |= {k: v for k, v in changes.items() if k in fields}
+        rest = {k: v for k, v in changes.items() if k not in fields}
+        return NewAppointment(
+            **{
+                "location_id": "loc",
+                "booking_calendar_id": self.booking_calendar_id,
+                "user_id": None,
+                "contact_id": None,
+                "external_id": None,
+                "utc_offset": 3600,
+                "extra": {},
+                "check_slot": True,
+                **rest,
+            },
+            fields=AppointmentFields(**fields),
+        )
+
+
+def event(uid, *, start="20270308T100000", end="20270308T110000", title="Dentist", extra=""):
+    """One event in Berlin time; the week of NOW."""
+    return (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//phone//EN\r\nBEGIN:VEVENT\r\n"
+        f"UID:{uid}\r\nDTSTAMP:20270301T000000Z\r\nDTSTART;TZID=Europe/Berlin:{start}\r\n"
+        f"DTEND;TZID=Europe/Berlin:{end}\r\nSUMMARY:{title}\r\n{extra}END:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+
+
+@pytest.fixture
+async def world(tmp_path):
+    """Ada, with Home as Primary, Work as conflict calendar, and one that is not chosen."""
+    return await make_world(tmp_path / "bridge.db", MemoryServer())
+
+
+async def make_world(path, server):
+    clock = [NOW]
+    context = Context(
+        db=Db(path),
+        vault=OpenVault(),
+        remotes=MemoryRemotes(server),
+        clock=lambda: clock[0],
+        default_titles=Titles.BUSY,
+        wake_push=lambda: None,
+    )
+    urls = {name: server.add_calendar(name) for name in ("Home", "Work", "Hobby")}
+    _, calendar = users.add_user(
+        context.db, id="ada", location_id="loc", name="Ada", time_zone="Europe/Berlin", now=NOW
+    )
+    account = await connect.connect(context, "ada", "icloud", server.username, server.password)
+    made = World(context, server, urls, clock, booking_calendar_id=calendar.id, account_id=account.id)
+    made.ids = {calendar.name: calendar.id for calendar in roles.list_calendars(context.db, "ada")}
+    await roles.choose(context, "ada", primary=made.ids["Home"], conflicts=[made.ids["Work"]])
+    return made
+
+
+names = (f"event-{number}.ics" for number in itertools.count())
