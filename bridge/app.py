@@ -11,7 +11,8 @@ from bridge.domain.model import Account
 from bridge.errors import AccountNotConnected
 from bridge.remote import icloud
 from bridge.remote.base import Remote
-from bridge.remote.caldav_remote import CaldavRemote, ProviderPolicy
+from bridge.remote.caldav_remote import CaldavRemote
+from bridge.remote.policy import ProviderPolicy
 from bridge.secrets import Vault, open_vault
 from bridge.service.context import Context
 from bridge.settings import ProviderSettings, Settings

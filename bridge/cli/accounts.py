@@ -8,9 +8,9 @@ from typing import TextIO
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import instant, json_option, print_json, progress, table, yes_option
+from bridge.cli.output import count, instant, json_option, print_json, progress, table, yes_option
 from bridge.service import connect as connecting
-from bridge.service import roles
+from bridge.service import roles, users
 
 
 @click.group()
@@ -49,7 +49,7 @@ def connect(
     if as_json:
         print_json({"account": connected, "calendars": found})
         return
-    click.echo(f"Connected {username} as {connected.id}, with {len(found)} calendars:")
+    click.echo(f"Connected {username} as {connected.id}, with {count(len(found), 'calendar')}:")
     for one in found:
         click.echo(f"  {one.name}")
     click.echo(f"Next: bridge calendars set {user_id} --primary CALENDAR --conflict CALENDAR")
@@ -73,6 +73,8 @@ def _password(file: TextIO | None, stdin: bool) -> str:
 def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
     """List the accounts of USER, or all."""
     with opened.store(read_only=True) as db:
+        if user_id is not None:
+            users.get_user(db, user_id)
         found = connecting.list_accounts(db, user_id)
     if as_json:
         print_json(found)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.app import Bridge
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import facts, instant, json_option, print_json, progress, table
 from bridge.domain.model import Calendar, SlotSettings, Titles
 from bridge.errors import Unknown
 from bridge.service import roles
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
 
 
 @click.group()

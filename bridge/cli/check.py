@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from bridge.app import Bridge
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import progress
 from bridge.cli.sentences import sentence
@@ -14,6 +14,9 @@ from bridge.domain.model import Account
 from bridge.errors import BridgeError
 from bridge.secrets import open_vault
 from bridge.service import connect
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
 
 
 @click.command("check-config")

@@ -19,6 +19,11 @@ def instant(seconds: int | None) -> str:
     return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def count(number: int, thing: str) -> str:
+    """A number of things, in English: "1 event", "2 events"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in aligned columns."""
     lines = [headings, *([str(cell) for cell in row] for row in rows)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import instant, json_option, print_json
+from bridge.cli.output import count, instant, json_option, print_json
 from bridge.domain.model import AccountState
 from bridge.service.status import AccountStatus, CalendarStatus, UserStatus
 from bridge.service.status import status as status_of
@@ -39,7 +39,7 @@ def _print_user(user: UserStatus) -> None:
     for account in user.accounts:
         _print_account(account)
     if user.waiting:
-        click.echo(f"  {user.waiting} appointments on their way")
+        click.echo(f"  on its way: {count(user.waiting, 'appointment')}")
     for failed in user.failed:
         click.echo(f"  not written: {failed.id} of {instant(failed.start)}: {failed.error}")
     for advice in user.advice:
@@ -54,7 +54,7 @@ def _print_account(account: AccountStatus) -> None:
 
 
 def _state(calendar: CalendarStatus) -> str:
-    parts = [f"{calendar.objects} events", f"read {instant(calendar.last_success_at)}"]
+    parts = [count(calendar.objects, "event"), f"read {instant(calendar.last_success_at)}"]
     if calendar.unreadable:
         parts.append(f"{calendar.unreadable} unreadable")
     if calendar.held:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from bridge.app import Bridge
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import json_option, print_json, progress, table
+from bridge.cli.output import count, json_option, print_json, progress, table
 from bridge.domain import trouble
 from bridge.domain.model import Account
 from bridge.errors import RemoteError
 from bridge.service import connect, mirror, push, users
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
 
 
 @click.command()
@@ -34,7 +38,7 @@ def sync(opened: Opened, user_id: str | None, dry_run: bool, as_json: bool) -> N
             runs += [(account, run) for run in await _mirror(bridge, account, dry_run)]
         if not dry_run:
             progress("Writing appointments …")
-            progress(f"{await push.push_due(bridge)} appointments taken up.")
+            progress(f"Written or tried: {count(await push.push_due(bridge), 'appointment')}.")
         return runs
 
     runs = opened.run(work)

@@ -22,7 +22,7 @@ MAX_REDIRECTS = 5
 MAX_BODY = 64 * 1024 * 1024
 
 
-class Session(niquests.AsyncSession):  # type: ignore[misc] # niquests comes without complete types
+class Session(niquests.AsyncSession):
     """Sends requests where the policy lets credentials go, and nowhere else."""
 
     def __init__(self, policy: ProviderPolicy) -> None:
@@ -53,7 +53,8 @@ class Session(niquests.AsyncSession):  # type: ignore[misc] # niquests comes wit
             attempts -= 1
             async with self._budget:
                 try:
-                    return await super().request(method, url, **options)
+                    response: niquests.Response = await super().request(method, url, **options)
+                    return response
                 except Timeout as error:
                     raise Unreachable(shown, "no answer in time") from error
                 except SSLError as error:

@@ -55,7 +55,7 @@ class Delta:
 
     def apply(self, tx: Tx) -> int | None:
         """Write it all as one revision. Returns the revision, or None when nothing differed."""
-        return published.apply(tx, self.user.id, put=self.put, remove=self.remove)
+        return published.apply(tx, self.user.id, put=self.put, remove=self.remove, now=self.now)
 
     def _replace(self, item: PublishedItem | None, href: str) -> None:
         if item is None:

@@ -84,6 +84,13 @@ def booking_calendars_of(db: Db, user_id: str) -> list[str]:
         return users.booking_calendars_of(tx, user_id)
 
 
+def slot_minutes(db: Db, booking_calendar_id: str | None) -> int | None:
+    """How long a slot of a booking calendar is; None when there is no such calendar."""
+    with db.read() as tx:
+        calendar = users.booking_calendar(tx, booking_calendar_id or "")
+    return calendar.slot_minutes if calendar else None
+
+
 def remove_user(db: Db, user_id: str) -> None:
     """Remove a User with everything of theirs. Events already in iCloud stay there. Raises `Unknown`."""
     with db.write() as tx:

@@ -32,6 +32,8 @@ CREATE TABLE users (
     name TEXT NOT NULL,
     time_zone TEXT NOT NULL,
     revision INTEGER NOT NULL DEFAULT 0,
+    -- When the revision last rose.
+    changed_at INTEGER NOT NULL DEFAULT 0,
     -- Tombstones of removals up to this revision are gone: older sync-tokens are refused.
     tombstones_from INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
@@ -60,6 +62,22 @@ CREATE TABLE api_tokens (
     created_at INTEGER NOT NULL,
     revoked_at INTEGER
 );
+
+CREATE TABLE idempotency_keys (
+    token_id TEXT NOT NULL,
+    -- Method and path of the request.
+    operation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    -- Of the canonical body: the key belongs to this request and no other.
+    fingerprint TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    headers TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (token_id, operation, key)
+);
+
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 CREATE TABLE accounts (
     id TEXT PRIMARY KEY,
@@ -234,8 +252,9 @@ CREATE TABLE published_items (
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     href TEXT NOT NULL,
     uid TEXT NOT NULL,
-    -- The revision at which it last changed; a row without ics is a tombstone.
+    -- The revision at which it last changed, and when; a row without ics is a tombstone.
     revision INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
     etag TEXT NOT NULL,
     ics TEXT,
     first_start INTEGER NOT NULL,

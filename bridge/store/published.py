@@ -17,6 +17,8 @@ class Head:
     name: str
     time_zone: str
     revision: int
+    #: When the revision last rose, Unix seconds.
+    changed_at: int
     #: Tombstones of removals up to this revision are gone: a token from before it can't be answered.
     tombstones_from: int
     store_id: str
@@ -25,14 +27,17 @@ class Head:
 def head(tx: sqlite3.Connection, user_id: str) -> Head | None:
     """Where the User's merged calendar stands; None when there is no such User."""
     row = tx.execute(
-        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.tombstones_from, f.value AS store_id FROM users u"
+        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, f.value AS store_id"
+        " FROM users u"
         " JOIN store_facts f ON f.name = 'store_id' WHERE u.id = :id",
         {"id": user_id},
     ).fetchone()
     return Head(**row) if row else None
 
 
-def apply(tx: sqlite3.Connection, user_id: str, *, put: Iterable[PublishedItem], remove: Iterable[str]) -> int | None:
+def apply(
+    tx: sqlite3.Connection, user_id: str, *, put: Iterable[PublishedItem], remove: Iterable[str], now: int
+) -> int | None:
     """Write what differs, all of it at one new revision. Returns that revision, or None when nothing differed.
 
     An item whose text is the same but whose expansion moved on gets its new occurrences without a new revision.
@@ -52,12 +57,14 @@ def apply(tx: sqlite3.Connection, user_id: str, *, put: Iterable[PublishedItem],
     revision = None
     if changed or removed:
         revision = tx.execute(
-            "UPDATE users SET revision = revision + 1 WHERE id = :id RETURNING revision", {"id": user_id}
+            "UPDATE users SET revision = revision + 1, changed_at = :now WHERE id = :id RETURNING revision",
+            {"id": user_id, "now": now},
         ).fetchone()["revision"]
-    _put(tx, user_id, changed, revision)
+    _put(tx, user_id, changed, revision, now)
     tx.executemany(
-        "UPDATE published_items SET revision = :revision, etag = '', ics = NULL WHERE user_id = :user_id AND href = :href",
-        [{"user_id": user_id, "href": href, "revision": revision} for href in removed],
+        "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL"
+        " WHERE user_id = :user_id AND href = :href",
+        [{"user_id": user_id, "href": href, "revision": revision, "now": now} for href in removed],
     )
     _forget_occurrences(tx, user_id, [*removed, *(i.href for i in changed), *(i.href for i in moved_on)])
     tx.executemany(
@@ -67,6 +74,24 @@ def apply(tx: sqlite3.Connection, user_id: str, *, put: Iterable[PublishedItem],
     )
     _put_occurrences(tx, user_id, [*changed, *moved_on])
     return revision
+
+
+def changed_since(tx: sqlite3.Connection, user_id: str, revision: int) -> list[str]:
+    """The hrefs of what changed or was removed after a revision."""
+    rows = tx.execute(
+        "SELECT href FROM published_items WHERE user_id = :user_id AND revision > :revision ORDER BY revision, href",
+        {"user_id": user_id, "revision": revision},
+    )
+    return [row["href"] for row in rows]
+
+
+def all_items(tx: sqlite3.Connection, user_id: str) -> list[PublishedItem]:
+    """Every item, by href."""
+    rows = tx.execute(
+        f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY href",
+        {"user_id": user_id},
+    )
+    return [_item(row) for row in rows]
 
 
 def get(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
@@ -153,12 +178,14 @@ def _expanded(item: PublishedItem) -> tuple[int | None, int | None]:
     return (None, None) if item.expanded is None else (item.expanded.start, item.expanded.end)
 
 
-def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], revision: int | None) -> None:
+def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], revision: int | None, now: int) -> None:
     tx.executemany(
-        "INSERT INTO published_items (user_id, href, uid, revision, etag, ics, first_start, last_end, kind, source_id,"
-        " expanded_from, expanded_until) VALUES (:user_id, :href, :uid, :revision, :etag, :ics, :first_start, :last_end,"
-        " :kind, :source_id, :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
-        " revision = excluded.revision, etag = excluded.etag, ics = excluded.ics, first_start = excluded.first_start,"
+        "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics,"
+        " first_start, last_end, kind, source_id, expanded_from, expanded_until)"
+        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :first_start, :last_end, :kind, :source_id,"
+        " :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
+        " revision = excluded.revision, changed_at = excluded.changed_at, etag = excluded.etag, ics = excluded.ics,"
+        " first_start = excluded.first_start,"
         " last_end = excluded.last_end, kind = excluded.kind, source_id = excluded.source_id,"
         " expanded_from = excluded.expanded_from, expanded_until = excluded.expanded_until",
         [
@@ -167,6 +194,7 @@ def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], r
                 "href": i.href,
                 "uid": i.uid,
                 "revision": revision,
+                "now": now,
                 "etag": i.etag,
                 "ics": i.ics,
                 "first_start": i.first_start,

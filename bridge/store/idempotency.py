@@ -1,0 +1,61 @@
+"""What was answered to requests that carried an Idempotency-Key, kept for a day."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+KEEP_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request of one token, by its key."""
+
+    token_id: str
+    operation: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What it was answered."""
+
+    fingerprint: str
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def find(tx: sqlite3.Connection, claim: Claim, *, now: int) -> Answer | None:
+    """What a request with this key was answered, whatever its body was; None after a day."""
+    row = tx.execute(
+        "SELECT fingerprint, status, headers, body FROM idempotency_keys"
+        " WHERE token_id = :token AND operation = :operation AND key = :key AND created_at > :oldest",
+        {"token": claim.token_id, "operation": claim.operation, "key": claim.key, "oldest": now - KEEP_SECONDS},
+    ).fetchone()
+    return Answer(row["fingerprint"], row["status"], json.loads(row["headers"]), row["body"]) if row else None
+
+
+def record(tx: sqlite3.Connection, claim: Claim, answer: Answer, *, now: int) -> bool:
+    """Keep the answer, in the transaction that makes it true. False when another request with the key was first."""
+    tx.execute("DELETE FROM idempotency_keys WHERE created_at <= :oldest", {"oldest": now - KEEP_SECONDS})
+    return (
+        tx.execute(
+            "INSERT INTO idempotency_keys (token_id, operation, key, fingerprint, status, headers, body, created_at)"
+            " VALUES (:token, :operation, :key, :fingerprint, :status, :headers, :body, :now) ON CONFLICT DO NOTHING",
+            {
+                "token": claim.token_id,
+                "operation": claim.operation,
+                "key": claim.key,
+                "fingerprint": answer.fingerprint,
+                "status": answer.status,
+                "headers": json.dumps(answer.headers),
+                "body": answer.body,
+                "now": now,
+            },
+        ).rowcount
+        > 0
+    )

@@ -1,0 +1,19 @@
+"""Whether the process is up, and whether it can serve. No data, hence no token."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bridge.service import users
+from bridge.web.keys import BRIDGE
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """The process is up."""
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """The store answers."""
+    users.list_users(request.app[BRIDGE].db)
+    return web.json_response({"status": "ok"})

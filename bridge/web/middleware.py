@@ -1,0 +1,92 @@
+"""What every request goes through: its id, its errors, its token."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from bridge.errors import BridgeError
+from bridge.service import users
+from bridge.web import problems
+from bridge.web.keys import BRIDGE, TOKEN, TRACE_ID
+from bridge.web.problems import Problem
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: What aiohttp itself refuses, in the API's words.
+_REFUSALS = {
+    404: ("not_found", "There is nothing at this address. Paths begin with /v1/; see the documentation."),
+    405: ("method_not_allowed", "This address does not take this method; see the Allow header."),
+    413: ("payload_too_large", "The body is too large: 256 kB at most."),
+}
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, and whatever goes wrong its answer."""
+    trace_id = request[TRACE_ID] = f"req_{secrets.token_hex(8)}"
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = problems.answer(problem, path=request.path, trace_id=trace_id)
+    except BridgeError as error:
+        response = _bridge_error(request, error, trace_id)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = _refusal(request, error, trace_id)
+    except Exception:
+        # The outermost frame: answered without internals, told in the log under the id that the client has.
+        log.exception("request %s failed", trace_id)
+        response = problems.answer(
+            Problem(500, "internal_error", "Something unexpected went wrong. The log has it under this traceId."),
+            path=request.path,
+            trace_id=trace_id,
+        )
+    response.headers["X-Request-Id"] = trace_id
+    return response
+
+
+def _bridge_error(request: web.Request, error: BridgeError, trace_id: str) -> web.Response:
+    return problems.answer(problems.problem_of(error), path=request.path, trace_id=trace_id)
+
+
+def _refusal(request: web.Request, error: web.HTTPException, trace_id: str) -> web.Response:
+    code, detail = _REFUSALS.get(error.status, ("bad_request", "The request can't be read."))
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    problem = Problem(error.status, code, detail, headers=headers)
+    return problems.answer(problem, path=request.path, trace_id=trace_id)
+
+
+@web.middleware
+async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A bearer token for everything under /v1/."""
+    if not request.path.startswith("/v1/"):
+        return await handler(request)
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    token = users.authenticate_token(request.app[BRIDGE].db, secret.strip()) if scheme.lower() == "bearer" else None
+    if token is None:
+        raise Problem(
+            401,
+            "unauthorized",
+            "Send an API token: Authorization: Bearer TOKEN. `bridge token add` makes one.",
+            headers={"WWW-Authenticate": 'Bearer realm="CRM calendar bridge"'},
+        )
+    request[TOKEN] = token
+    return await handler(request)
+
+
+def needs(scope: str, handler: Handler) -> Handler:
+    """A handler that asks for a scope first; `admin` has them all."""
+
+    async def checked(request: web.Request) -> web.StreamResponse:
+        if not request[TOKEN].scopes & {scope, "admin"}:
+            raise Problem(403, "insufficient_scope", f"The token lacks the scope {scope}.")
+        return await handler(request)
+
+    return checked

@@ -1,0 +1,128 @@
+"""Errors as HTTP answers: the one place that gives a BridgeError its status, code and sentence (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from bridge.errors import (
+    BridgeError,
+    DuplicateExternalId,
+    FieldProblem,
+    Invalid,
+    NoPrimaryCalendar,
+    ReadOnly,
+    SlotUnavailable,
+    Unknown,
+    VersionMismatch,
+)
+from bridge.web.times import format_utc
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer that is a problem. `facts` are extension members."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.facts = dict(facts or {})
+        self.headers = dict(headers or {})
+
+
+def problem_of(error: BridgeError) -> Problem:
+    """What a refused use case is to an HTTP client."""
+    match error:
+        case Unknown():
+            return Problem(404, "not_found", f"There is no such {error.kind} here: check the id and the location.")
+        case Invalid():
+            return invalid(error.problems)
+        case VersionMismatch():
+            return Problem(
+                412,
+                "version_mismatch",
+                "It was changed meanwhile: read it again, and repeat the change on the current version.",
+                facts={"currentVersion": error.current},
+            )
+        case ReadOnly():
+            return Problem(
+                403, "read_only", "This blocked slot comes from iCloud: it can only be changed there, by its owner."
+            )
+        case SlotUnavailable():
+            return Problem(
+                409,
+                "slot_unavailable",
+                "The time overlaps something else. Choose another, or set ignoreFreeSlotValidation.",
+                facts={
+                    "conflicts": [
+                        {"start": format_utc(start), "end": format_utc(end), "kind": kind}
+                        for start, end, kind in error.conflicts
+                    ]
+                },
+            )
+        case DuplicateExternalId():
+            return Problem(
+                409,
+                "duplicate_external_id",
+                "Another appointment has this externalId, with other content. Update that one instead.",
+                facts={"existingId": error.existing_id},
+            )
+        case NoPrimaryCalendar():
+            return Problem(
+                409,
+                "no_primary_calendar",
+                "The user has no Primary calendar yet: connect an account and choose one, then repeat.",
+            )
+        case _:
+            raise error
+
+
+def invalid(problems: tuple[FieldProblem, ...]) -> Problem:
+    """Wrong fields, all of them. One code that only tells of itself leads the answer; else `validation_failed`."""
+    codes = {problem.code for problem in problems}
+    leading = codes & {"nonexistent_local_time", "unsupported_rrule"}
+    code = leading.pop() if len(codes) == 1 and leading else "validation_failed"
+    return Problem(
+        422,
+        code,
+        "; ".join(f"{p.pointer}: {p.detail}" for p in problems),
+        facts={"errors": [{"pointer": p.pointer, "code": p.code, "detail": p.detail} for p in problems]},
+    )
+
+
+def answer(problem: Problem, *, path: str, trace_id: str) -> web.Response:
+    """The problem as a response, with the keys that HighLevel's clients look for beside those of RFC 9457."""
+    phrase = HTTPStatus(problem.status).phrase
+    body = {
+        "type": f"urn:crm-calendar-bridge:problem:{problem.code.replace('_', '-')}",
+        "title": problem.code.replace("_", " ").capitalize(),
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": path,
+        "code": problem.code,
+        "traceId": trace_id,
+        "statusCode": problem.status,
+        "message": problem.detail,
+        "error": phrase,
+        **problem.facts,
+    }
+    return web.Response(
+        status=problem.status,
+        body=json.dumps(body, ensure_ascii=False).encode(),
+        headers={**problem.headers, "Content-Type": MEDIA_TYPE},
+    )

@@ -1,0 +1,45 @@
+"""Auth: calendar passwords, by their hashes in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+from radicale import config
+from radicale.auth import BaseAuth
+
+from bridge.store import passwords
+from radicale_plugin.settings import open_store
+
+#: A use is noted at most this often for a password, in seconds.
+_NOTE_EVERY = 60
+
+
+class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
+    """Logs a User in with any of their calendar passwords that was not revoked."""
+
+    def __init__(self, configuration: config.Configuration) -> None:
+        super().__init__(configuration)
+        self._db = open_store(configuration)
+        self._uses = passwords.last_use_directory(self._db.path)
+        self._noted: dict[str, float] = {}
+
+    def _login(self, login: str, password: str) -> str:
+        with self._db.read() as tx:
+            password_id = passwords.verify(tx, login, password)
+        if password_id is None:
+            return ""
+        self._note_use(password_id)
+        return login
+
+    def _note_use(self, password_id: str) -> None:
+        """Leave word of the use for the sidecar: this process only reads the store."""
+        now = time.monotonic()
+        if now - self._noted.get(password_id, -_NOTE_EVERY) < _NOTE_EVERY:
+            return
+        self._noted[password_id] = now
+        # A note of convenience: a read-only or full disk must not keep people from their calendar.
+        with contextlib.suppress(OSError):
+            self._uses.mkdir(exist_ok=True)
+            Path(self._uses / password_id).touch()

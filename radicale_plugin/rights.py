@@ -1,0 +1,26 @@
+"""Rights: a User may read their own merged calendar, and nobody may write anything.
+
+Read-only has to hold for the whole collection, since iOS knows nothing finer; and here rather than in the storage, so
+that every write method is refused with 403 before its body is looked at. Neither the calendar nor the home set may
+advertise any write privilege: Thunderbird decides by them whether it shows a padlock.
+"""
+
+from __future__ import annotations
+
+from radicale import pathutils
+from radicale.rights import BaseRights
+
+from radicale_plugin.tree import CALENDAR
+
+
+class Rights(BaseRights):  # type: ignore[misc] # Radicale is not typed for others
+    """`R` on the root and on one's principal, `r` on one's merged calendar, and nothing else."""
+
+    def authorization(self, user: str, user_groups: set[str], path: str) -> str:
+        """What `user` may do at `path`."""
+        if not user:
+            return ""
+        parts = pathutils.strip_path(path).split("/")
+        if parts in ([""], [user]):
+            return "R"
+        return "r" if parts == [user, CALENDAR] else ""

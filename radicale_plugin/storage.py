@@ -1,0 +1,78 @@
+"""Storage: finds collections in the store. Nothing can be written through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NoReturn
+
+from radicale import config, pathutils
+from radicale.item import Item
+from radicale.storage import BaseCollection, BaseStorage
+
+from bridge.store import published
+from radicale_plugin.collection import Folder, MergedCalendar
+from radicale_plugin.settings import open_store
+from radicale_plugin.tree import CALENDAR
+
+
+class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for others
+    """The merged calendars of all Users. Each request sees one snapshot of the store; there is no lock to wait for."""
+
+    _supports_unicode = True
+    _supports_trailing_whitespace = True
+    _supports_problematic_chars = True
+
+    def __init__(self, configuration: config.Configuration) -> None:
+        super().__init__(configuration)
+        self._db = open_store(configuration)
+
+    def discover(
+        self,
+        path: str,
+        depth: str = "0",
+        child_context_manager: Callable[[str, str | None], AbstractContextManager[None]] | None = None,
+        user_groups: set[str] = frozenset(),  # type: ignore[assignment] # as in the base class, unused
+    ) -> Iterator[BaseCollection | Item]:
+        """What is at `path`, and with a depth its children. The root lists nobody."""
+        parts = pathutils.strip_path(path).split("/")
+        if parts == [""]:
+            yield Folder("")
+            return
+        with self._db.read() as tx:
+            head = published.head(tx, parts[0])
+        if head is None:
+            return
+        calendar = MergedCalendar(self._db, head)
+        match parts[1:]:
+            case []:
+                yield Folder(parts[0])
+                if depth != "0":
+                    yield calendar
+            case [name] if name == CALENDAR:
+                yield calendar
+                if depth != "0":
+                    yield from calendar.get_all()
+            case [name, href] if name == CALENDAR:
+                yield from (item for _, item in calendar.get_multi([href]) if item is not None)
+
+    @contextmanager
+    def acquire_lock(self, mode: str, user: str = "", *args: Any, **kwargs: Any) -> Iterator[None]:
+        """One snapshot for all that the request reads."""
+        with self._db.read():
+            yield
+
+    def move(self, item: Item, to_collection: BaseCollection, to_href: str) -> NoReturn:
+        """Refused; rights refuse it before."""
+        raise PermissionError("the merged calendar is read-only")
+
+    def create_collection(
+        self, href: str, items: Iterable[Item] | None = None, props: Mapping[str, str] | None = None
+    ) -> NoReturn:
+        """Refused; rights refuse it before."""
+        raise PermissionError("the merged calendar is read-only")
+
+    def verify(self) -> bool:
+        """Whether the store can be read."""
+        with self._db.read() as tx:
+            return bool(tx.execute("PRAGMA quick_check").fetchone()[0] == "ok")

@@ -1,0 +1,7 @@
+"""The tree that is served: `/`, `/<user>/` and `/<user>/crm/`."""
+
+#: The name of the merged calendar in a User's home.
+CALENDAR = "crm"
+DISPLAY_NAME = "CRM calendar"
+DESCRIPTION = "Your appointments and blocked time. Read-only: change appointments in iCloud or in the CRM."
+COLOUR = "#2F6FDEFF"
