@@ -6,14 +6,29 @@ from pathlib import Path
 
 import click
 
+_PORT = click.IntRange(0, 65535)
+
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print addresses and passwords as JSON, for programs.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Where to keep it. Otherwise: nowhere.")
-@click.option("--port-sidecar", type=int, help="Otherwise: a free one.")
-@click.option("--port-radicale", type=int, help="Otherwise: a free one.")
-def demo(as_json: bool, data: Path | None, port_sidecar: int | None, port_radicale: int | None) -> None:
-    """Run the whole bridge against a made-up iCloud, with users and events to look at."""
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when all is ready, for programs.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep everything there. Otherwise: nothing is kept.",
+)
+@click.option("--sidecar-port", type=_PORT, default=0, help="Otherwise: a free one.")
+@click.option("--radicale-port", type=_PORT, default=0, help="Otherwise: a free one.")
+@click.option("--upstream-port", type=_PORT, default=0, help="The stand-in's. Otherwise: a free one.")
+def demo(*, as_json: bool, data: Path | None, sidecar_port: int, radicale_port: int, upstream_port: int) -> None:
+    """Run the whole bridge against a stand-in for iCloud. No account is needed."""
     from bridge.demo import DemoOptions, run_demo  # noqa: PLC0415 - it brings servers that nothing else needs
 
-    run_demo(DemoOptions(as_json=as_json, data=data, port_sidecar=port_sidecar, port_radicale=port_radicale))
+    run_demo(
+        DemoOptions(
+            as_json=as_json,
+            data=data,
+            sidecar_port=sidecar_port or None,
+            radicale_port=radicale_port or None,
+            upstream_port=upstream_port or None,
+        )
+    )

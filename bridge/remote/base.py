@@ -13,6 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+
+def path_of(href: str) -> str:
+    """The path of an absolute or relative href, percent-encoding normalised: how hrefs are compared.
+
+    iCloud lists objects under other hosts than the one asked, with `:443` or without.
+    """
+    return quote(unquote(urlsplit(href).path), safe="/@:!$&'()*+,;=~")
 
 
 @dataclass(frozen=True, slots=True)

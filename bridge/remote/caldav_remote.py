@@ -11,8 +11,8 @@ from lxml import etree
 from niquests.auth import HTTPBasicAuth
 
 from bridge.errors import BadAnswer, Forbidden, NotFound, PreconditionFailed, Refused, RemoteError, TokenRejected
-from bridge.remote.base import Changes, Home, RemoteCalendar, RemoteObject
-from bridge.remote.policy import ProviderPolicy, path_of, without_query
+from bridge.remote.base import Changes, Home, RemoteCalendar, RemoteObject, path_of
+from bridge.remote.policy import ProviderPolicy, without_query
 from bridge.remote.session import Session
 
 _D = "{DAV:}"

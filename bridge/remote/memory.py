@@ -16,8 +16,7 @@ from bridge.errors import (
     Unauthorized,
     Unreadable,
 )
-from bridge.remote.base import Changes, Home, RemoteCalendar, RemoteObject
-from bridge.remote.policy import path_of
+from bridge.remote.base import Changes, Home, RemoteCalendar, RemoteObject, path_of
 
 ROOT = "https://memory.example/"
 

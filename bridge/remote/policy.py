@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from bridge.errors import CredentialsWithheld
 
@@ -50,14 +50,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def path_of(href: str) -> str:
-    """The path of an absolute or relative href, percent-encoding normalised: how hrefs are compared.
-
-    iCloud lists objects under other hosts than the one asked, with `:443` or without.
-    """
-    return quote(unquote(urlsplit(href).path), safe="/@:!$&'()*+,;=~")
 
 
 def without_query(url: str) -> str:

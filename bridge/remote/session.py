@@ -54,7 +54,6 @@ class Session(niquests.AsyncSession):
             async with self._budget:
                 try:
                     response: niquests.Response = await super().request(method, url, **options)
-                    return response
                 except Timeout as error:
                     raise Unreachable(shown, "no answer in time") from error
                 except SSLError as error:
@@ -65,6 +64,8 @@ class Session(niquests.AsyncSession):
                     # Idle connections get closed by the server without a word; then a fresh one serves.
                     if attempts == 0:
                         raise Unreachable(shown, type(error).__name__) from error
+                else:
+                    return response
 
 
 def _named(response: niquests.Response, url: str) -> niquests.Response:

@@ -25,7 +25,7 @@ from bridge.errors import (
     Unknown,
     Unreadable,
 )
-from bridge.remote.base import Remote, RemoteCalendar, RemoteObject
+from bridge.remote.base import Remote, RemoteCalendar, RemoteObject, path_of
 from bridge.service import follow, publish
 from bridge.service.context import Context
 from bridge.store import accounts, mirror, users
@@ -95,7 +95,7 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
 
 def calendar_key(url: str) -> str:
     """What identifies a calendar within its account: its path. The host may be another partition tomorrow."""
-    return "/" + url.split("://", 1)[-1].partition("/")[2].strip("/")
+    return path_of(url).rstrip("/")
 
 
 def _says_unchanged(calendar: Calendar, found: RemoteCalendar) -> bool:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import posixpath
 from dataclasses import dataclass, replace
-from urllib.parse import quote, unquote, urlsplit
 
 from bridge.domain import ical, plan, reconcile, trouble
 from bridge.domain.model import (
@@ -25,7 +23,7 @@ from bridge.domain.model import (
     SyncState,
 )
 from bridge.errors import BridgeError, NotFound, PreconditionFailed, ServerFault, Unauthorized, Unreadable
-from bridge.remote.base import Remote, RemoteObject
+from bridge.remote.base import Remote, RemoteObject, path_of
 from bridge.service import follow, publish
 from bridge.service.context import Context
 from bridge.store import accounts, bookings, mirror, outbox, users
@@ -295,4 +293,4 @@ def _item(job: _Job, found: RemoteObject) -> MirrorItem:
 
 def _href(calendar_url: str, uid: str) -> str:
     """Where an Appointment's event is put: deterministic, so that trying again meets the first try's result."""
-    return posixpath.join(quote(unquote(urlsplit(calendar_url).path), safe="/@:"), quote(f"{uid}.ics"))
+    return f"{path_of(calendar_url).rstrip('/')}/{path_of(uid)}.ics"

@@ -11,8 +11,8 @@ from bridge.domain.model import Appointment, SyncState
 from bridge.errors import Unknown
 from bridge.service import book, users
 from bridge.store.db import Tx
-from bridge.web import answers, idempotency, requests
 from bridge.store.idempotency import Answer
+from bridge.web import answers, idempotency, requests
 from bridge.web.idempotency import answer_for
 from bridge.web.keys import BRIDGE
 from bridge.web.problems import Problem
@@ -156,10 +156,10 @@ async def _waited(request: web.Request, response: web.Response) -> web.Response:
     appointment_id = answers.id_in(response.text)
     try:
         async with asyncio.timeout(seconds):
-            while (
+            while (  # noqa: ASYNC110 - the state is in the store, and may be written by another process
                 now := book.get_appointment(bridge.db, appointment_id, locations=None)
             ).sync_state == SyncState.PENDING:
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 - the state is in the store, which another process may write
+                await asyncio.sleep(0.05)
     except TimeoutError:
         now = book.get_appointment(bridge.db, appointment_id, locations=None)
     headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}

@@ -9,8 +9,8 @@ from aiohttp import web
 from bridge.domain.model import BlockedSlot
 from bridge.service import book
 from bridge.store.db import Tx
-from bridge.web import answers, idempotency, requests
 from bridge.store.idempotency import Answer
+from bridge.web import answers, idempotency, requests
 from bridge.web.idempotency import answer_for
 from bridge.web.keys import BRIDGE
 from bridge.web.shapes import BlockedSlotBody

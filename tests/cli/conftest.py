@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
+
+# The folder of tests is no package.
+sys.path.insert(0, str(Path(__file__).parent))
+from upstream import Upstream, running
+
+RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 
 
 class Command:
@@ -75,3 +83,21 @@ def anna(bridge: Command) -> Command:
     """The command, once a user "anna" is there."""
     bridge.done("user", "add", "anna", "--location", "loc_1", "--name", "Anna", "--time-zone", "Europe/Berlin")
     return bridge
+
+
+@pytest.fixture
+def home(tmp_path: Path, settings_file: Callable[[str], Path]) -> Iterator[Upstream]:
+    """A CalDAV server, which the settings know as the provider "home"."""
+    directory = tmp_path / "upstream"
+    directory.mkdir()
+    with running(directory) as upstream:
+        settings_file(f'[radicale]\nconfig = "{RADICALE}"\n[providers.home]\nurl = "{upstream.url}"\n')
+        yield upstream
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port

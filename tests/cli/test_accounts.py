@@ -1,0 +1,316 @@
+"""Connecting accounts and choosing calendars, through the command, at a real CalDAV server."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.store import accounts
+from bridge.store.db import Db
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Command
+    from tests.cli.upstream import Upstream
+
+EVENT = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:dentist\r\nDTSTAMP:20261101T000000Z\r\n"
+    "DTSTART:20270301T100000Z\r\nDTEND:20270301T110000Z\r\nSUMMARY:Dentist\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
+
+def connect(bridge: Command, upstream: Upstream) -> str:
+    words = ("account", "connect", "anna", "--provider", "home", "--username", upstream.username, "--password-stdin")
+    account_id: str = bridge.json(*words, typed=f"{upstream.password}\n")["account"]["id"]
+    return account_id
+
+
+def stored_accounts() -> int:
+    db = Db(Path("data/bridge.db"), read_only=True)
+    with db.read() as tx:
+        count = len(accounts.all_of(tx))
+    db.close()
+    return count
+
+
+def test_connecting_tells_what_was_found_and_what_to_do_next(anna: Command, home: Upstream) -> None:
+    home.make_calendar("Private")
+
+    said = anna.done(
+        *("account", "connect", "anna", "--provider", "home", "--username", home.username),
+        typed=f"{home.password}\n",
+    )
+
+    assert f"Connected {home.username}" in said
+    assert "  Private\n" in said
+    assert "bridge calendars set anna --primary" in said
+    assert home.password not in said
+
+
+def test_the_password_can_come_from_a_file(anna: Command, home: Upstream, tmp_path: Path) -> None:
+    home.make_calendar("Private")
+    (tmp_path / "password").write_text(f"{home.password}\n")
+
+    anna.done(
+        *("account", "connect", "anna", "--provider", "home", "--username", home.username),
+        *("--password-file", "password"),
+    )
+
+    assert stored_accounts() == 1
+
+
+def test_the_stored_password_is_sealed(anna: Command, home: Upstream, tmp_path: Path) -> None:
+    home.make_calendar("Private")
+
+    connect(anna, home)
+
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "data").glob("bridge.db*"))
+    assert home.username.encode() in stored
+    assert home.password.encode() not in stored
+
+
+@pytest.mark.parametrize("options", [("--password-stdin",), ()])
+def test_an_empty_password_is_a_mistake_of_typing(anna: Command, options: tuple[str, ...]) -> None:
+    result = anna("account", "connect", "anna", "--username", "anna@example.com", *options, typed="\n")
+
+    assert result.exit_code != 0
+    assert stored_accounts() == 0
+
+
+def test_the_password_has_one_source(anna: Command, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret")
+
+    result = anna(
+        *("account", "connect", "anna", "--username", "anna@example.com"),
+        *("--password-file", "password", "--password-stdin"),
+    )
+
+    assert result.exit_code == 2
+
+
+def test_a_wrong_password_is_refused_and_nothing_is_stored(anna: Command, home: Upstream) -> None:
+    home.make_calendar("Private")
+
+    said = anna.refused(
+        *("account", "connect", "anna", "--provider", "home", "--username", home.username, "--password-stdin"),
+        typed="wrong-password\n",
+    )
+
+    assert "refuses the user name or the password" in said
+    assert "wrong-password" not in said
+    assert stored_accounts() == 0
+
+
+def test_a_server_that_is_not_there_is_told(
+    anna: Command, settings_file: Callable[[str], Path], unused_port: int
+) -> None:
+    settings_file(f'[providers.home]\nurl = "http://127.0.0.1:{unused_port}/"\n')
+
+    said = anna.refused(
+        *("account", "connect", "anna", "--provider", "home", "--username", "alice", "--password-stdin"),
+        typed="secret\n",
+    )
+
+    assert "can't be reached" in said
+    assert "[providers.home]" in said
+
+
+def test_a_server_that_speaks_no_caldav_is_told(
+    anna: Command, settings_file: Callable[[str], Path], tmp_path: Path, unused_port: int
+) -> None:
+    settings_file(f'[providers.home]\nurl = "http://127.0.0.1:{unused_port}/"\n')
+    server = subprocess.Popen(
+        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(unused_port)],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", unused_port)) == 0:
+                    break
+        said = anna.refused(
+            *("account", "connect", "anna", "--provider", "home", "--username", "alice", "--password-stdin"),
+            typed="secret\n",
+        )
+    finally:
+        server.kill()
+        server.wait()
+
+    assert "does not answer as a CalDAV server" in said
+
+
+def test_a_login_without_calendars_is_told(anna: Command, home: Upstream) -> None:
+    said = anna.refused(
+        *("account", "connect", "anna", "--provider", "home", "--username", home.username, "--password-stdin"),
+        typed=f"{home.password}\n",
+    )
+
+    assert "has no calendar for events" in said
+    assert stored_accounts() == 0
+
+
+def test_an_unknown_provider_is_told_with_those_there_are(anna: Command, home: Upstream) -> None:
+    said = anna.refused(
+        "account", "connect", "anna", "--provider", "hom", "--username", "alice", "--password-stdin", typed="x"
+    )
+
+    assert 'There is no provider "hom" (home, icloud)' in said
+
+
+def test_accounts_are_listed_without_their_secrets(anna: Command, home: Upstream) -> None:
+    home.make_calendar("Private")
+    account_id = connect(anna, home)
+
+    (listed,) = anna.json("account", "list")
+
+    assert (listed["id"], listed["user_id"], listed["provider"], listed["state"]) == (
+        account_id,
+        "anna",
+        "home",
+        "connected",
+    )
+    assert "secret" not in listed
+    assert anna.json("account", "list", "anna") == [listed]
+    assert home.username in anna.done("account", "list")
+    assert 'There is no user "bob"' in anna.refused("account", "list", "bob")
+
+
+def test_disconnecting_asks_and_then_forgets(anna: Command, home: Upstream) -> None:
+    home.make_calendar("Private")
+    account_id = connect(anna, home)
+
+    assert anna("account", "disconnect", "anna", account_id, typed="n\n").exit_code == 1
+    assert stored_accounts() == 1
+    anna.done("account", "disconnect", "anna", account_id, "--yes")
+
+    assert stored_accounts() == 0
+    assert "There is no account" in anna.refused("account", "disconnect", "anna", account_id, "--yes")
+
+
+@pytest.fixture
+def chosen(anna: Command, home: Upstream) -> Command:
+    """The command, once "Private", with one event, and two calendars called "Work" are known."""
+    home.put(home.make_calendar("Private"), "dentist.ics", EVENT)
+    home.make_calendar("Work")
+    home.make_calendar("Work")
+    connect(anna, home)
+    return anna
+
+
+def test_calendars_are_chosen_by_name_id_and_address(chosen: Command) -> None:
+    work, other = [one for one in chosen.json("calendars", "list", "anna") if one["name"] == "Work"]
+
+    change = chosen.json(
+        "calendars", "set", "anna", "--primary", "private", "--conflict", work["id"], "--conflict", other["url"]
+    )
+
+    assert change["primary"]["name"] == "Private"
+    assert {one["id"] for one in change["conflicts"]} == {work["id"], other["id"]}
+    roles = {one["id"]: one["role"] for one in chosen.json("calendars", "list", "anna")}
+    assert sorted(roles.values()) == ["conflict", "conflict", "primary"]
+
+
+def test_what_is_not_named_stays(chosen: Command) -> None:
+    chosen.done("calendars", "set", "anna", "--primary", "Private")
+
+    change = chosen.json("calendars", "set", "anna", "--no-conflicts")
+    assert change["primary"]["name"] == "Private"
+
+    assert chosen.json("calendars", "set", "anna", "--no-primary")["primary"] is None
+
+
+def test_a_name_that_two_calendars_have_is_refused_with_their_ids(chosen: Command) -> None:
+    ids = [one["id"] for one in chosen.json("calendars", "list", "anna") if one["name"] == "Work"]
+
+    said = chosen.refused("calendars", "set", "anna", "--conflict", "Work")
+
+    assert all(id in said for id in ids)
+
+
+def test_a_calendar_that_is_not_there_is_refused(chosen: Command) -> None:
+    assert 'There is no calendar "Hobby"' in chosen.refused("calendars", "set", "anna", "--primary", "Hobby")
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--primary", "Private", "--no-primary"), ("--conflict", "x", "--no-conflicts")]
+)
+def test_a_choice_of_nothing_or_of_both_is_a_mistake_of_typing(chosen: Command, options: tuple[str, ...]) -> None:
+    assert chosen("calendars", "set", "anna", *options).exit_code == 2
+
+
+def test_what_a_calendar_shows_is_set_and_told(chosen: Command) -> None:
+    chosen.done("calendars", "set", "anna", "--primary", "Private")
+
+    chosen.done("calendars", "settings", "anna", "Private", "--titles", "title", "--no-all-day", "--no-travel")
+
+    assert chosen.json("calendars", "settings", "anna", "Private") == {
+        "titles": "title",
+        "all_day_blocks": False,
+        "unanswered_blocks": True,
+        "tentative_blocks": True,
+        "travel_blocks": False,
+    }
+    assert "all-day events          do not block" in chosen.done("calendars", "settings", "anna", "Private")
+    (private,) = [one for one in chosen.json("calendars", "list", "anna") if one["name"] == "Private"]
+    assert private["settings"]["titles"] == "title"
+
+
+def test_sync_reads_what_is_new_and_a_dry_run_only_says_so(chosen: Command, home: Upstream) -> None:
+    chosen.done("calendars", "set", "anna", "--primary", "Private")
+    (private,) = [one for one in chosen.json("calendars", "list", "anna") if one["name"] == "Private"]
+    home.put(private["url"], "second.ics", EVENT.replace("dentist", "second"))
+
+    def objects() -> int:
+        (user,) = chosen.json("status", "anna")
+        count: int = user["accounts"][0]["calendars"][0]["objects"]
+        return count
+
+    (would,) = chosen.json("sync", "anna", "--dry-run")
+    assert (would["run"]["fetched"], objects()) == (1, 1)
+
+    (did,) = chosen.json("sync")
+    assert (did["run"]["fetched"], did["run"]["error"], objects()) == (1, None, 2)
+    assert "Private" in chosen.done("sync", "anna")
+
+
+def test_sync_of_a_server_that_is_gone_is_exit_code_1_and_says_why(
+    chosen: Command, settings_file: Callable[[str], Path], unused_port: int
+) -> None:
+    chosen.done("calendars", "set", "anna", "--primary", "Private")
+    (private,) = [one for one in chosen.json("calendars", "list", "anna") if one["name"] == "Private"]
+    db = Db(Path("data/bridge.db"))
+    with db.write() as tx:
+        tx.execute("UPDATE accounts SET home_url = :url", {"url": f"http://127.0.0.1:{unused_port}/"})
+    db.close()
+
+    said = chosen.refused("sync")
+
+    assert "can't be reached" in said
+    assert "unreachable" in chosen("status").output
+    assert private["role"] == "primary"
+
+
+def test_sync_of_somebody_unknown_is_refused(anna: Command) -> None:
+    assert 'There is no user "bob"' in anna.refused("sync", "bob")
+
+
+def test_status_tells_what_is_still_to_be_done(anna: Command, home: Upstream) -> None:
+    assert "No account is connected yet." in anna.done("status")
+
+    home.make_calendar("Private")
+    connect(anna, home)
+
+    assert "No Primary calendar is chosen" in anna.done("status", "anna")
+
+
+def test_status_of_a_store_without_users_says_how_to_add_one(bridge: Command) -> None:
+    bridge.done("token", "add", "crm")
+
+    assert "bridge user add" in bridge.done("status")
