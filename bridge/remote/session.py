@@ -79,7 +79,7 @@ def _named(response: niquests.Response, url: str) -> niquests.Response:
         raise Forbidden(shown, precondition(response.content))
     if status in {429, 503}:
         raise Throttled(shown, f"status {status}", retry_after=_retry_after(response.headers.get("Retry-After")))
-    if status >= 500 and status != 507:
+    if status >= 500 and status not in {501, 507}:  # these are answers: "not here", and "there is more"
         raise ServerFault(shown, f"status {status}")
     return response
 

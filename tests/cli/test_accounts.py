@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +12,7 @@ from bridge.store import accounts
 from bridge.store.db import Db
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Command
-    from tests.cli.upstream import Upstream
+    from tests.cli.conftest import Command, Upstream
 
 EVENT = (
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:dentist\r\nDTSTAMP:20261101T000000Z\r\n"
@@ -120,30 +116,27 @@ def test_a_server_that_is_not_there_is_told(
     assert "[providers.home]" in said
 
 
-def test_a_server_that_speaks_no_caldav_is_told(
-    anna: Command, settings_file: Callable[[str], Path], tmp_path: Path, unused_port: int
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("200 OK", "does not answer as a CalDAV server"),
+        ("404 Not Found", "does not answer as a CalDAV server"),
+        ("405 Method Not Allowed", "does not answer as a CalDAV server"),
+        ("403 Forbidden", "refuses access, though not for the password"),
+        ("429 Too Many Requests", "asks us to slow down"),
+        ("503 Service Unavailable", "asks us to slow down"),
+        ("500 Internal Server Error", "has trouble of its own"),
+    ],
+)
+def test_a_server_that_does_not_let_us_in_is_told_for_what_it_said(
+    anna: Command, broken_home: Callable[[str], None], status: str, said: str
 ) -> None:
-    settings_file(f'[providers.home]\nurl = "http://127.0.0.1:{unused_port}/"\n')
-    server = subprocess.Popen(
-        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(unused_port)],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", unused_port)) == 0:
-                    break
-        said = anna.refused(
-            *("account", "connect", "anna", "--provider", "home", "--username", "alice", "--password-stdin"),
-            typed="secret\n",
-        )
-    finally:
-        server.kill()
-        server.wait()
+    broken_home(status)
 
-    assert "does not answer as a CalDAV server" in said
+    assert said in anna.refused(
+        *("account", "connect", "anna", "--provider", "home", "--username", "alice", "--password-stdin"),
+        typed="secret\n",
+    )
 
 
 def test_a_login_without_calendars_is_told(anna: Command, home: Upstream) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Command
-    from tests.cli.upstream import Upstream
+    from tests.cli.conftest import Command, Upstream
 
 RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 
