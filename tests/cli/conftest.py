@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
-import socket
-import threading
-import urllib.request
-from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-from xml.sax.saxutils import escape
 
 import pytest
-import radicale.config
+import upstreams
 from click.testing import CliRunner, Result
-from radicale.app import Application
+from upstreams import Login
 
 from bridge.cli import main
 
@@ -91,56 +82,12 @@ def settings_file(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-class Upstream:
-    """One login at a CalDAV server (Radicale as it comes), and what its owner does there with other programs."""
-
-    username = "anna@example.com"
-
-    def __init__(self, directory: Path) -> None:
-        self.url = ""
-        self._users = directory / "users"
-        self.change_password()
-        configuration = radicale.config.load()
-        auth = {"type": "htpasswd", "htpasswd_filename": str(self._users), "htpasswd_encryption": "plain", "delay": "0"}
-        storage = {"filesystem_folder": str(directory / "collections")}
-        configuration.update({"auth": auth, "storage": storage}, "test")
-        self.app = Application(configuration)
-
-    def change_password(self) -> None:
-        """Give the login another password, as its owner would do elsewhere."""
-        self.password = secrets.token_hex(8)
-        self._users.write_text(f"{self.username}:{self.password}\n")
-
-    def make_calendar(self, name: str) -> str:
-        """Make a calendar; its address."""
-        url = f"{self.url}{self.username}/{secrets.token_hex(4)}/"
-        body = (
-            '<C:mkcalendar xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:set><D:prop>'
-            f"<D:displayname>{escape(name)}</D:displayname></D:prop></D:set></C:mkcalendar>"
-        )
-        self._send("MKCALENDAR", url, body)
-        return url
-
-    def put(self, calendar_url: str, name: str, ics: str) -> None:
-        """Put one object into a calendar."""
-        self._send("PUT", f"{calendar_url}{name}", ics)
-
-    def _send(self, method: str, url: str, body: str) -> None:
-        login = b64encode(f"{self.username}:{self.password}".encode()).decode()
-        headers = {"Authorization": f"Basic {login}", "Content-Type": "text/plain; charset=utf-8"}
-        with urllib.request.urlopen(urllib.request.Request(url, body.encode(), headers, method=method), timeout=10):
-            pass
-
-
 @pytest.fixture
-def home(tmp_path: Path, settings_file: Callable[[str], Path]) -> Iterator[Upstream]:
-    """A CalDAV server, which the settings know as the provider "home"."""
-    directory = tmp_path / "upstream"
-    directory.mkdir()
-    upstream = Upstream(directory)
-    with serving(upstream.app) as upstream.url:
-        settings_file(f'[radicale]\nconfig = "{RADICALE}"\n[providers.home]\nurl = "{upstream.url}"\n')
-        yield upstream
+def home(tmp_path: Path, settings_file: Callable[[str], Path]) -> Iterator[Login]:
+    """A login at a CalDAV server, which the settings know as the provider "home"."""
+    with upstreams.radicale(tmp_path / "upstream") as server:
+        settings_file(f'[radicale]\nconfig = "{RADICALE}"\n[providers.home]\nurl = "{server.url}"\n')
+        yield server.login()
 
 
 @pytest.fixture
@@ -156,7 +103,7 @@ def broken_home(settings_file: Callable[[str], Path]) -> Iterator[Callable[[str]
         nonlocal status
         status = with_status
 
-    with serving(app) as url:
+    with upstreams.serving(app) as url:
         settings_file(f'[providers.home]\nurl = "{url}"\n')
         yield answer
 
@@ -164,29 +111,4 @@ def broken_home(settings_file: Callable[[str], Path]) -> Iterator[Callable[[str]
 @pytest.fixture
 def unused_port() -> int:
     """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Serve a WSGI application from a thread; its address."""
-    server = make_server("127.0.0.1", 0, app, _Server, _Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return upstreams.free_port()

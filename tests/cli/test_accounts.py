@@ -12,7 +12,9 @@ from bridge.store import accounts
 from bridge.store.db import Db
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Command, Upstream
+    from upstreams import Login
+
+    from tests.cli.conftest import Command
 
 EVENT = (
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:dentist\r\nDTSTAMP:20261101T000000Z\r\n"
@@ -20,7 +22,7 @@ EVENT = (
 )
 
 
-def connect(bridge: Command, upstream: Upstream) -> str:
+def connect(bridge: Command, upstream: Login) -> str:
     words = ("account", "connect", "anna", "--provider", "home", "--username", upstream.username, "--password-stdin")
     account_id: str = bridge.json(*words, typed=f"{upstream.password}\n")["account"]["id"]
     return account_id
@@ -34,7 +36,7 @@ def stored_accounts() -> int:
     return count
 
 
-def test_connecting_tells_what_was_found_and_what_to_do_next(anna: Command, home: Upstream) -> None:
+def test_connecting_tells_what_was_found_and_what_to_do_next(anna: Command, home: Login) -> None:
     home.make_calendar("Private")
 
     said = anna.done(
@@ -48,7 +50,7 @@ def test_connecting_tells_what_was_found_and_what_to_do_next(anna: Command, home
     assert home.password not in said
 
 
-def test_the_password_can_come_from_a_file(anna: Command, home: Upstream, tmp_path: Path) -> None:
+def test_the_password_can_come_from_a_file(anna: Command, home: Login, tmp_path: Path) -> None:
     home.make_calendar("Private")
     (tmp_path / "password").write_text(f"{home.password}\n")
 
@@ -60,7 +62,7 @@ def test_the_password_can_come_from_a_file(anna: Command, home: Upstream, tmp_pa
     assert stored_accounts() == 1
 
 
-def test_the_stored_password_is_sealed(anna: Command, home: Upstream, tmp_path: Path) -> None:
+def test_the_stored_password_is_sealed(anna: Command, home: Login, tmp_path: Path) -> None:
     home.make_calendar("Private")
 
     connect(anna, home)
@@ -89,7 +91,7 @@ def test_the_password_has_one_source(anna: Command, tmp_path: Path) -> None:
     assert result.exit_code == 2
 
 
-def test_a_wrong_password_is_refused_and_nothing_is_stored(anna: Command, home: Upstream) -> None:
+def test_a_wrong_password_is_refused_and_nothing_is_stored(anna: Command, home: Login) -> None:
     home.make_calendar("Private")
 
     said = anna.refused(
@@ -139,7 +141,7 @@ def test_a_server_that_does_not_let_us_in_is_told_for_what_it_said(
     )
 
 
-def test_a_login_without_calendars_is_told(anna: Command, home: Upstream) -> None:
+def test_a_login_without_calendars_is_told(anna: Command, home: Login) -> None:
     said = anna.refused(
         *("account", "connect", "anna", "--provider", "home", "--username", home.username, "--password-stdin"),
         typed=f"{home.password}\n",
@@ -149,7 +151,7 @@ def test_a_login_without_calendars_is_told(anna: Command, home: Upstream) -> Non
     assert stored_accounts() == 0
 
 
-def test_an_unknown_provider_is_told_with_those_there_are(anna: Command, home: Upstream) -> None:
+def test_an_unknown_provider_is_told_with_those_there_are(anna: Command, home: Login) -> None:
     said = anna.refused(
         "account", "connect", "anna", "--provider", "hom", "--username", "alice", "--password-stdin", typed="x"
     )
@@ -157,7 +159,7 @@ def test_an_unknown_provider_is_told_with_those_there_are(anna: Command, home: U
     assert 'There is no provider "hom" (home, icloud)' in said
 
 
-def test_accounts_are_listed_without_their_secrets(anna: Command, home: Upstream) -> None:
+def test_accounts_are_listed_without_their_secrets(anna: Command, home: Login) -> None:
     home.make_calendar("Private")
     account_id = connect(anna, home)
 
@@ -175,7 +177,7 @@ def test_accounts_are_listed_without_their_secrets(anna: Command, home: Upstream
     assert 'There is no user "bob"' in anna.refused("account", "list", "bob")
 
 
-def test_disconnecting_asks_and_then_forgets(anna: Command, home: Upstream) -> None:
+def test_disconnecting_asks_and_then_forgets(anna: Command, home: Login) -> None:
     home.make_calendar("Private")
     account_id = connect(anna, home)
 
@@ -188,7 +190,7 @@ def test_disconnecting_asks_and_then_forgets(anna: Command, home: Upstream) -> N
 
 
 @pytest.fixture
-def chosen(anna: Command, home: Upstream) -> Command:
+def chosen(anna: Command, home: Login) -> Command:
     """The command, once "Private", with one event, and two calendars called "Work" are known."""
     home.put(home.make_calendar("Private"), "dentist.ics", EVENT)
     home.make_calendar("Work")
@@ -255,7 +257,7 @@ def test_what_a_calendar_shows_is_set_and_told(chosen: Command) -> None:
     assert private["settings"]["titles"] == "title"
 
 
-def test_sync_reads_what_is_new_and_a_dry_run_only_says_so(chosen: Command, home: Upstream) -> None:
+def test_sync_reads_what_is_new_and_a_dry_run_only_says_so(chosen: Command, home: Login) -> None:
     chosen.done("calendars", "set", "anna", "--primary", "Private")
     (private,) = [one for one in chosen.json("calendars", "list", "anna") if one["name"] == "Private"]
     home.put(private["url"], "second.ics", EVENT.replace("dentist", "second"))
@@ -294,7 +296,7 @@ def test_sync_of_somebody_unknown_is_refused(anna: Command) -> None:
     assert 'There is no user "bob"' in anna.refused("sync", "bob")
 
 
-def test_status_tells_what_is_still_to_be_done(anna: Command, home: Upstream) -> None:
+def test_status_tells_what_is_still_to_be_done(anna: Command, home: Login) -> None:
     assert "No account is connected yet." in anna.done("status")
 
     home.make_calendar("Private")

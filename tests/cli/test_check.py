@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Command, Upstream
+    from upstreams import Login
+
+    from tests.cli.conftest import Command
 
 RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 
 
 @pytest.fixture
-def connected(anna: Command, home: Upstream) -> Command:
+def connected(anna: Command, home: Login) -> Command:
     home.make_calendar("Private")
     words = ("account", "connect", "anna", "--provider", "home", "--username", home.username, "--password-stdin")
     anna.done(*words, typed=f"{home.password}\n")
@@ -60,7 +62,7 @@ def test_a_store_that_is_none_is_told(connected: Command, tmp_path: Path) -> Non
     assert "The store data/bridge.db can't be used" in connected.refused("check-config")
 
 
-def test_a_password_that_was_changed_is_told_for_its_account(connected: Command, home: Upstream) -> None:
+def test_a_password_that_was_changed_is_told_for_its_account(connected: Command, home: Login) -> None:
     home.change_password()
 
     said = connected.refused("check-config", "--connections")
