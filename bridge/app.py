@@ -87,6 +87,7 @@ def _policy(name: str, provider: ProviderSettings) -> ProviderPolicy:
         credential_hosts=tuple(provider.credential_hosts),
         ca_file=str(provider.ca_file) if provider.ca_file else None,
         allow_http=provider.allow_http,
+        requests_per_minute=provider.requests_per_minute,
     )
 
 

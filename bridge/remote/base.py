@@ -15,13 +15,29 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+from bridge.errors import Refused
+
 
 def path_of(href: str) -> str:
     """The path of an absolute or relative href, percent-encoding normalised: how hrefs are compared.
 
-    iCloud lists objects under other hosts than the one asked, with `:443` or without.
+    iCloud lists objects under other hosts than the one asked, with `:443` or without. `%2F` is no separator and stays
+    as it is; so do bytes that are not UTF-8.
     """
-    return quote(unquote(urlsplit(href).path), safe="/@:!$&'()*+,;=~")
+    segments = (unquote(segment, errors="surrogateescape") for segment in urlsplit(href).path.split("/"))
+    return "/".join(quote(segment, safe="@:!$&'()*+,;=~", errors="surrogateescape") for segment in segments)
+
+
+def member_path(url: str, href: str) -> str:
+    """The path of an object directly inside the calendar at `url`. Raises `Refused` for anything else.
+
+    Guards every write against reaching a collection: to delete a shared calendar's is to leave it.
+    """
+    path = path_of(href)
+    directory, _, name = path.rpartition("/")
+    if name in {"", ".", ".."} or directory != path_of(url).rstrip("/"):
+        raise Refused(url, "the object is not directly inside the calendar")
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +124,7 @@ class Remote(Protocol):
         """Write one object: create it when `etag` is None (`If-None-Match: *`), else replace that very version.
 
         The answer's ETag is not to be trusted (the server may rewrite the object), so none is returned: read it back.
-        Raises `PreconditionFailed`, `Refused`, `NotFound`.
+        Raises `PreconditionFailed`; `Refused`; `NotFound` when that version, or the calendar itself, is gone.
         """
         ...
 

@@ -22,13 +22,22 @@ class ProviderPolicy:
     credential_hosts: tuple[str, ...] = ()
     ca_file: str | None = None
     allow_http: bool = False
+    #: Seconds that a server may be silent.
     timeout: float = 30.0
+    #: For one account.
     requests_per_minute: int = 120
 
     def check(self, url: str) -> str:
         """The url, if credentials may be sent there. Raises `CredentialsWithheld`."""
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
+        shown = without_query(url)
+        try:
+            parts = urlsplit(url)
+            host, _ = (parts.hostname or "").lower(), parts.port
+        except ValueError:
+            raise CredentialsWithheld(shown, "that is no address") from None
+        if "@" in parts.netloc or "\\" in url:
+            # Programs differ on which host such an address means.
+            raise CredentialsWithheld(shown, "the address is ambiguous")
         own = (urlsplit(self.url).hostname or "").lower()
         trusted = (
             host == own
@@ -36,9 +45,9 @@ class ProviderPolicy:
             or any(_matches(host, pattern.lower()) for pattern in self.credential_hosts)
         )
         if not trusted:
-            raise CredentialsWithheld(without_query(url), f"{host} may not receive the credentials for {own}")
+            raise CredentialsWithheld(shown, f"{host} may not receive the credentials for {own}")
         if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or self.allow_http)):
-            raise CredentialsWithheld(without_query(url), "credentials are sent over https only")
+            raise CredentialsWithheld(shown, "credentials are sent over https only")
         return url
 
 
@@ -54,10 +63,12 @@ def is_loopback(host: str) -> bool:
 
 def without_query(url: str) -> str:
     """The address as it may be shown: no credentials, no query."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "a malformed address"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{parts.path}"
 
 
 def _matches(host: str, pattern: str) -> bool:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
+import math
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import niquests
 from aiolimiter import AsyncLimiter
 from lxml import etree
-from niquests.exceptions import ChunkedEncodingError, ContentDecodingError, RequestException, SSLError, Timeout
+from niquests.auth import HTTPBasicAuth
+from niquests.exceptions import (
+    ChunkedEncodingError,
+    ContentDecodingError,
+    InvalidURL,
+    RequestException,
+    SSLError,
+    Timeout,
+)
+from niquests.structures import CaseInsensitiveDict
 
-from bridge.errors import BadAnswer, Forbidden, RemoteError, ServerFault, Throttled, Unauthorized, Unreachable
+from bridge.errors import BadAnswer, Forbidden, ServerFault, Throttled, Unauthorized, Unreachable
+from bridge.remote.multistatus import precondition
 from bridge.remote.policy import ProviderPolicy, without_query
 
 #: Methods that may be sent again without harm when a pooled connection turns out to have been closed by the server.
@@ -20,85 +34,141 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"})
 MAX_REDIRECTS = 5
 #: A longer answer is no calendar's.
 MAX_BODY = 64 * 1024 * 1024
+#: A whole answer may take so many times as long as a server may be silent.
+PATIENCE = 10
 
 
-class Session(niquests.AsyncSession):
-    """Sends requests where the policy lets credentials go, and nowhere else."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read to its end: what the caldav library reads of one, and `url`, where it came from.
 
-    def __init__(self, policy: ProviderPolicy) -> None:
-        super().__init__()
+    The library keeps of it the headers only, so `Content-Location` there says the same as `url`.
+    """
+
+    url: str
+    status_code: int
+    reason: str
+    headers: Mapping[str, str]
+    content: bytes
+    content_type: str
+
+    @property
+    def text(self) -> str:
+        """The body, for the library's log."""
+        return self.content.decode("utf-8", errors="replace")
+
+
+class Session:
+    """Sends requests, with one login's credentials, where the policy lets those go, and nowhere else."""
+
+    def __init__(self, policy: ProviderPolicy, username: str, password: str) -> None:
         self._policy = policy
+        # Sent with the first request: no probing for what the server would like.
+        self._auth = HTTPBasicAuth(username.encode(), password.encode())
         self._budget = AsyncLimiter(policy.requests_per_minute, 60)
+        # Without HTTP/3 and without asking certificate authorities about revocations: both speak to the network in
+        # ways that many firewalls eat silently.
+        self._http = niquests.AsyncSession(disable_http3=True, revocation_configuration=None)
 
-    async def request(self, method: str, url: str, **options: Any) -> niquests.Response:  # type: ignore[override]
+    async def request(self, method: str, url: str, **options: Any) -> Answer:
         """One request, redirects followed. Raises the errors named in `bridge.remote.base`.
 
         404, 405, 409, 412 and the other 4xx are answers, for the caller to read.
         """
-        options = {**options, "allow_redirects": False, "timeout": self._policy.timeout}
-        options["verify"] = self._policy.ca_file or True
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._send(method, self._policy.check(url), options)
-            location = response.headers.get("Location")
-            followed = {301, 302, 307, 308} if method in SAFE else {307, 308}
-            if response.status_code not in followed or not location:
-                return _named(response, url)
-            url = urljoin(url, location)
+            answer = await self._send(method, self._policy.check(url), options.get("headers"), options.get("data"))
+            location = answer.headers.get("Location")
+            if answer.status_code not in {301, 302, 307, 308} or not location:
+                return _named(answer)
+            url = _next(method, url, location)
         raise BadAnswer(without_query(url), "too many redirects")
 
-    async def _send(self, method: str, url: str, options: dict[str, Any]) -> niquests.Response:
+    async def close(self) -> None:
+        """Give up connections."""
+        await self._http.close()
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes | None) -> Answer:
         attempts = 2 if method in SAFE else 1
         shown = without_query(url)
         while True:
             attempts -= 1
             async with self._budget:
                 try:
-                    response: niquests.Response = await super().request(method, url, **options)
-                except Timeout as error:
+                    async with asyncio.timeout(self._policy.timeout * PATIENCE):
+                        return await self._exchange(method, url, headers, data)
+                except (Timeout, TimeoutError) as error:
                     raise Unreachable(shown, "no answer in time") from error
                 except SSLError as error:
                     raise Unreachable(shown, "the server's certificate could not be verified") from error
                 except (ChunkedEncodingError, ContentDecodingError) as error:
                     raise BadAnswer(shown, "the answer broke off") from error
-                except RequestException as error:
+                except InvalidURL as error:
+                    raise BadAnswer(shown, "the server named an address that is none") from error
+                except (RequestException, OSError) as error:
                     # Idle connections get closed by the server without a word; then a fresh one serves.
                     if attempts == 0:
                         raise Unreachable(shown, type(error).__name__) from error
-                else:
-                    return response
+
+    async def _exchange(self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes | None) -> Answer:
+        response = await self._http.request(
+            method,
+            url,
+            headers=dict(headers or {}),
+            data=data,
+            auth=self._auth,
+            allow_redirects=False,
+            timeout=self._policy.timeout,
+            verify=self._policy.ca_file or True,
+            stream=True,
+        )
+        try:
+            body = bytearray()
+            async for chunk in await response.iter_content(64 * 1024):
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise BadAnswer(without_query(url), "the answer is far too long")
+        finally:
+            await response.close()
+        content_type = response.headers.get("Content-Type", "")
+        # What the library can't read as XML it puts into the log, unless told that none is expected (it tries anyway).
+        quiet = CaseInsensitiveDict(
+            {**response.headers, "Content-Type": "application/octet-stream", "Content-Location": url}
+        )
+        return Answer(url, int(response.status_code or 0), response.reason or "", quiet, bytes(body), str(content_type))
 
 
-def _named(response: niquests.Response, url: str) -> niquests.Response:
-    shown = without_query(url)
-    status = int(response.status_code or 0)
-    if len(response.content or b"") > MAX_BODY:
-        raise BadAnswer(shown, "the answer is far too long")
+def _next(method: str, url: str, location: str) -> str:
+    """Where a redirect leads. A write keeps to the same object: it must not end up at a collection."""
+    try:
+        target = urljoin(url, location)
+        same = urlsplit(target).path.rpartition("/")[2] == urlsplit(url).path.rpartition("/")[2]
+    except ValueError:
+        raise BadAnswer(without_query(url), "a redirect to an address that is none") from None
+    if method not in SAFE and not same:
+        raise BadAnswer(without_query(url), "a redirect to something else")
+    return target
+
+
+def _named(answer: Answer) -> Answer:
+    shown = without_query(answer.url)
+    status = answer.status_code
     if status == 401:
         raise Unauthorized(shown)
     if status == 403:
-        raise Forbidden(shown, precondition(response.content))
+        raise Forbidden(shown, _precondition(answer.content))
     if status in {429, 503}:
-        raise Throttled(shown, f"status {status}", retry_after=_retry_after(response.headers.get("Retry-After")))
+        raise Throttled(shown, f"status {status}", retry_after=_retry_after(answer.headers.get("Retry-After")))
     if status >= 500 and status not in {501, 507}:  # these are answers: "not here", and "there is more"
         raise ServerFault(shown, f"status {status}")
-    return response
+    return answer
 
 
-def precondition(body: bytes | None) -> str:
-    """The name of the precondition in a DAV:error body (RFC 4918 section 16), or an empty text."""
+def _precondition(body: bytes) -> str:
     try:
-        root = parse(body or b"", "")
-    except RemoteError:
-        return ""
-    return etree.QName(root[0]).localname if root.tag == "{DAV:}error" and len(root) else ""
-
-
-def parse(body: bytes, url: str) -> etree._Element:
-    """An XML body, without entities or outside help. Raises `BadAnswer`."""
-    try:
-        return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True))
-    except etree.XMLSyntaxError as error:
-        raise BadAnswer(url, "the answer is not well-formed XML") from error
+        root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
+    except (etree.XMLSyntaxError, ValueError):
+        return ""  # a page for people
+    return precondition(root)
 
 
 def _retry_after(value: str | None) -> float | None:
@@ -106,10 +176,10 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 
@@ -17,8 +18,8 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Handler(WSGIRequestHandler):
     def get_environ(self) -> dict[str, Any]:
-        # The address as it was sent: WSGI's own PATH_INFO has lost its percent-encoding.
-        return {**super().get_environ(), "RAW_URI": self.path}
+        # Radicale takes the path as text, as its own server gives it; others want it as it was sent.
+        return {**super().get_environ(), "PATH_INFO": unquote(urlsplit(self.path).path), "RAW_URI": self.path}
 
     def log_message(self, format: str, *args: object) -> None:
         pass
