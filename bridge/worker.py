@@ -1,4 +1,4 @@
-"""The sidecar's background work: the mirror loop, the push loop and the housekeeping."""
+"""The sidecar's background work: the mirror loop, the push loop, the horizon and the housekeeping."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from bridge.app import Bridge
 from bridge.errors import BridgeError
-from bridge.service import book, mirror, push
+from bridge.service import book, mirror, publish, push
 from bridge.store import accounts, outbox, passwords
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 #: The longest that a loop sleeps without looking, in seconds.
 LONGEST_NAP = 5.0
 HOUSEKEEPING_SECONDS = 60
+#: How many recurring items are expanded anew in one go, and the seconds between two looks for more.
+EXPAND_AT_ONCE, EXPAND_SECONDS = 20, 60
 #: Settled outbox entries are kept this long, for `explain`.
 KEEP_DONE_SECONDS = 30 * 86_400
 
@@ -30,6 +32,7 @@ async def run(bridge: Bridge) -> None:
         group.create_task(_forever("mirror", lambda: _mirror(bridge)))
         group.create_task(_forever("push", lambda: _push(bridge)))
         group.create_task(_forever("housekeeping", lambda: _keep_house(bridge)))
+        group.create_task(_forever("horizon", lambda: _move_horizon(bridge)))
 
 
 async def _forever(name: str, step: Callable[[], Awaitable[None]]) -> None:
@@ -111,3 +114,10 @@ async def _keep_house(bridge: Bridge) -> None:
                 outbox.prune(tx, before=now - KEEP_DONE_SECONDS)
         rounds += 1
         await asyncio.sleep(1)
+
+
+async def _move_horizon(bridge: Bridge) -> None:
+    """Expand recurring items further as days pass, a few at a time and beside the loop: one can take long."""
+    while True:
+        moved = await asyncio.to_thread(publish.move_horizon, bridge.db, now=bridge.clock(), limit=EXPAND_AT_ONCE)
+        await asyncio.sleep(1 if moved else EXPAND_SECONDS)

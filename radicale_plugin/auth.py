@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 import time
 from pathlib import Path
+from typing import Any
 
 from radicale import config
 from radicale.auth import BaseAuth
@@ -25,6 +28,12 @@ class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
         self._uses = passwords.last_use_directory(self._db.path)
         self._noted: dict[str, float] = {}
 
+    def get_external_login(self, environ: dict[str, Any]) -> tuple[()]:
+        """No login from outside. A header that can't be read is none at all: Radicale would answer it with 500."""
+        if not _is_readable(environ.get("HTTP_AUTHORIZATION", "")):
+            del environ["HTTP_AUTHORIZATION"]
+        return ()
+
     def _login(self, login: str, password: str) -> str:
         with self._db.read() as tx:
             password_id = passwords.verify(tx, login, password)
@@ -41,5 +50,15 @@ class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
         self._noted[password_id] = now
         # A note of convenience: a read-only or full disk must not keep people from their calendar.
         with contextlib.suppress(OSError):
-            self._uses.mkdir(exist_ok=True)
-            Path(self._uses / password_id).touch()
+            self._uses.mkdir(mode=0o700, exist_ok=True)
+            Path(self._uses / password_id).touch(mode=0o600)
+
+
+def _is_readable(authorization: str) -> bool:
+    """Whether Radicale can take the header apart, or does not try."""
+    if not authorization.startswith("Basic"):
+        return True
+    try:
+        return b":" in base64.b64decode(authorization.removeprefix("Basic").strip().encode("ascii"))
+    except (UnicodeEncodeError, binascii.Error):
+        return False

@@ -8,23 +8,38 @@ already. So they are dressed as the few attributes that are walked (`radicale.it
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
+from typing import Any
 
-from bridge.domain.model import Occurrence
+from radicale.item import Item
+
+from bridge.domain.model import Interval
+
+
+class BusyItem(Item):  # type: ignore[misc] # Radicale is not typed for others
+    """An item that is known to match a time range: what it is asked for beyond its text are its times in that range."""
+
+    def __init__(self, times: Callable[[], Iterable[Interval]], **facts: Any) -> None:
+        super().__init__(**facts)
+        self._times = times
+
+    @property
+    def vobject_item(self) -> BusyTimes:
+        """Its times. Raises `ValueError` where they are not to be had, which Radicale answers with 400."""
+        return BusyTimes(self._times())
 
 
 class BusyTimes:
-    """Looks like a VCALENDAR whose VEVENTs are the given occurrences, the second and later ones as overrides."""
+    """Looks like a VCALENDAR whose VEVENTs are the given times, the second and later ones as overrides."""
 
-    def __init__(self, occurrences: Iterable[Occurrence]) -> None:
-        self.vevent_list = [_event(number, occurrence) for number, occurrence in enumerate(occurrences)]
+    def __init__(self, times: Iterable[Interval]) -> None:
+        self.vevent_list = [_event(number, time) for number, time in enumerate(times)]
 
 
-def _event(number: int, occurrence: Occurrence) -> SimpleNamespace:
+def _event(number: int, time: Interval) -> SimpleNamespace:
     start, end = (
-        SimpleNamespace(value=dt.datetime.fromtimestamp(instant, dt.UTC))
-        for instant in (occurrence.start, occurrence.end)
+        SimpleNamespace(value=dt.datetime.fromtimestamp(instant, dt.UTC)) for instant in (time.start, time.end)
     )
     event = SimpleNamespace(dtstart=start, dtend=end, rruleset=None)
     if number:

@@ -1,26 +1,30 @@
-"""Collections: the folders on the way, and the merged calendar itself. Nothing here parses iCalendar text."""
+"""Collections: the folders on the way, and the merged calendar itself."""
 
 from __future__ import annotations
 
 import email.utils
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from radicale.item import Item
 from radicale.item import filter as radicale_filter
 from radicale.storage import BaseCollection
 
-from bridge.domain import ical
-from bridge.domain.model import Interval, Occurrence, PublishedItem
+from bridge.domain.model import Interval, PublishedItem
 from bridge.store import published
 from bridge.store.db import Db
-from radicale_plugin.busy import BusyTimes
-from radicale_plugin.filters import understand
+from radicale_plugin.busy import BusyItem
+from radicale_plugin.expansion import Expansion
+from radicale_plugin.filters import Wanted, understand
 from radicale_plugin.tree import CALENDAR, COLOUR, DESCRIPTION, DISPLAY_NAME
 
-#: What leads a sync-token; then the store's id and the revision.
+#: What leads a sync-token; then the store's id, the User's birth, and the revision.
 _TOKEN = "urn:crm-calendar-bridge:sync:"  # noqa: S105 - not a password
+
+#: Looks up the times of one item in the span that was asked for.
+Times = Callable[[], Iterable[Interval]]
 
 
 class _ReadOnly(BaseCollection):  # type: ignore[misc] # Radicale is not typed for others
@@ -84,7 +88,7 @@ class MergedCalendar(_ReadOnly):
     @property
     def etag(self) -> str:
         """Of the whole collection, the ctag: the revision."""
-        return f'"{self._head.store_id}-{self._head.revision}"'
+        return f'"{self._head.store_id}-{self._head.created_at}-{self._head.revision}"'
 
     @property
     def last_modified(self) -> str:
@@ -108,7 +112,7 @@ class MergedCalendar(_ReadOnly):
         Raises `ValueError` for a token of another store, from the future, or older than the kept tombstones. Without an
         old token the hrefs are looked up only when they are asked for: a PROPFIND wants the token alone.
         """
-        token = f"{_TOKEN}{self._head.store_id}:{self._head.revision}"
+        token = f"{self._token}{self._head.revision}"
         if not old_token:
             return token, self._all_hrefs()
         since = self._revision_of(old_token)
@@ -117,10 +121,13 @@ class MergedCalendar(_ReadOnly):
         with self._db.read() as tx:
             return token, published.changed_since(tx, self._head.user_id, since)
 
+    @property
+    def _token(self) -> str:
+        return f"{_TOKEN}{self._head.store_id}:{self._head.created_at}:"
+
     def _revision_of(self, token: str) -> int:
-        prefix = f"{_TOKEN}{self._head.store_id}:"
-        number = token.removeprefix(prefix)
-        if not token.startswith(prefix) or not number.isascii() or not number.isdigit():
+        number = token.removeprefix(self._token)
+        if not token.startswith(self._token) or not number.isascii() or not number.isdigit():
             raise ValueError("not a sync-token of this calendar")
         revision = int(number)
         if not self._head.tombstones_from <= revision <= self._head.revision:
@@ -129,7 +136,8 @@ class MergedCalendar(_ReadOnly):
 
     def _all_hrefs(self) -> Iterator[str]:
         with self._db.read() as tx:
-            yield from published.hrefs_with_prefix(tx, self._head.user_id, "")
+            hrefs = published.all_hrefs(tx, self._head.user_id)
+        yield from hrefs
 
     def get_multi(self, hrefs: Iterable[str]) -> Iterator[tuple[str, Item | None]]:
         """The items with these hrefs; None for those that are not there."""
@@ -143,51 +151,67 @@ class MergedCalendar(_ReadOnly):
         """Every item."""
         with self._db.read() as tx:
             items = published.all_items(tx, self._head.user_id)
-        return (self._item(item) for item in items)
+        return map(self._item, items)
 
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[Item, bool]]:
         """The items that may match, each with whether it certainly does: what is certain needs no parsing."""
         wanted = understand(list(filters))
         if wanted is None:
             return
-        span = wanted.span
-        if span is None:
-            for item in self.get_all():
-                yield item, wanted.exact
+        for item, times in self._candidates(wanted):
+            if not _has(self._item(item), wanted.properties):
+                continue
+            yield self._item(item) if times is None else self._busy_item(item, times), wanted.exact
+
+    def _candidates(self, wanted: Wanted) -> Iterator[tuple[PublishedItem, Times | None]]:
+        """The items to look at; for those of a time range, their times in it."""
+        user_id, span, uid = self._head.user_id, wanted.span, wanted.uid
+        if span is not None:
+            yield from self._within(span)
             return
-        for item, times in self._within(span):
-            if times or not wanted.exact:
-                yield self._item(item, BusyTimes(times)), wanted.exact
-
-    def _within(self, span: Interval) -> Iterator[tuple[PublishedItem, list[Occurrence]]]:
-        """The items that touch the span, with their occurrences in it: stored ones, computed ones past the horizon."""
         with self._db.read() as tx:
-            items = published.overlapping(tx, self._head.user_id, span)
-            stored: dict[str, list[Occurrence]] = {}
-            for busy in published.busy(tx, self._head.user_id, span):
-                stored.setdefault(busy.href, []).append(Occurrence(busy.start, busy.end, busy.all_day))
+            items = published.with_uid_like(tx, user_id, uid) if uid else published.all_items(tx, user_id)
         for item in items:
-            if item.expanded is None or (item.expanded.start <= span.start and span.end <= item.expanded.end):
-                yield item, stored.get(item.href, [])
-            else:
-                yield item, list(ical.occurrences(item.ics, span, time_zone=self._head.time_zone))
+            yield item, None
 
-    def has_uid(self, uid: str) -> bool:
-        """Whether an item has this UID."""
-        return any(item.uid == uid for item in self.get_all())
+    def _within(self, span: Interval) -> Iterator[tuple[PublishedItem, Times]]:
+        """The items that touch the span, by what is stored, and past the horizon by what is computed."""
+        with self._db.read() as tx:
+            stored = published.occurrences(tx, self._head.user_id, span)
+            beyond = {item.href: item for item in published.unexpanded(tx, self._head.user_id, span)}
+            items = published.get(tx, self._head.user_id, [href for href in stored if href not in beyond])
+        for item in items:
+            yield item, partial(stored.__getitem__, item.href)
+        for item in beyond.values():
+            further = Expansion(item, span, self._head.time_zone)
+            if item.href in stored or further.touches():
+                yield item, further.times
 
-    def _item(self, item: PublishedItem, busy: BusyTimes | None = None) -> Item:
+    def _item(self, item: PublishedItem) -> Item:
+        return Item(**self._facts(item))
+
+    def _busy_item(self, item: PublishedItem, times: Times) -> BusyItem:
+        return BusyItem(times, **self._facts(item))
+
+    def _facts(self, item: PublishedItem) -> dict[str, Any]:
+        """All that Radicale would otherwise find out by parsing."""
         end = radicale_filter.TIMESTAMP_MAX if item.last_end is None else item.last_end
-        return Item(
-            collection=self,
-            href=item.href,
-            text=item.ics,
-            etag=item.etag,
-            uid=item.uid,
-            name="VCALENDAR",
-            component_name="VEVENT",
-            time_range=(item.first_start, end),
-            last_modified=self.last_modified,
-            # Answers free-busy without parsing; None: Radicale parses the text if it ever needs more.
-            vobject_item=busy,
-        )
+        return {
+            "collection": self,
+            "href": item.href,
+            "text": item.ics,
+            "etag": item.etag,
+            "uid": item.uid,
+            "name": "VCALENDAR",
+            "component_name": "VEVENT",
+            "time_range": (item.first_start, end),
+            "last_modified": self.last_modified,
+        }
+
+
+def _has(item: Item, properties: Sequence[ET.Element]) -> bool:
+    """Whether the item has, for each prop-filter, an event that passes it. The only place that parses."""
+    return all(
+        any(radicale_filter.prop_match(event, wanted, "C") for event in item.vobject_item.vevent_list)
+        for wanted in properties
+    )

@@ -32,6 +32,9 @@ def open_store(configuration: config.Configuration) -> Db:
 @lru_cache(maxsize=8)
 def _open(path: Path) -> Db:
     try:
-        return Db(path, read_only=True)
+        db = Db(path, read_only=True)
     except StoreUnusable as error:
         raise RuntimeError(f"The bridge's store {error.path} can't be used: {error.reason}") from None
+    # A server that forks its workers after this must not hand them an open connection.
+    db.close()
+    return db

@@ -15,12 +15,15 @@ from bridge.domain.model import (
     MirrorItem,
     PublishedItem,
     SlotSettings,
+    Titles,
 )
 
 DAY = 86_400
 #: Recurrences are expanded from this long ago to this far ahead, in seconds.
 HORIZON_BACK = 400 * DAY
 HORIZON_AHEAD = 800 * DAY
+#: How far an item's stored occurrences may lag behind the horizon before it is expanded anew, in seconds.
+HORIZON_LAG = 60 * DAY
 
 
 def horizon(now: int) -> Interval:
@@ -41,6 +44,11 @@ class Source:
 def href_prefix(uid: str) -> str:
     """What the hrefs of all published items of one upstream UID begin with."""
     return f"ics_{_digest(uid)}_"
+
+
+def slot_href(item: MirrorItem) -> str:
+    """The href of a mirror item's blocked slot in the merged calendar."""
+    return f"{_slot_uid(item)}.ics"
 
 
 def render(item: MirrorItem, source: Source, span: Interval) -> ical.Rendered | None:
@@ -69,15 +77,33 @@ def blocked_slots(candidates: Iterable[tuple[MirrorItem, ical.Rendered | None]])
         if rendered is None or rendered.same_times in times:
             continue
         times.add(rendered.same_times)
-        published.append(_published(f"{_slot_uid(item)}.ics", item.calendar_id, ItemKind.ICLOUD, rendered))
+        published.append(_published(slot_href(item), item.calendar_id, ItemKind.ICLOUD, rendered))
     return published
 
 
-def appointment(booked: Appointment, *, time_zone: str, span: Interval) -> PublishedItem | None:
-    """The published item of an Appointment; None for a cancelled, invalid or deleted one."""
+def appointment(
+    booked: Appointment, *, time_zone: str, span: Interval, upstream: MirrorItem | None = None
+) -> PublishedItem | None:
+    """The published item of an Appointment; None for a cancelled, invalid or deleted one.
+
+    `upstream` is its event as it is in iCloud: where single instances of it were moved or deleted, that is what counts.
+    """
     if not booked.wanted_upstream:
         return None
-    rendered = ical.appointment(booked, time_zone=time_zone, horizon=span)
+    rendered: ical.Rendered | None
+    if upstream is not None and ("RECURRENCE-ID" in upstream.ics or "EXDATE" in upstream.ics):
+        rendered = ical.blocked_slot(
+            upstream.ics,
+            uid=booked.id,
+            settings=SlotSettings(titles=Titles.TITLE),
+            time_zone=time_zone,
+            addresses=frozenset(),
+            horizon=span,
+        )
+        if rendered is None:
+            return None  # every single instance was deleted
+    else:
+        rendered = ical.appointment(booked, time_zone=time_zone, horizon=span)
     return _published(appointment_href(booked.id), booked.id, ItemKind.APPOINTMENT, rendered)
 
 
@@ -121,7 +147,8 @@ def _published(href: str, source_id: str, kind: ItemKind, rendered: ical.Rendere
 
 def _slot_uid(item: MirrorItem) -> str:
     """A UID of our own. By object rather than by UID: one calendar with one UID twice breaks RFC 4791, and exists."""
-    return href_prefix(item.uid) + _digest(f"{item.calendar_id}\n{item.href}")
+    # The name within the calendar: the path to it may change with the account's partition.
+    return href_prefix(item.uid) + _digest(f"{item.calendar_id}\n{item.href.rpartition('/')[2]}")
 
 
 def _digest(text: str) -> str:

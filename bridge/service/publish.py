@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
+from bridge.domain import ical
 from bridge.domain import publish as decide
 from bridge.domain.ical import Rendered
-from bridge.domain.model import Account, Appointment, BlockedSlot, Calendar, MirrorItem, PublishedItem, Role, User
+from bridge.domain.model import (
+    Account,
+    Appointment,
+    BlockedSlot,
+    Calendar,
+    Interval,
+    MirrorItem,
+    PublishedItem,
+    Role,
+    User,
+)
+from bridge.errors import Unreadable
 from bridge.store import accounts, bookings, mirror, outbox, published, users
-from bridge.store.db import Tx
+from bridge.store.db import Db, Tx
+from bridge.store.published import Busy
+
+log = logging.getLogger(__name__)
 
 #: Slots rendered before the transaction began, by (calendar id, href, etag): parsing thousands of events takes seconds.
-Prepared = Mapping[tuple[str, str, str], Rendered | None]
+Prepared = dict[tuple[str, str, str], Rendered | None]
 
 
 @dataclass(slots=True)
@@ -24,9 +41,14 @@ class Delta:
     put: list[PublishedItem] = field(default_factory=list)
     remove: list[str] = field(default_factory=list)
 
-    def appointment(self, booked: Appointment) -> None:
+    def appointment(self, tx: Tx, booked: Appointment) -> None:
         """The Appointment as it is now."""
-        item = decide.appointment(booked, time_zone=self.user.time_zone, span=decide.horizon(self.now))
+        item = decide.appointment(
+            booked,
+            time_zone=self.user.time_zone,
+            span=decide.horizon(self.now),
+            upstream=_as_the_person_left_it(tx, booked),
+        )
         self._replace(item, decide.appointment_href(booked.id))
 
     def crm_slot(self, slot: BlockedSlot) -> None:
@@ -41,15 +63,19 @@ class Delta:
         prepared = prepared or {}
         for uid in uids:
             candidates = []
-            if not _is_echo(tx, uid):
-                for item in mirror.by_uid(tx, self.user.id, uid):
-                    key = (item.calendar_id, item.href, item.etag)
+            before = published.hrefs_with_prefix(tx, self.user.id, decide.href_prefix(uid))
+            for item in [] if _is_echo(tx, uid) else mirror.by_uid(tx, self.user.id, uid):
+                key = (item.calendar_id, item.href, item.etag)
+                try:
                     rendered = (
                         prepared[key] if key in prepared else decide.render(item, sources[item.calendar_id], span)
                     )
+                except Unreadable:
+                    # What can't be read goes on blocking what it blocked.
+                    before = [href for href in before if href != decide.slot_href(item)]
+                else:
                     candidates.append((item, rendered))
             items = decide.blocked_slots(candidates)
-            before = published.hrefs_with_prefix(tx, self.user.id, decide.href_prefix(uid))
             self.put += items
             self.remove += decide.differing(before, items)
 
@@ -78,18 +104,24 @@ def source_for(calendar: Calendar, account: Account, user: User) -> decide.Sourc
     return decide.Source(calendar.settings, user.time_zone, account.addresses)
 
 
-def prepare(
-    items: Iterable[MirrorItem], source: decide.Source, *, now: int
-) -> dict[tuple[str, str, str], Rendered | None]:
-    """Render the slots of items of one Calendar, outside any transaction."""
-    span = decide.horizon(now)
-    return {(item.calendar_id, item.href, item.etag): decide.render(item, source, span) for item in items}
+def render(item: MirrorItem, source: decide.Source, *, now: int) -> Rendered | None:
+    """Render the slot of one item, outside any transaction. Raises `Unreadable`."""
+    return decide.render(item, source, decide.horizon(now))
+
+
+def prepare(items: Iterable[MirrorItem], source: decide.Source, *, now: int) -> Prepared:
+    """Render the slots of items of one Calendar, outside any transaction. Those that can't be read are left out."""
+    prepared: Prepared = {}
+    for item in items:
+        with suppress(Unreadable):
+            prepared[item.calendar_id, item.href, item.etag] = render(item, source, now=now)
+    return prepared
 
 
 def publish_appointment(tx: Tx, booked: Appointment, *, now: int) -> None:
     """Publish one Appointment as it is now, in the caller's transaction."""
     delta = Delta(_user(tx, booked.user_id), now)
-    delta.appointment(booked)
+    delta.appointment(tx, booked)
     # A cancelled one's event may still be upstream, and then blocks like any other once nobody is about to remove it.
     delta.upstream(tx, [booked.uid])
     delta.apply(tx)
@@ -102,10 +134,61 @@ def publish_crm_slot(tx: Tx, slot: BlockedSlot, *, now: int) -> None:
     delta.apply(tx)
 
 
+def busy(tx: Tx, user: User, span: Interval) -> list[Busy]:
+    """The User's busy times that touch the span, by start: stored ones, and computed ones past the horizon."""
+    beyond = {item.href: item for item in published.unexpanded(tx, user.id, span)}
+    found = [stored for stored in published.busy(tx, user.id, span) if stored.href not in beyond]
+    for item in beyond.values():
+        found += [
+            Busy(o.start, o.end, o.all_day, item.href, item.kind, item.source_id)
+            for o in ical.occurrences(item.ics, span, time_zone=user.time_zone)
+        ]
+    return sorted(found, key=lambda one: (one.start, one.end, one.href))
+
+
+def move_horizon(db: Db, *, now: int, limit: int) -> int:
+    """Expand up to `limit` recurring items anew whose stored occurrences end too soon. Returns how many it did.
+
+    No client is told: the events are the same.
+    """
+    span = decide.horizon(now)
+    with db.read() as tx:
+        lagging = published.least_expanded(tx, before=span.end - decide.HORIZON_LAG, limit=limit)
+        owners = [(_user(tx, user_id), items) for user_id, items in lagging.items()]
+    done = 0
+    for user, items in owners:
+        moved = [item for item in (_expanded_anew(item, user, span) for item in items) if item is not None]
+        with db.write() as tx:
+            published.expand(tx, user.id, moved)
+        done += len(moved)
+    return done
+
+
+def _expanded_anew(item: PublishedItem, user: User, span: Interval) -> PublishedItem | None:
+    try:
+        occurrences = ical.occurrences(item.ics, span, time_zone=user.time_zone)
+    except Unreadable:
+        # Written by the bridge itself, so a bug. It keeps what is stored, and must not hold up the others.
+        log.exception("user %s: item %s can't be expanded anew", user.id, item.href)
+        return None
+    return replace(item, occurrences=tuple(occurrences), expanded=span)
+
+
 def _user(tx: Tx, user_id: str) -> User:
     user = users.get(tx, user_id)
     assert user is not None, "bookings have a foreign key to their User"  # noqa: S101
     return user
+
+
+def _as_the_person_left_it(tx: Tx, booked: Appointment) -> MirrorItem | None:
+    """A recurring Appointment's event, where only it knows which instances were moved or deleted.
+
+    Not while something of the CRM's is still to be written: then the Appointment knows better.
+    """
+    if booked.fields.rrule is None or booked.agreed != booked.fields or booked.calendar_id is None:
+        return None
+    item = mirror.get(tx, booked.calendar_id, booked.href or "")
+    return item if item is not None and item.unreadable is None else None
 
 
 def _is_echo(tx: Tx, uid: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.domain.model import Interval, ItemKind, Occurrence, PublishedItem
@@ -21,15 +21,16 @@ class Head:
     changed_at: int
     #: Tombstones of removals up to this revision are gone: a token from before it can't be answered.
     tombstones_from: int
+    #: When the User was added: one who was removed and added again counts revisions from the start.
+    created_at: int
     store_id: str
 
 
 def head(tx: sqlite3.Connection, user_id: str) -> Head | None:
     """Where the User's merged calendar stands; None when there is no such User."""
     row = tx.execute(
-        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, f.value AS store_id"
-        " FROM users u"
-        " JOIN store_facts f ON f.name = 'store_id' WHERE u.id = :id",
+        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, u.created_at,"
+        " f.value AS store_id FROM users u JOIN store_facts f ON f.name = 'store_id' WHERE u.id = :id",
         {"id": user_id},
     ).fetchone()
     return Head(**row) if row else None
@@ -44,13 +45,13 @@ def apply(
     """
     wanted = {item.href: item for item in put}
     gone = [href for href in dict.fromkeys(remove) if href not in wanted]
-    known = {href: tx.execute(_KNOWN, {"user_id": user_id, "href": href}).fetchone() for href in [*wanted, *gone]}
-    changed = [i for i in wanted.values() if known[i.href] is None or known[i.href]["etag"] != i.etag]
-    removed = [href for href in gone if known[href] is not None and known[href]["live"]]
+    known = {row["href"]: row for row in _by_href(tx, _KNOWN, user_id, [*wanted, *gone])}
+    changed = [i for i in wanted.values() if i.href not in known or known[i.href]["etag"] != i.etag]
+    removed = [href for href in gone if href in known and known[href]["live"]]
     moved_on = [
         i
         for i in wanted.values()
-        if known[i.href] is not None
+        if i.href in known
         and known[i.href]["etag"] == i.etag
         and (known[i.href]["expanded_from"], known[i.href]["expanded_until"]) != _expanded(i)
     ]
@@ -62,18 +63,37 @@ def apply(
         ).fetchone()["revision"]
     _put(tx, user_id, changed, revision, now)
     tx.executemany(
-        "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL"
-        " WHERE user_id = :user_id AND href = :href",
+        "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL,"
+        " expanded_from = NULL, expanded_until = NULL WHERE user_id = :user_id AND href = :href",
         [{"user_id": user_id, "href": href, "revision": revision, "now": now} for href in removed],
     )
-    _forget_occurrences(tx, user_id, [*removed, *(i.href for i in changed), *(i.href for i in moved_on)])
-    tx.executemany(
-        "UPDATE published_items SET expanded_from = :from_, expanded_until = :until"
-        " WHERE user_id = :user_id AND href = :href",
-        [{"user_id": user_id, "href": i.href, "from_": _expanded(i)[0], "until": _expanded(i)[1]} for i in moved_on],
-    )
-    _put_occurrences(tx, user_id, [*changed, *moved_on])
+    _forget_occurrences(tx, user_id, [*removed, *(i.href for i in changed)])
+    _put_occurrences(tx, user_id, changed)
+    _expand(tx, user_id, moved_on)
     return revision
+
+
+def expand(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem]) -> None:
+    """Replace the occurrences of items, and the span for which they are stored: nothing that a client is told of.
+
+    An item that changed or went meanwhile is left alone: its occurrences were renewed with it.
+    """
+    wanted = {item.href: item for item in items}
+    known = _by_href(tx, _KNOWN, user_id, list(wanted))
+    _expand(tx, user_id, [wanted[row["href"]] for row in known if row["etag"] == wanted[row["href"]].etag])
+
+
+def least_expanded(tx: sqlite3.Connection, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
+    """Items whose occurrences are stored for less than up to `before`, those that lag most first, by User."""
+    rows = tx.execute(
+        f"SELECT user_id, {_ITEM} FROM published_items WHERE expanded_until < :before"
+        " ORDER BY expanded_until LIMIT :limit",
+        {"before": before, "limit": limit},
+    )
+    found: dict[str, list[PublishedItem]] = {}
+    for row in rows:
+        found.setdefault(row["user_id"], []).append(_item(row))
+    return found
 
 
 def changed_since(tx: sqlite3.Connection, user_id: str, revision: int) -> list[str]:
@@ -94,36 +114,73 @@ def all_items(tx: sqlite3.Connection, user_id: str) -> list[PublishedItem]:
     return [_item(row) for row in rows]
 
 
-def get(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
-    """The items with these hrefs that exist."""
-    found = (
-        tx.execute(
-            f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND href = :href AND ics IS NOT NULL",
-            {"user_id": user_id, "href": href},
-        ).fetchone()
-        for href in hrefs
-    )
-    return [_item(row) for row in found if row]
-
-
-def hrefs_with_prefix(tx: sqlite3.Connection, user_id: str, prefix: str) -> list[str]:
-    """The hrefs of items that begin with `prefix`."""
+def all_hrefs(tx: sqlite3.Connection, user_id: str) -> list[str]:
+    """The href of every item."""
     rows = tx.execute(
-        "SELECT href FROM published_items WHERE user_id = :user_id AND href >= :low AND href < :high"
-        " AND ics IS NOT NULL",
-        {"user_id": user_id, "low": prefix, "high": prefix + "\U0010ffff"},
+        "SELECT href FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY href",
+        {"user_id": user_id},
     )
     return [row["href"] for row in rows]
 
 
-def overlapping(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[PublishedItem]:
-    """The items that may touch the span, by href."""
+def get(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
+    """The items with these hrefs that exist, in no order."""
+    query = f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
+    return [_item(row) for row in _by_href(tx, query, user_id, list(hrefs))]
+
+
+def hrefs_with_prefix(tx: sqlite3.Connection, user_id: str, prefix: str) -> list[str]:
+    """The hrefs of items that begin with `prefix`, which is not empty."""
     rows = tx.execute(
-        f"SELECT {_ITEM} FROM published_items p WHERE user_id = :user_id AND ics IS NOT NULL AND first_start < :end"
-        " AND (last_end IS NULL OR last_end > :start) ORDER BY href",
+        "SELECT href FROM published_items WHERE user_id = :user_id AND href >= :low AND href < :high"
+        " AND ics IS NOT NULL",
+        {"user_id": user_id, "low": prefix, "high": prefix[:-1] + chr(ord(prefix[-1]) + 1)},
+    )
+    return [row["href"] for row in rows]
+
+
+def with_uid_like(tx: sqlite3.Connection, user_id: str, text: str) -> list[PublishedItem]:
+    """The items whose UID contains `text`, small and capital letters being the same."""
+    pattern = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    rows = tx.execute(
+        f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
+        " AND lower(uid) LIKE :pattern ESCAPE '\\' ORDER BY href",
+        {"user_id": user_id, "pattern": f"%{pattern}%"},
+    )
+    return [_item(row) for row in rows]
+
+
+def overlapping(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[PublishedItem]:
+    """The items that may touch the span, by href: with an occurrence in it, or with one that may not be stored."""
+    touching = get(tx, user_id, occurrences(tx, user_id, span))
+    return sorted({item.href: item for item in [*touching, *unexpanded(tx, user_id, span)]}.values(), key=_href)
+
+
+def unexpanded(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[PublishedItem]:
+    """The items that may have occurrences in the span which are not stored, since part of it is past their horizon."""
+    rows = tx.execute(
+        f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND expanded_until IS NOT NULL"
+        " AND (expanded_until < :end OR expanded_from > :start)"
+        " AND first_start < :end AND (last_end IS NULL OR last_end > :start)",
         {"user_id": user_id, "start": span.start, "end": span.end},
     )
     return [_item(row) for row in rows]
+
+
+def occurrences(tx: sqlite3.Connection, user_id: str, span: Interval) -> dict[str, list[Interval]]:
+    """The stored occurrences that touch the span, by href of their items.
+
+    One without length touches the span that begins with it (RFC 4791 section 9.9).
+    """
+    rows = tx.execute(
+        f"SELECT o.href, o.start_at, o.end_at FROM occurrences o WHERE {_SHORT}"
+        f" UNION ALL SELECT o.href, o.start_at, o.end_at FROM occurrences o WHERE {_LONG}",
+        {"user_id": user_id, "start": span.start, "end": span.end},
+    )
+    found: dict[str, list[Interval]] = {}
+    for href, start, end in rows:
+        found.setdefault(href, []).append(Interval(start, end))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +197,11 @@ class Busy:
 
 def busy(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Busy]:
     """The stored occurrences that touch the span, by start."""
+    columns = "SELECT o.start_at, o.end_at, o.all_day, o.href, p.kind, p.source_id FROM occurrences o"
+    item = "JOIN published_items p ON p.user_id = o.user_id AND p.href = o.href"
     rows = tx.execute(
-        "SELECT o.start_at, o.end_at, o.all_day, o.href, p.kind, p.source_id FROM occurrences o"
-        " JOIN published_items p ON p.user_id = o.user_id AND p.href = o.href"
-        " WHERE o.user_id = :user_id AND o.end_at > :start AND o.start_at < :end ORDER BY o.start_at, o.end_at, o.href",
+        f"{columns} {item} WHERE {_SHORT} AND o.end_at > :start"
+        f" UNION ALL {columns} {item} WHERE {_LONG} ORDER BY 1, 2, 4",
         {"user_id": user_id, "start": span.start, "end": span.end},
     )
     return [
@@ -152,11 +210,37 @@ def busy(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Busy]:
     ]
 
 
+# What touches a span, found by two indexes: short occurrences begin in it or shortly before, and long ones are few. An
+# index by start or by end alone would walk through everything before or after the span.
+_SHORT = (
+    "o.user_id = :user_id AND o.start_at >= :start - 172800 AND o.start_at < :end"
+    " AND (o.end_at > :start OR (o.end_at = o.start_at AND o.start_at = :start))"
+)
+_LONG = (
+    "o.user_id = :user_id AND o.end_at > :start AND o.start_at < :start - 172800 AND o.start_at < :end"
+    " AND o.end_at - o.start_at > 172800"
+)
+
 _KNOWN = (
-    "SELECT etag, ics IS NOT NULL AS live, expanded_from, expanded_until FROM published_items"
-    " WHERE user_id = :user_id AND href = :href"
+    "SELECT href, etag, ics IS NOT NULL AS live, expanded_from, expanded_until FROM published_items"
+    " WHERE user_id = :user_id AND href IN"
 )
 _ITEM = "href, uid, etag, ics, first_start, last_end, kind, source_id, expanded_from, expanded_until"
+
+
+#: How many hrefs one statement asks for; SQLite takes 32,766 parameters, older ones 999.
+_AT_ONCE = 500
+
+
+def _by_href(tx: sqlite3.Connection, query: str, user_id: str, hrefs: Sequence[str]) -> Iterator[sqlite3.Row]:
+    """The rows of `query`, which ends with IN, for these hrefs."""
+    for first in range(0, len(hrefs), _AT_ONCE):
+        some: Mapping[str, str] = {f"h{n}": href for n, href in enumerate(hrefs[first : first + _AT_ONCE])}
+        yield from tx.execute(f"{query} ({', '.join(f':{name}' for name in some)})", {"user_id": user_id, **some})
+
+
+def _href(item: PublishedItem) -> str:
+    return item.href
 
 
 def _item(row: sqlite3.Row) -> PublishedItem:
@@ -206,6 +290,16 @@ def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], r
             }
             for i in items
         ],
+    )
+
+
+def _expand(tx: sqlite3.Connection, user_id: str, items: Sequence[PublishedItem]) -> None:
+    _forget_occurrences(tx, user_id, [item.href for item in items])
+    _put_occurrences(tx, user_id, items)
+    tx.executemany(
+        "UPDATE published_items SET expanded_from = :from_, expanded_until = :until"
+        " WHERE user_id = :user_id AND href = :href",
+        [{"user_id": user_id, "href": i.href, "from_": _expanded(i)[0], "until": _expanded(i)[1]} for i in items],
     )
 
 
