@@ -23,6 +23,43 @@ def m0001_first_schema(db: Database) -> None:
     db.execute("INSERT INTO store_facts (name, value) VALUES ('created_at', ?)", [str(int(time.time()))])
 
 
+@migrations()
+def m0002_marks_and_two_way(db: Database) -> None:
+    """What tells that a calendar changed, and whether that can be trusted; what two runs at once must notice."""
+    for statement in (
+        "ALTER TABLE accounts ADD COLUMN marks TEXT NOT NULL DEFAULT 'unproven'",
+        "ALTER TABLE calendars ADD COLUMN listed_token TEXT",
+        "ALTER TABLE calendars ADD COLUMN read_at INTEGER",
+        "ALTER TABLE calendars ADD COLUMN compared_at INTEGER",
+        "ALTER TABLE calendars ADD COLUMN reads INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE calendars ADD COLUMN once_primary INTEGER NOT NULL DEFAULT 0",
+        "UPDATE calendars SET once_primary = 1 WHERE role = 'primary'",
+        "ALTER TABLE mirror_runs ADD COLUMN undelivered INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE users ADD COLUMN two_way TEXT NOT NULL DEFAULT 'accept'",
+    ):
+        db.execute(statement)
+
+
+@migrations()
+def m0003_find_occurrences_by_span(db: Database) -> None:
+    """What touches a span is found without walking through all that comes before or after it."""
+    for statement in _FIND_BY_SPAN.split(";\n\n"):
+        db.execute(statement)
+
+
+@migrations()
+def m0004_know_a_request_again(db: Database) -> None:
+    """What tells the request that made an appointment from others, whatever became of the appointment since."""
+    db.execute("ALTER TABLE appointments ADD COLUMN request TEXT")
+
+
+@migrations()
+def m0005_sign_in(db: Database) -> None:
+    """Settings links, the sessions of the pages, and the audit log."""
+    for statement in _SIGN_IN.split(";\n\n"):
+        db.execute(statement)
+
+
 _FIRST_SCHEMA = """\
 CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
@@ -282,3 +319,48 @@ CREATE TABLE occurrences (
 CREATE INDEX occurrences_by_item ON occurrences (user_id, href);
 
 CREATE INDEX occurrences_by_end ON occurrences (user_id, end_at, start_at, href)"""
+
+_FIND_BY_SPAN = """\
+DROP INDEX occurrences_by_end;
+
+CREATE INDEX occurrences_by_start ON occurrences (user_id, start_at, end_at, href, all_day);
+
+-- Longer than two days: few, and the only ones that may touch a span though they begin long before it.
+CREATE INDEX long_occurrences ON occurrences (user_id, end_at, start_at, href, all_day)
+    WHERE end_at - start_at > 172800;
+
+UPDATE published_items SET expanded_from = NULL, expanded_until = NULL WHERE ics IS NULL;
+
+-- Recurring items, whose occurrences are stored up to a horizon.
+CREATE INDEX published_items_by_horizon ON published_items (user_id, expanded_until, expanded_from)
+    WHERE expanded_until IS NOT NULL;
+
+CREATE INDEX published_items_by_lag ON published_items (expanded_until) WHERE expanded_until IS NOT NULL"""
+
+_SIGN_IN = """\
+CREATE TABLE settings_links (
+    hash TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+
+CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,
+    -- Either a User's, or an administrator's by their API token.
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    token_id TEXT REFERENCES api_tokens (id) ON DELETE CASCADE,
+    password_id TEXT REFERENCES calendar_passwords (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+);
+
+CREATE TABLE audit_log (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    -- The id of what was done something to. Not a foreign key: the entry outlives it.
+    subject TEXT NOT NULL
+)"""

@@ -1,0 +1,125 @@
+"""Settings links, the sessions of the pages, and the audit log. Secrets are kept as hashes only."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsLink:
+    """A link that signs one User in, once. Instants are Unix seconds, UTC."""
+
+    user_id: str
+    expires_at: int
+    used_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is signed in: a User, or an administrator by their API token."""
+
+    user_id: str | None
+    token_id: str | None
+    #: The calendar password it was opened with, if it was: revoking that ends the session.
+    password_id: str | None
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something that somebody did. Never a secret, never a title."""
+
+    at: int
+    #: `user:ID`, `token:ID` or `command line`.
+    actor: str
+    action: str
+    subject: str
+
+
+def add_link(tx: sqlite3.Connection, link_hash: str, link: SettingsLink, *, now: int) -> None:
+    """Keep a settings link by its hash."""
+    tx.execute(
+        "INSERT INTO settings_links (hash, user_id, created_at, expires_at) VALUES (:hash, :user_id, :now, :expires)",
+        {"hash": link_hash, "user_id": link.user_id, "now": now, "expires": link.expires_at},
+    )
+
+
+def link(tx: sqlite3.Connection, link_hash: str) -> SettingsLink | None:
+    """The settings link with this hash, used or expired ones too."""
+    row = tx.execute(
+        "SELECT user_id, expires_at, used_at FROM settings_links WHERE hash = :hash", {"hash": link_hash}
+    ).fetchone()
+    return SettingsLink(**row) if row else None
+
+
+def use_link(tx: sqlite3.Connection, link_hash: str, *, now: int) -> None:
+    """The link has signed somebody in."""
+    tx.execute("UPDATE settings_links SET used_at = :now WHERE hash = :hash", {"hash": link_hash, "now": now})
+
+
+def add(tx: sqlite3.Connection, session_hash: str, session: Session) -> None:
+    """Keep a session by its hash."""
+    tx.execute(
+        "INSERT INTO sessions (hash, user_id, token_id, password_id, created_at, expires_at)"
+        " VALUES (:hash, :user_id, :token_id, :password_id, :created_at, :expires_at)",
+        {
+            "hash": session_hash,
+            "user_id": session.user_id,
+            "token_id": session.token_id,
+            "password_id": session.password_id,
+            "created_at": session.created_at,
+            "expires_at": session.expires_at,
+        },
+    )
+
+
+def get(tx: sqlite3.Connection, session_hash: str, *, now: int) -> Session | None:
+    """The session with this hash, unless it is over: by time, or as what opened it was revoked."""
+    row = tx.execute(
+        "SELECT s.user_id, s.token_id, s.password_id, s.created_at, s.expires_at FROM sessions s"
+        " LEFT JOIN api_tokens t ON t.id = s.token_id LEFT JOIN calendar_passwords p ON p.id = s.password_id"
+        " WHERE s.hash = :hash AND s.expires_at > :now AND t.revoked_at IS NULL AND p.revoked_at IS NULL",
+        {"hash": session_hash, "now": now},
+    ).fetchone()
+    return Session(**row) if row else None
+
+
+def remove(tx: sqlite3.Connection, session_hash: str) -> None:
+    """End one session."""
+    tx.execute("DELETE FROM sessions WHERE hash = :hash", {"hash": session_hash})
+
+
+def remove_of_user(tx: sqlite3.Connection, user_id: str) -> None:
+    """End every session of a User, and withdraw the settings links that nobody has used."""
+    tx.execute("DELETE FROM sessions WHERE user_id = :id", {"id": user_id})
+    tx.execute("DELETE FROM settings_links WHERE user_id = :id AND used_at IS NULL", {"id": user_id})
+
+
+def remove_of_token(tx: sqlite3.Connection, token_id: str) -> None:
+    """End every session that was opened with an API token."""
+    tx.execute("DELETE FROM sessions WHERE token_id = :id", {"id": token_id})
+
+
+def prune(tx: sqlite3.Connection, *, now: int) -> None:
+    """Forget sessions and links that are over."""
+    tx.execute("DELETE FROM sessions WHERE expires_at <= :now", {"now": now})
+    tx.execute("DELETE FROM settings_links WHERE expires_at <= :now", {"now": now})
+
+
+def audit(tx: sqlite3.Connection, entry: AuditEntry) -> None:
+    """Add to the audit log. Nothing is ever changed in it or taken from it."""
+    tx.execute(
+        "INSERT INTO audit_log (at, actor, action, subject) VALUES (:at, :actor, :action, :subject)",
+        {"at": entry.at, "actor": entry.actor, "action": entry.action, "subject": entry.subject},
+    )
+
+
+def audited(tx: sqlite3.Connection, *, limit: int, offset: int = 0) -> list[AuditEntry]:
+    """What stands in the audit log, newest first."""
+    rows = tx.execute(
+        "SELECT at, actor, action, subject FROM audit_log ORDER BY id DESC LIMIT :limit OFFSET :offset",
+        {"limit": limit, "offset": offset},
+    )
+    return [AuditEntry(**row) for row in rows]
