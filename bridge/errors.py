@@ -200,16 +200,25 @@ class Invalid(BridgeError):
 
 @dataclass
 class SlotUnavailable(BridgeError):
-    """The time is taken. `conflicts` are (start, end, kind): never titles."""
+    """The time is taken. `conflicts` are (start, end, kind), never titles; to be told in the zone of the request."""
 
     conflicts: tuple[tuple[int, int, str], ...]
+    time_zone: str | None = None
+    utc_offset: int = 0
+
+
+@dataclass
+class CalendarsUnread(BridgeError):
+    """One of the User's calendars was never read yet: whether the time is free can't be told."""
+
+    user_id: str
 
 
 @dataclass
 class VersionMismatch(BridgeError):
-    """If-Match named another version than the current one."""
+    """If-Match named another version than the current one; None: there is none yet."""
 
-    current: int
+    current: int | None
 
 
 @dataclass
@@ -236,9 +245,15 @@ class NoPrimaryCalendar(BridgeError):
 
 @dataclass
 class DuplicateExternalId(BridgeError):
-    """Another appointment of this location has this externalId, with other content."""
+    """Another appointment of this location has this externalId, with other content, or had it when it was deleted."""
 
     existing_id: str
+    deleted: bool = False
+
+
+@dataclass
+class KeyReused(BridgeError):
+    """An Idempotency-Key came with another request before."""
 
 
 @dataclass

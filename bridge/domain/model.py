@@ -26,6 +26,28 @@ class AccountState(StrEnum):
     THROTTLED = "throttled"
 
 
+class Marks(StrEnum):
+    """Whether a server's list of calendars (their ctags and sync-tokens) tells when one of them changed."""
+
+    #: Nothing has changed yet since the Account was connected: asked again now and then.
+    UNPROVEN = "unproven"
+    #: A change has been seen to move them.
+    TRUSTED = "trusted"
+    #: Something changed and they stood still: each calendar is asked for its changes at each poll.
+    DISTRUSTED = "distrusted"
+
+
+class TwoWay(StrEnum):
+    """What happens when a person changes an Appointment's event in iCloud."""
+
+    #: The Appointment follows.
+    ACCEPT = "accept"
+    #: The Appointment stays, the event stays as the person left it, and the difference is shown.
+    REPORT = "report"
+    #: The Appointment stays, and the event is put back.
+    RESTORE = "restore"
+
+
 class Origin(StrEnum):
     """Where a thing, or a change to it, came from."""
 
@@ -93,6 +115,7 @@ class Account:
     state_since: int
     #: Calendar user addresses of the owner (e-mail addresses, lower case), to find their own PARTSTAT.
     addresses: frozenset[str]
+    marks: Marks = Marks.UNPROVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +142,9 @@ class Calendar:
     role: Role
     #: None: the server did not say. Assume writable, learn from a 403.
     writable: bool | None
+    #: What the account's list of calendars said of it just before it was last read: ctag, and (below) listed_token.
     ctag: str | None
+    #: What the calendar itself said when it was last read in full: changes are asked for since then.
     sync_token: str | None
     settings: SlotSettings
     #: False once the server's list of calendars no longer has it.
@@ -127,6 +152,15 @@ class Calendar:
     last_attempt_at: int | None
     last_success_at: int | None
     last_error: str | None
+    listed_token: str | None = None
+    #: When it was last asked for its changes itself, rather than by its account's list.
+    read_at: int | None = None
+    #: When it was last compared with a complete listing.
+    compared_at: int | None = None
+    #: Rises each time the sync state is set or forgotten, so that two runs at once notice each other.
+    reads: int = 0
+    #: Whether it is or ever was the Primary: what the bridge put there it may also take back.
+    once_primary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +295,18 @@ class BookingCalendar:
     name: str
     user_ids: tuple[str, ...]
     slot_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """What a bearer token may do. No locations: every location."""
+
+    id: str
+    label: str
+    location_ids: frozenset[str]
+    scopes: frozenset[str]
+    created_at: int
+    revoked_at: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import secrets
 import zoneinfo
 from collections.abc import Iterable
 
-from bridge.domain.model import BookingCalendar, User
+from bridge.domain.model import ApiToken, BookingCalendar, User
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.store import passwords, users
 from bridge.store.db import Db
-from bridge.store.users import ApiToken
 
 #: A User's id is the first part of their calendar's address, so it keeps to what every client and URL takes as it is.
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -60,7 +60,12 @@ def add_user(db: Db, *, id: str, location_id: str, name: str, time_zone: str, no
 
 def is_time_zone(name: str) -> bool:
     """Whether `name` is an IANA time zone name."""
-    return name in zoneinfo.available_timezones()
+    return name in _time_zones()
+
+
+@functools.cache
+def _time_zones() -> set[str]:
+    return zoneinfo.available_timezones()  # looks through the whole database of them on each call
 
 
 def get_user(db: Db, user_id: str) -> User:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from bridge.errors import KeyReused
 
 KEEP_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One request of one token, by its key."""
+    """One request of one token, by its key. `fingerprint` is of its body: the key belongs to that and no other."""
 
     token_id: str
     operation: str
@@ -21,22 +23,25 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What it was answered."""
+    """What a request is answered."""
 
-    fingerprint: str
     status: int
-    headers: dict[str, str]
     body: str
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def find(tx: sqlite3.Connection, claim: Claim, *, now: int) -> Answer | None:
-    """What a request with this key was answered, whatever its body was; None after a day."""
+    """What the request was answered before; None if it wasn't, or after a day. Raises `KeyReused`."""
     row = tx.execute(
         "SELECT fingerprint, status, headers, body FROM idempotency_keys"
         " WHERE token_id = :token AND operation = :operation AND key = :key AND created_at > :oldest",
         {"token": claim.token_id, "operation": claim.operation, "key": claim.key, "oldest": now - KEEP_SECONDS},
     ).fetchone()
-    return Answer(row["fingerprint"], row["status"], json.loads(row["headers"]), row["body"]) if row else None
+    if row is None:
+        return None
+    if row["fingerprint"] != claim.fingerprint:
+        raise KeyReused
+    return Answer(row["status"], row["body"], json.loads(row["headers"]))
 
 
 def record(tx: sqlite3.Connection, claim: Claim, answer: Answer, *, now: int) -> bool:
@@ -50,7 +55,7 @@ def record(tx: sqlite3.Connection, claim: Claim, answer: Answer, *, now: int) ->
                 "token": claim.token_id,
                 "operation": claim.operation,
                 "key": claim.key,
-                "fingerprint": answer.fingerprint,
+                "fingerprint": claim.fingerprint,
                 "status": answer.status,
                 "headers": json.dumps(answer.headers),
                 "body": answer.body,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from bridge.domain.model import Appointment, BlockedSlot, Origin
@@ -36,6 +35,7 @@ def appointment(booked: Appointment) -> dict[str, Any]:
         "dateUpdated": format_utc(booked.updated_at),
         "createdBy": {"source": "api"},
         "externalId": booked.external_id,
+        "meetingLocationType": kept.pop("meetingLocationType", None),
         "metadata": kept.pop("metadata", {}),
         **kept,
         "version": booked.version,
@@ -86,13 +86,9 @@ def blocked_slot_view(view: BlockedSlotView) -> dict[str, Any]:
         "title": view.title,
         "startTime": format_time(view.start, zone=view.time_zone, utc_offset=view.utc_offset),
         "endTime": format_time(view.end, zone=view.time_zone, utc_offset=view.utc_offset),
+        "timezone": view.time_zone,
         "allDay": view.all_day,
         "appointmentStatus": None,
         "origin": str(view.origin),
         "readOnly": view.read_only,
     }
-
-
-def id_in(text: str) -> str:
-    """The id in a document that was made here."""
-    return str(json.loads(text)["id"])

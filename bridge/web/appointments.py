@@ -3,62 +3,70 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import json
+from collections.abc import Callable
 
 from aiohttp import web
 
 from bridge.domain.model import Appointment, SyncState
-from bridge.errors import Unknown
+from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown, VersionMismatch
 from bridge.service import book, users
-from bridge.store.db import Tx
-from bridge.store.idempotency import Answer
-from bridge.web import answers, idempotency, requests
-from bridge.web.idempotency import answer_for
-from bridge.web.keys import BRIDGE
+from bridge.service.book import Created
+from bridge.service.idempotency import Answer
+from bridge.web import answers, fields, idempotency, requests
+from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
-from bridge.web.shapes import AppointmentBody
+from bridge.web.requests import Body
+from bridge.web.shapes import AppointmentBody, is_id
 
 PATH = "/v1/calendars/events/appointments"
 #: How long a deleted one can still be read, in seconds.
 TOMBSTONE_SECONDS = 90 * 86_400
+#: How often a waiting request looks whether iCloud has spoken, in seconds.
+LOOK_AGAIN = 0.05
 
 
 async def create(request: web.Request) -> web.Response:
     """Book an appointment."""
     body = await requests.body_of(request, AppointmentBody)
-    response = await _create(request, body, requests.location_for(request, body.location_id))
-    return await _waited(request, response)
+    return await _waited(request, _create(request, body))
 
 
-async def _create(request: web.Request, body: AppointmentBody, location_id: str) -> web.Response:
-    bridge = request.app[BRIDGE]
-    minutes = users.slot_minutes(bridge.db, body.calendar_id) or requests.DEFAULT_MINUTES
-    new = requests.new_appointment(body, location_id=location_id, slot_minutes=minutes)
+def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bool = False) -> web.Response:
+    context = request.app[CONTEXT]
+    new = fields.new_appointment(
+        body.value,
+        body.problems,
+        location_id=requests.location_for(request, body.value.location_id),
+        slot_minutes=users.slot_minutes(context.db, body.value.calendar_id) or fields.DEFAULT_MINUTES,
+    )
 
-    def carry_out(record: Any) -> Answer:
-        def also(tx: Tx, appointment: Appointment) -> None:
-            record(tx, _made(appointment, body, status=201))
-
-        created = book.create_appointment(bridge.db, new, now=bridge.clock(), also=also)
-        bridge.wake_push()
-        answer = _made(created.appointment, body, status=200 if created.replayed else 201)
-        if created.replayed:
+    def answer_to(made: Created) -> Answer:
+        answer = _answer(made.appointment, body, status=200 if made.replayed else 201)
+        if made.replayed:
             answer.headers["Idempotency-Replayed"] = "true"
         return answer
 
-    return await idempotency.once(request, carry_out)
+    response = idempotency.once(
+        request,
+        body.fingerprint,
+        lambda also: book.create_appointment(context.db, new, now=context.clock(), also=also, anew=anew),
+        answer_to,
+    )
+    context.wake_push()
+    return response
 
 
 async def read(request: web.Request) -> web.Response:
     """One appointment; a deleted one for 90 days."""
-    bridge = request.app[BRIDGE]
+    context = request.app[CONTEXT]
     appointment = book.get_appointment(
-        bridge.db, request.match_info["eventId"], locations=requests.locations_of(request)
+        context.db, request.match_info["eventId"], locations=requests.locations_of(request)
     )
-    if appointment.deleted_at is not None and bridge.clock() - appointment.deleted_at > TOMBSTONE_SECONDS:
+    if appointment.deleted_at is not None and context.clock() - appointment.deleted_at > TOMBSTONE_SECONDS:
         raise Unknown("appointment", appointment.id)
     etag = _etag(appointment)
-    if etag in [part.strip() for part in request.headers.get("If-None-Match", "").split(",")]:
+    if requests.has_it_already(request, etag):
         return web.Response(status=304, headers={"ETag": etag})
     return web.json_response({"event": answers.appointment(appointment)}, headers={"ETag": etag})
 
@@ -69,53 +77,72 @@ async def update(request: web.Request) -> web.Response:
     return await _waited(request, _update(request, body, request.match_info["eventId"]))
 
 
-def _update(request: web.Request, body: AppointmentBody, appointment_id: str) -> web.Response:
-    bridge = request.app[BRIDGE]
+def _update(request: web.Request, body: Body[AppointmentBody], appointment_id: str) -> web.Response:
+    context = request.app[CONTEXT]
     locations = requests.locations_of(request)
-    current = book.get_appointment(bridge.db, appointment_id, locations=locations)
-    if body.location_id is not None and body.location_id != current.location_id:
-        raise Unknown("appointment", appointment_id)
-    appointment = book.update_appointment(
-        bridge.db,
-        appointment_id,
-        requests.appointment_change(body, current),
-        locations=locations,
-        expected_version=requests.expected_version(request),
-        check_slot=not body.ignore_free_slot_validation,
-        now=bridge.clock(),
-    )
-    bridge.wake_push()
-    answer = _made(appointment, body, status=200)
-    return web.Response(text=answer.body, content_type="application/json", headers=answer.headers)
+    expected = requests.expected_version(request)
+    while True:
+        current = book.get_appointment(context.db, appointment_id, locations=locations)
+        if body.value.location_id not in {None, current.location_id}:
+            raise Unknown("appointment", appointment_id)
+        try:
+            appointment = book.update_appointment(
+                context.db,
+                appointment_id,
+                fields.appointment_change(body.value, body.problems, current),
+                locations=locations,
+                # A change is worked out from what is there: if that is no longer so, it is worked out again.
+                expected_version=current.version if expected is None else expected,
+                check_slot=not body.value.ignore_free_slot_validation,
+                now=context.clock(),
+            )
+        except VersionMismatch:
+            if expected is not None:
+                raise
+        else:
+            context.wake_push()
+            return idempotency.response(_answer(appointment, body, status=200))
 
 
 async def put_by_external_id(request: web.Request) -> web.Response:
     """Create or change the appointment that the CRM knows by this id of its own."""
-    body = await requests.body_of(request, AppointmentBody)
     external_id = request.match_info["externalId"]
-    if body.external_id not in {None, external_id}:
+    if not is_id(external_id):
+        detail = "An externalId has 1 to 255 characters, no control characters among them."
+        raise Invalid((FieldProblem("/externalId", "invalid_value", detail),))
+    body = (await requests.body_of(request, AppointmentBody)).strict()
+    if body.value.external_id not in {None, external_id}:
         raise Problem(400, "bad_request", "The externalId in the body is not the one in the address.")
-    if unknown := body.unknown():
-        raise Problem(422, "validation_failed", f"Unknown fields: {', '.join(unknown)}.")
-    location_id = requests.location_for(request, body.location_id)
-    known = book.find_by_external_id(request.app[BRIDGE].db, location_id, external_id)
-    if known is None:
-        body = body.model_copy(update={"external_id": external_id})
-        return await _waited(request, await _create(request, body, location_id))
-    return await _waited(request, _update(request, body, known.id))
+    return await _waited(request, _put(request, body, external_id))
+
+
+def _put(request: web.Request, body: Body[AppointmentBody], external_id: str) -> web.Response:
+    location_id = requests.location_for(request, body.value.location_id)
+    known = None
+    if location_id is not None:
+        known = book.find_by_external_id(request.app[CONTEXT].db, location_id, external_id)
+    if known is not None and known.deleted_at is None:
+        requests.refuse_if_present(request, known.version)
+        return _update(request, body, known.id)
+    requests.refuse_if_absent(request)
+    try:
+        return _create(request, body.with_values(external_id=external_id), anew=True)
+    except DuplicateExternalId:
+        # Somebody else created it just now.
+        return _put(request, body, external_id)
 
 
 async def delete(request: web.Request) -> web.Response:
     """Delete an appointment or a CRM blocked slot. Again is fine."""
-    bridge = request.app[BRIDGE]
+    context = request.app[CONTEXT]
     book.delete_event(
-        bridge.db,
+        context.db,
         request.match_info["eventId"],
         locations=requests.locations_of(request),
         expected_version=requests.expected_version(request),
-        now=bridge.clock(),
+        now=context.clock(),
     )
-    bridge.wake_push()
+    context.wake_push()
     return web.json_response({"succeeded": True})
 
 
@@ -123,7 +150,7 @@ async def list_all(request: web.Request) -> web.Response:
     """The appointments of a user or a calendar in a span."""
     wanted = requests.listing(request)
     found = book.list_appointments(
-        request.app[BRIDGE].db,
+        request.app[CONTEXT].db,
         locations=requests.locations_of(request),
         location_id=wanted.location_id,
         span=wanted.span,
@@ -134,13 +161,11 @@ async def list_all(request: web.Request) -> web.Response:
     return web.json_response({"events": [answers.appointment(appointment) for appointment in found]})
 
 
-def _made(appointment: Appointment, body: AppointmentBody, *, status: int) -> Answer:
-    headers = {"ETag": _etag(appointment)}
+def _answer(appointment: Appointment, body: Body[AppointmentBody], *, status: int) -> Answer:
+    headers = {"ETag": _etag(appointment), **body.ignored()}
     if status == 201:
         headers["Location"] = f"{PATH}/{appointment.id}"
-    if ignored := body.unknown():
-        headers["X-Ignored-Fields"] = ", ".join(name for name in ignored if name.isascii() and name.isprintable())
-    return answer_for(status, answers.appointment(appointment), headers)
+    return Answer(status, json.dumps(answers.appointment(appointment), ensure_ascii=False), headers)
 
 
 def _etag(appointment: Appointment) -> str:
@@ -150,19 +175,26 @@ def _etag(appointment: Appointment) -> str:
 async def _waited(request: web.Request, response: web.Response) -> web.Response:
     """With `Prefer: wait=N`, the appointment as it is once iCloud has spoken, or after N seconds."""
     seconds = requests.wait_seconds(request)
-    if not seconds or response.text is None:
+    if not seconds:
         return response
-    bridge = request.app[BRIDGE]
-    appointment_id = answers.id_in(response.text)
+    context = request.app[CONTEXT]
+    appointment_id = json.loads(response.text or "{}")["id"]
+
+    def now() -> Appointment:
+        return book.get_appointment(context.db, appointment_id, locations=None)
+
+    appointment = await _settled(now, seconds)
+    document = json.dumps(answers.appointment(appointment), ensure_ascii=False)
+    kept = {name: value for name, value in response.headers.items() if name not in {"Content-Type", "Content-Length"}}
+    headers = {**kept, "ETag": _etag(appointment), "Preference-Applied": f"wait={seconds}"}
+    return web.Response(status=response.status, text=document, content_type="application/json", headers=headers)
+
+
+async def _settled(now: Callable[[], Appointment], seconds: int) -> Appointment:
     try:
         async with asyncio.timeout(seconds):
-            while (  # noqa: ASYNC110 - the state is in the store, and may be written by another process
-                now := book.get_appointment(bridge.db, appointment_id, locations=None)
-            ).sync_state == SyncState.PENDING:
-                await asyncio.sleep(0.05)
+            while (appointment := now()).sync_state == SyncState.PENDING:  # noqa: ASYNC110 - the store tells nobody
+                await asyncio.sleep(LOOK_AGAIN)
     except TimeoutError:
-        now = book.get_appointment(bridge.db, appointment_id, locations=None)
-    headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
-    headers.pop("Content-Length", None)
-    headers["Preference-Applied"] = f"wait={seconds:.0f}"
-    return web.json_response(answers.appointment(now), status=response.status, headers=headers)
+        return now()
+    return appointment

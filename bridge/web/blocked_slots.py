@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 from aiohttp import web
 
 from bridge.domain.model import BlockedSlot
+from bridge.errors import ReadOnly, Unknown, VersionMismatch
 from bridge.service import book
-from bridge.store.db import Tx
-from bridge.store.idempotency import Answer
-from bridge.web import answers, idempotency, requests
-from bridge.web.idempotency import answer_for
-from bridge.web.keys import BRIDGE
+from bridge.service.book import BlockedSlotView
+from bridge.service.idempotency import Answer
+from bridge.web import answers, fields, idempotency, requests
+from bridge.web.keys import CONTEXT
+from bridge.web.requests import Body
 from bridge.web.shapes import BlockedSlotBody
 
 PATH = "/v1/calendars/events/block-slots"
@@ -20,54 +21,73 @@ PATH = "/v1/calendars/events/block-slots"
 
 async def create(request: web.Request) -> web.Response:
     """Block time."""
-    bridge = request.app[BRIDGE]
+    context = request.app[CONTEXT]
     body = await requests.body_of(request, BlockedSlotBody)
-    new = requests.new_blocked_slot(body, location_id=requests.location_for(request, body.location_id))
-
-    def carry_out(record: Any) -> Answer:
-        def also(tx: Tx, slot: BlockedSlot) -> None:
-            record(tx, _made(slot, body, status=201))
-
-        return _made(book.create_blocked_slot(bridge.db, new, now=bridge.clock(), also=also), body, status=201)
-
-    return await idempotency.once(request, carry_out)
+    new = fields.new_blocked_slot(
+        body.value,
+        body.problems,
+        location_id=requests.location_for(request, body.value.location_id),
+        now=context.clock(),
+    )
+    return idempotency.once(
+        request,
+        body.fingerprint,
+        lambda also: book.create_blocked_slot(context.db, new, now=context.clock(), also=also),
+        lambda slot: _answer(slot, body, status=201),
+    )
 
 
 async def read(request: web.Request) -> web.Response:
-    """One blocked slot that was made in the CRM."""
+    """One blocked slot, from the CRM or from iCloud."""
     slot = book.get_blocked_slot(
-        request.app[BRIDGE].db, request.match_info["eventId"], locations=requests.locations_of(request)
+        request.app[CONTEXT].db, request.match_info["eventId"], locations=requests.locations_of(request)
     )
-    return web.json_response({"event": answers.blocked_slot(slot)}, headers={"ETag": f'"{slot.version}"'})
+    if isinstance(slot, BlockedSlotView):
+        return web.json_response({"event": answers.blocked_slot_view(slot)})
+    etag = _etag(slot)
+    if requests.has_it_already(request, etag):
+        return web.Response(status=304, headers={"ETag": etag})
+    return web.json_response({"event": answers.blocked_slot(slot)}, headers={"ETag": etag})
 
 
 async def update(request: web.Request) -> web.Response:
     """Change a blocked slot that was made in the CRM."""
-    bridge = request.app[BRIDGE]
     body = await requests.body_of(request, BlockedSlotBody)
+    return _update(request, body, request.match_info["eventId"])
+
+
+def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> web.Response:
+    context = request.app[CONTEXT]
     locations = requests.locations_of(request)
-    slot_id = request.match_info["eventId"]
-    change: dict[str, Any] = {}
-    if not slot_id.startswith("ics_"):
-        current = book.get_blocked_slot(bridge.db, slot_id, locations=locations)
-        change = requests.blocked_slot_change(body, current)
-    slot = book.update_blocked_slot(
-        bridge.db,
-        slot_id,
-        change,
-        locations=locations,
-        expected_version=requests.expected_version(request),
-        now=bridge.clock(),
-    )
-    answer = _made(slot, body, status=200)
-    return web.Response(text=answer.body, content_type="application/json", headers=answer.headers)
+    expected = requests.expected_version(request)
+    while True:
+        current = book.get_blocked_slot(context.db, slot_id, locations=locations)
+        if body.value.location_id not in {None, current.location_id}:
+            raise Unknown("blocked slot", slot_id)
+        if isinstance(current, BlockedSlotView):
+            raise ReadOnly("blocked slot", slot_id)
+        try:
+            slot = book.update_blocked_slot(
+                context.db,
+                slot_id,
+                fields.blocked_slot_change(body.value, body.problems, current, now=context.clock()),
+                locations=locations,
+                # A change is worked out from what is there: if that is no longer so, it is worked out again.
+                expected_version=current.version if expected is None else expected,
+                now=context.clock(),
+            )
+        except VersionMismatch:
+            if expected is not None:
+                raise
+        else:
+            return idempotency.response(_answer(slot, body, status=200))
 
 
 async def list_all(request: web.Request) -> web.Response:
     """All blocked time of a user or a calendar in a span: from iCloud and from the CRM."""
     wanted = requests.listing(request)
     found = book.list_blocked_slots(
-        request.app[BRIDGE].db,
+        request.app[CONTEXT].db,
         locations=requests.locations_of(request),
         location_id=wanted.location_id,
         span=wanted.span,
@@ -77,10 +97,12 @@ async def list_all(request: web.Request) -> web.Response:
     return web.json_response({"events": [answers.blocked_slot_view(view) for view in found]})
 
 
-def _made(slot: BlockedSlot, body: BlockedSlotBody, *, status: int) -> Answer:
-    headers = {"ETag": f'"{slot.version}"'}
+def _answer(slot: BlockedSlot, body: Body[BlockedSlotBody], *, status: int) -> Answer:
+    headers = {"ETag": _etag(slot), **body.ignored()}
     if status == 201:
         headers["Location"] = f"{PATH}/{slot.id}"
-    if ignored := body.unknown():
-        headers["X-Ignored-Fields"] = ", ".join(name for name in ignored if name.isascii() and name.isprintable())
-    return answer_for(status, answers.blocked_slot(slot), headers)
+    return Answer(status, json.dumps(answers.blocked_slot(slot), ensure_ascii=False), headers)
+
+
+def _etag(slot: BlockedSlot) -> str:
+    return f'"{slot.version}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.service import users
-from bridge.web.keys import BRIDGE
+from bridge.web.keys import CONTEXT
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -15,5 +15,5 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """The store answers."""
-    users.list_users(request.app[BRIDGE].db)
+    users.list_users(request.app[CONTEXT].db)
     return web.json_response({"status": "ok"})

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from bridge.app import Bridge
-from bridge.store.users import ApiToken
+from bridge.domain.model import ApiToken
+from bridge.service.context import Context
 
-BRIDGE = web.AppKey("bridge", Bridge)
+CONTEXT = web.AppKey("context", Context)
 TOKEN = web.RequestKey("token", ApiToken)
 TRACE_ID = web.RequestKey("trace_id", str)

@@ -11,7 +11,7 @@ from aiohttp import web
 from bridge.errors import BridgeError
 from bridge.service import users
 from bridge.web import problems
-from bridge.web.keys import BRIDGE, TOKEN, TRACE_ID
+from bridge.web.keys import CONTEXT, TOKEN, TRACE_ID
 from bridge.web.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,10 @@ async def authentication(request: web.Request, handler: Handler) -> web.StreamRe
     if not request.path.startswith("/v1/"):
         return await handler(request)
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    token = users.authenticate_token(request.app[BRIDGE].db, secret.strip()) if scheme.lower() == "bearer" else None
+    secret = secret.strip()
+    # What is not ASCII is no token of ours, and may be no text at all.
+    known = scheme.lower() == "bearer" and secret.isascii()
+    token = users.authenticate_token(request.app[CONTEXT].db, secret) if known else None
     if token is None:
         raise Problem(
             401,

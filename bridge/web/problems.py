@@ -11,16 +11,18 @@ from aiohttp import web
 
 from bridge.errors import (
     BridgeError,
+    CalendarsUnread,
     DuplicateExternalId,
     FieldProblem,
     Invalid,
+    KeyReused,
     NoPrimaryCalendar,
     ReadOnly,
     SlotUnavailable,
     Unknown,
     VersionMismatch,
 )
-from bridge.web.times import format_utc
+from bridge.web.times import format_time
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -70,17 +72,34 @@ def problem_of(error: BridgeError) -> Problem:
                 "The time overlaps something else. Choose another, or set ignoreFreeSlotValidation.",
                 facts={
                     "conflicts": [
-                        {"start": format_utc(start), "end": format_utc(end), "kind": kind}
+                        {
+                            "start": format_time(start, zone=error.time_zone, utc_offset=error.utc_offset),
+                            "end": format_time(end, zone=error.time_zone, utc_offset=error.utc_offset),
+                            "kind": kind,
+                        }
                         for start, end, kind in error.conflicts
                     ]
                 },
+            )
+        case CalendarsUnread():
+            return Problem(
+                503,
+                "calendar_stale",
+                "One of the user's calendars was not read yet, so the time may not be free. Try again soon.",
+                headers={"Retry-After": "30"},
             )
         case DuplicateExternalId():
             return Problem(
                 409,
                 "duplicate_external_id",
-                "Another appointment has this externalId, with other content. Update that one instead.",
+                "The appointment with this externalId was deleted. To book it anew, PUT it by its externalId."
+                if error.deleted
+                else "Another appointment has this externalId, with other content. Update that one instead.",
                 facts={"existingId": error.existing_id},
+            )
+        case KeyReused():
+            return Problem(
+                422, "idempotency_key_reused", "This Idempotency-Key came with another body before. Use a new key."
             )
         case NoPrimaryCalendar():
             return Problem(

@@ -1,27 +1,59 @@
 """The shapes of request bodies: HighLevel's field names first, then the bridge's own.
 
-Only types and sizes are checked here; what fields mean together is `bridge.web.requests`.
+Only types and sizes are checked here; what fields mean together is `bridge.web.fields`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+#: What no XML document can carry, and so no calendar client would get: control characters and two non-characters.
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_NOT_IN_A_LINE = re.compile("[\t\n\r\x80-\x9f\u2028\u2029]")
 
-def _no_control_characters(text: str) -> str:
-    if any(ord(c) < 32 and c not in "\t\n\r" for c in text):
+
+def _text(text: str) -> str:
+    """Line breaks are newlines, as they are in iCalendar."""
+    if _NOT_TEXT.search(text):
         raise PydanticCustomError("control_character", "Leave out control characters.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _line(text: str) -> str:
+    if _NOT_TEXT.search(text) or _NOT_IN_A_LINE.search(text):
+        raise PydanticCustomError("control_character", "Leave out control characters and line breaks.")
     return text
 
 
-Text = Annotated[StrictStr, AfterValidator(_no_control_characters)]
-Id = Annotated[Text, Field(min_length=1, max_length=255)]
+def _time(value: Any) -> str | int | float:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return value
+    raise PydanticCustomError(
+        "invalid_datetime", "Write a time as RFC 3339 text, such as 2030-01-15T10:00:00+01:00, or epoch milliseconds."
+    )
+
+
+Text = Annotated[StrictStr, AfterValidator(_text)]
+Line = Annotated[StrictStr, AfterValidator(_line)]
+Id = Annotated[Line, Field(min_length=1, max_length=255)]
 #: RFC 3339 text or epoch milliseconds.
-TimeValue = StrictStr | StrictInt | StrictFloat
+TimeValue = Annotated[str | int | float, PlainValidator(_time, json_schema_input_type=str | int)]
 Status = Literal["new", "confirmed", "cancelled", "showed", "noshow", "invalid", "completed", "active"]
 Place = Literal["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "google"]
 
@@ -29,11 +61,19 @@ Place = Literal["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "goog
 class Shape(BaseModel):
     """camelCase outside, snake_case inside. Unknown fields are kept, to be named to the sender."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="allow", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=False, extra="allow", frozen=True, allow_inf_nan=False
+    )
 
     def unknown(self) -> list[str]:
-        """The names of fields that nobody knows."""
-        return sorted(self.model_extra or {})
+        """The names of fields that nobody knows, in nested objects too: JSON pointers without the first slash."""
+        names = [name.replace("~", "~0").replace("/", "~1") for name in self.model_extra or {}]
+        for name in sorted(self.model_fields_set & set(type(self).model_fields)):
+            value = getattr(self, name)
+            for nested in value if isinstance(value, list) else [value]:
+                if isinstance(nested, Shape):
+                    names += [f"{to_camel(name)}/{inner}" for inner in nested.unknown()]
+        return sorted(set(names))
 
 
 class Contact(Shape):
@@ -51,7 +91,7 @@ class Reminder(Shape):
 
 
 Metadata = Annotated[
-    dict[Annotated[StrictStr, Field(max_length=40)], Annotated[StrictStr, Field(max_length=500)]], Field(max_length=50)
+    dict[Annotated[Line, Field(max_length=40)], Annotated[Text, Field(max_length=500)]], Field(max_length=50)
 ]
 
 
@@ -95,3 +135,15 @@ class BlockedSlotBody(Shape):
     end_time: TimeValue | None = None
     timezone: StrictStr | None = None
     expires_at: TimeValue | None = None
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` could be an id that a CRM gave."""
+    try:
+        _ID.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+_ID: TypeAdapter[str] = TypeAdapter(Id)

@@ -12,7 +12,9 @@ from bridge.cli.sentences import sentence
 
 #: Met only by programs at the HTTP API, or by the bridge's own services.
 NOT_AT_A_TERMINAL = {
+    errors.CalendarsUnread,
     errors.DuplicateExternalId,
+    errors.KeyReused,
     errors.NoPrimaryCalendar,
     errors.ReadOnly,
     errors.SlotUnavailable,

@@ -1,0 +1,56 @@
+"""Booking: appointments, and blocked slots made in the CRM.
+
+Each verb is one write transaction: check the slot, store, publish, queue. Only when it has committed is it answered.
+"""
+
+from bridge.service.book.appointments import (
+    UNSET,
+    AppointmentChange,
+    Created,
+    NewAppointment,
+    create_appointment,
+    find_by_external_id,
+    get_appointment,
+    list_appointments,
+    read_rrule,
+    update_appointment,
+)
+from bridge.service.book.blocked_slots import (
+    BlockedSlotView,
+    NewBlockedSlot,
+    create_blocked_slot,
+    expire_holds,
+    get_blocked_slot,
+    list_blocked_slots,
+    update_blocked_slot,
+)
+from bridge.service.book.events import delete_event
+from bridge.service.book.upstream import STANDS_IN_FOR, detach, new_uid, queue, upcoming
+from bridge.service.book.visibility import Locations
+
+__all__ = [
+    "STANDS_IN_FOR",
+    "UNSET",
+    "AppointmentChange",
+    "BlockedSlotView",
+    "Created",
+    "Locations",
+    "NewAppointment",
+    "NewBlockedSlot",
+    "create_appointment",
+    "create_blocked_slot",
+    "delete_event",
+    "detach",
+    "expire_holds",
+    "find_by_external_id",
+    "get_appointment",
+    "get_blocked_slot",
+    "list_appointments",
+    "list_blocked_slots",
+    "new_uid",
+    "queue",
+    "read_rrule",
+    "upcoming",
+    "update_appointment",
+    "update_blocked_slot",
+]

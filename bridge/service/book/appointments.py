@@ -1,0 +1,280 @@
+"""Appointments: booked, changed, read and listed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from bridge.domain import ical
+from bridge.domain import publish as decide
+from bridge.domain.model import Appointment, AppointmentFields, Interval, SyncState, User
+from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown
+from bridge.service import publish
+from bridge.service.book import slot, upstream, visibility
+from bridge.service.book.visibility import Locations
+from bridge.store import bookings
+from bridge.store.db import Db, Tx
+
+
+class Unset(Enum):
+    """Marks what a change leaves alone, where None means "clear it"."""
+
+    UNSET = 0
+
+
+UNSET = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAppointment:
+    """An appointment as the CRM posts it. `user_id` None: the booking calendar's first User."""
+
+    location_id: str
+    booking_calendar_id: str
+    user_id: str | None
+    contact_id: str | None
+    external_id: str | None
+    fields: AppointmentFields
+    utc_offset: int
+    extra: dict[str, object]
+    #: False: book it even over something else (`ignoreFreeSlotValidation`).
+    check_slot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new appointment, or the one that the same request made before."""
+
+    appointment: Appointment
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentChange:
+    """What to change. `fields` by the names of AppointmentFields; in `extra`, None removes a key."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    utc_offset: int | None = None
+    contact_id: str | Unset | None = UNSET
+    external_id: str | Unset | None = UNSET
+    user_id: str | Unset = UNSET
+    booking_calendar_id: str | Unset = UNSET
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+#: Runs inside the booking's own transaction, so that what it writes and the booking are kept together or not at all.
+Also = Callable[[Tx, Created], None]
+
+
+def create_appointment(
+    db: Db, new: NewAppointment, *, now: int, also: Also | None = None, anew: bool = False
+) -> Created:
+    """Book: durable, published and queued for iCloud when this returns.
+
+    The same request with the same `external_id` is answered with the appointment made before, as it is now. With
+    `anew`, the `external_id` of a deleted appointment can be used again. Raises `Unknown`, `DuplicateExternalId`,
+    `NoPrimaryCalendar`, `SlotUnavailable`, `CalendarsUnread`.
+    """
+    request = _digest(new)
+    with db.write() as tx:
+        user = visibility.booked_user(tx, new.location_id, new.booking_calendar_id, new.user_id)
+        made = _made_before(tx, new, request, anew=anew)
+        if made is None:
+            made = Created(_create(tx, user, new, now=now), replayed=False)
+            bookings.note_request(tx, made.appointment.id, request)
+        if also is not None:
+            also(tx, made)
+    return made
+
+
+def _made_before(tx: Tx, new: NewAppointment, request: str, *, anew: bool) -> Created | None:
+    if new.external_id is None:
+        return None
+    existing = bookings.appointment_by_external_id(tx, new.location_id, new.external_id)
+    if existing is None:
+        return None
+    if existing.deleted_at is not None and anew:
+        bookings.put_appointment(tx, replace(existing, external_id=None))
+        return None
+    # A late repetition of the request that made a deleted one must not bring it back.
+    if existing.deleted_at is not None or bookings.request_of(tx, existing.id) != request:
+        raise DuplicateExternalId(existing.id, deleted=existing.deleted_at is not None)
+    return Created(existing, replayed=True)
+
+
+def _create(tx: Tx, user: User, new: NewAppointment, *, now: int) -> Appointment:
+    appointment_id = f"apt_{secrets.token_hex(12)}"
+    appointment = Appointment(
+        id=appointment_id,
+        location_id=new.location_id,
+        booking_calendar_id=new.booking_calendar_id,
+        user_id=user.id,
+        contact_id=new.contact_id,
+        external_id=new.external_id,
+        fields=_zoned(new.fields, user),
+        utc_offset=new.utc_offset,
+        extra=new.extra,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        deleted_at=None,
+        # The UID is the id: stable, unguessable, and fit for a file name as it is.
+        uid=appointment_id,
+        sync_state=SyncState.NOT_SYNCED,
+        sync_error=None,
+        synced_at=None,
+        calendar_id=None,
+        href=None,
+        agreed=None,
+    )
+    if appointment.wanted_upstream and new.check_slot:
+        slot.check(tx, user, appointment, now=now)
+    appointment = upstream.queue(tx, appointment, now=now)
+    bookings.put_appointment(tx, appointment)
+    publish.publish_appointment(tx, appointment, now=now)
+    return appointment
+
+
+def read_rrule(text: str) -> str:
+    """A recurrence rule as it is kept: without the `RRULE:` prefix. Raises `Invalid` for one that can't be booked."""
+    problem = ical.rrule_problem(text)
+    if problem is not None:
+        raise Invalid((FieldProblem("/rrule", "unsupported_rrule", problem),))
+    return ical.normalise_rrule(text)
+
+
+def get_appointment(db: Db, appointment_id: str, *, locations: Locations) -> Appointment:
+    """The Appointment, deleted ones too. Raises `Unknown`."""
+    with db.read() as tx:
+        return visibility.appointment(tx, appointment_id, locations)
+
+
+def find_by_external_id(db: Db, location_id: str, external_id: str) -> Appointment | None:
+    """The Appointment that a location's CRM knows by this id of its own, deleted ones too, or None."""
+    with db.read() as tx:
+        return bookings.appointment_by_external_id(tx, location_id, external_id)
+
+
+def update_appointment(
+    db: Db,
+    appointment_id: str,
+    change: AppointmentChange,
+    *,
+    locations: Locations,
+    expected_version: int | None,
+    check_slot: bool,
+    now: int,
+) -> Appointment:
+    """Change an Appointment, field by field. Without an `expected_version`, the last writer wins.
+
+    Raises `Unknown` (also for a deleted one), `VersionMismatch`, `DuplicateExternalId`, `SlotUnavailable`,
+    `CalendarsUnread`, `NoPrimaryCalendar`.
+    """
+    with db.write() as tx:
+        before = visibility.appointment(tx, appointment_id, locations)
+        if before.deleted_at is not None:
+            raise Unknown("appointment", appointment_id)
+        visibility.expect(before.version, expected_version)
+        after = _changed(tx, before, change)
+        if after == before:
+            return before
+        user = visibility.user(tx, after.user_id)
+        after = replace(
+            after, fields=_zoned(after.fields, user), version=before.version + 1, updated_at=max(now, before.updated_at)
+        )
+        if check_slot and _takes_time_anew(before, after):
+            slot.check(tx, user, after, now=now)
+        if user.id != before.user_id:
+            after = _hand_over(tx, before, after, now=now)
+        after = upstream.requeue(tx, after, now=now)
+        bookings.put_appointment(tx, after)
+        publish.publish_appointment(tx, after, now=now)
+    return after
+
+
+def list_appointments(
+    db: Db,
+    *,
+    locations: Locations,
+    location_id: str,
+    span: Interval,
+    user_id: str | None = None,
+    booking_calendar_id: str | None = None,
+    include_deleted: bool = False,
+) -> list[Appointment]:
+    """Appointments of a User, of a booking calendar, or of both, that touch the span, by start. Raises `Unknown`."""
+    with db.read() as tx:
+        visibility.scope(tx, locations, location_id, user_id, booking_calendar_id)
+        return bookings.appointments_between(
+            tx,
+            span,
+            location_id=location_id,
+            user_id=user_id,
+            booking_calendar_id=booking_calendar_id,
+            include_deleted=include_deleted,
+        )
+
+
+def _digest(new: NewAppointment) -> str:
+    """What tells one request from another, whatever becomes of its appointment later."""
+    asked = (new.booking_calendar_id, new.user_id, new.contact_id, asdict(new.fields), new.extra)
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _zoned(fields: AppointmentFields, user: User) -> AppointmentFields:
+    """A recurrence needs a zone, or it would shift against the clocks twice a year: the User's, if none was named."""
+    return replace(fields, time_zone=user.time_zone) if fields.rrule and fields.time_zone is None else fields
+
+
+def _changed(tx: Tx, before: Appointment, change: AppointmentChange) -> Appointment:
+    """The Appointment with the change made, if that can be. Raises `Unknown`, `DuplicateExternalId`."""
+    calendar_id = before.booking_calendar_id if change.booking_calendar_id is UNSET else str(change.booking_calendar_id)
+    user_id = before.user_id if change.user_id is UNSET else str(change.user_id)
+    if (user_id, calendar_id) != (before.user_id, before.booking_calendar_id):
+        if change.user_id is UNSET:
+            members = visibility.booking_calendar(tx, before.location_id, calendar_id).user_ids
+            user_id = user_id if user_id in members else members[0]
+        user_id = visibility.booked_user(tx, before.location_id, calendar_id, user_id).id
+    external_id = before.external_id if change.external_id is UNSET else change.external_id
+    if external_id is not None and external_id != before.external_id:
+        other = bookings.appointment_by_external_id(tx, before.location_id, str(external_id))
+        if other is not None:
+            raise DuplicateExternalId(other.id, deleted=other.deleted_at is not None)
+    return replace(
+        before,
+        fields=replace(before.fields, **change.fields),
+        utc_offset=before.utc_offset if change.utc_offset is None else change.utc_offset,
+        contact_id=before.contact_id if change.contact_id is UNSET else change.contact_id,
+        external_id=external_id,
+        user_id=user_id,
+        booking_calendar_id=calendar_id,
+        extra={key: value for key, value in {**before.extra, **change.extra}.items() if value is not None},
+    )
+
+
+def _takes_time_anew(before: Appointment, after: Appointment) -> bool:
+    """Whether it takes time that it did not take before: another User's, other times, or again after a cancellation."""
+    if not after.wanted_upstream:
+        return False
+    return not before.wanted_upstream or after.user_id != before.user_id or _when(after) != _when(before)
+
+
+def _when(appointment: Appointment) -> tuple[object, ...]:
+    fields = appointment.fields
+    by_zone = fields.time_zone if fields.rrule or fields.all_day else None
+    return (fields.start, fields.end, fields.all_day, fields.rrule, by_zone)
+
+
+def _hand_over(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> Appointment:
+    """Take an Appointment from its User's calendars, to be written to another's."""
+    delta = publish.Delta(visibility.user(tx, before.user_id), now)
+    delta.remove.append(decide.appointment_href(before.id))
+    delta.apply(tx)
+    # The event that is left behind is still the first User's.
+    left = upstream.detach(tx, replace(after, user_id=before.user_id), now=now)
+    return replace(left, user_id=after.user_id)

@@ -1,0 +1,233 @@
+"""Blocked slots: made, changed and deleted in the CRM, and seen by it together with those from iCloud."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bridge.domain import ical
+from bridge.domain.model import BlockedSlot, Interval, ItemKind, Origin, User
+from bridge.errors import ReadOnly, Unknown
+from bridge.service import publish
+from bridge.service.book import visibility
+from bridge.service.book.visibility import Locations
+from bridge.store import bookings, published
+from bridge.store.db import Db, Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBlockedSlot:
+    """A blocked slot as the CRM posts it, for a User or for a booking calendar (then its only User)."""
+
+    location_id: str
+    user_id: str | None
+    booking_calendar_id: str | None
+    title: str
+    start: int
+    end: int
+    time_zone: str | None
+    utc_offset: int
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockedSlotView:
+    """One stretch of blocked time as the CRM sees it; those of origin `icloud` can't be changed."""
+
+    id: str
+    origin: Origin
+    read_only: bool
+    title: str
+    start: int
+    end: int
+    all_day: bool
+    time_zone: str | None
+    utc_offset: int
+    user_id: str
+    booking_calendar_id: str | None
+    location_id: str
+
+
+#: Runs inside the slot's own transaction, so that what it writes and the slot are kept together or not at all.
+Also = Callable[[Tx, BlockedSlot], None]
+
+
+def is_crm(event_id: str) -> bool:
+    """Whether this is the id of a blocked slot made in the CRM."""
+    return event_id.startswith("blk_")
+
+
+def is_icloud(event_id: str) -> bool:
+    """Whether this is the id of a blocked slot from iCloud."""
+    return event_id.startswith("ics_")
+
+
+def create_blocked_slot(db: Db, new: NewBlockedSlot, *, now: int, also: Also | None = None) -> BlockedSlot:
+    """Block time. It is published and busy when this returns, and never leaves the bridge.
+
+    Raises `Unknown`, `Invalid` for a booking calendar of several Users.
+    """
+    with db.write() as tx:
+        user = visibility.blocked_user(tx, new.location_id, new.booking_calendar_id, new.user_id)
+        slot = BlockedSlot(
+            id=f"blk_{secrets.token_hex(12)}",
+            location_id=new.location_id,
+            user_id=user.id,
+            booking_calendar_id=new.booking_calendar_id,
+            title=new.title,
+            start=new.start,
+            end=new.end,
+            time_zone=new.time_zone,
+            utc_offset=new.utc_offset,
+            expires_at=new.expires_at,
+            version=1,
+            created_at=now,
+            updated_at=now,
+            deleted_at=None,
+        )
+        bookings.put_blocked_slot(tx, slot)
+        publish.publish_crm_slot(tx, slot, now=now)
+        if also is not None:
+            also(tx, slot)
+    return slot
+
+
+def get_blocked_slot(db: Db, slot_id: str, *, locations: Locations) -> BlockedSlot | BlockedSlotView:
+    """The CRM BlockedSlot, deleted ones too, or one stretch of an iCloud blocked slot. Raises `Unknown`."""
+    with db.read() as tx:
+        if is_icloud(slot_id):
+            return icloud_slot(tx, slot_id, locations)
+        return visibility.slot(tx, slot_id, locations)
+
+
+def update_blocked_slot(
+    db: Db,
+    slot_id: str,
+    change: Mapping[str, Any],
+    *,
+    locations: Locations,
+    expected_version: int | None,
+    now: int,
+) -> BlockedSlot:
+    """Change a CRM BlockedSlot by the names of its fields.
+
+    A `user_id` of None means the only User of the booking calendar. Raises `Unknown` (also for a deleted one),
+    `Invalid` for a booking calendar of several Users, `ReadOnly` for an iCloud blocked slot, `VersionMismatch`.
+    """
+    with db.write() as tx:
+        if is_icloud(slot_id):
+            icloud_slot(tx, slot_id, locations)
+            raise ReadOnly("blocked slot", slot_id)
+        before = visibility.slot(tx, slot_id, locations)
+        if before.deleted_at is not None:
+            raise Unknown("blocked slot", slot_id)
+        visibility.expect(before.version, expected_version)
+        after = replace(before, **change)
+        if after.user_id is None or after.user_id != before.user_id:
+            user = visibility.blocked_user(tx, after.location_id, after.booking_calendar_id, after.user_id)
+            after = replace(after, user_id=user.id)
+        if after == before:
+            return before
+        after = replace(after, version=before.version + 1, updated_at=now)
+        bookings.put_blocked_slot(tx, after)
+        if after.user_id != before.user_id:
+            publish.publish_crm_slot(tx, replace(before, deleted_at=now), now=now)
+        publish.publish_crm_slot(tx, after, now=now)
+    return after
+
+
+def list_blocked_slots(
+    db: Db,
+    *,
+    locations: Locations,
+    location_id: str,
+    span: Interval,
+    user_id: str | None = None,
+    booking_calendar_id: str | None = None,
+) -> list[BlockedSlotView]:
+    """All blocked time in the span, made in the CRM or come from iCloud, by start. Raises `Unknown`."""
+    with db.read() as tx:
+        members = visibility.scope(tx, locations, location_id, user_id, booking_calendar_id)
+        views = [view for user in members for view in (*_crm_views(tx, user, span), *_icloud_views(tx, user, span))]
+    return sorted(views, key=lambda view: (view.start, view.end, view.id))
+
+
+def expire_holds(db: Db, *, now: int) -> int:
+    """Delete the blocked slots whose `expires_at` has come. Returns how many."""
+    with db.read() as tx:
+        if not bookings.expired_slots(tx, now=now):
+            return 0  # asked every second: the usual case costs no write
+    with db.write() as tx:
+        return expire_in(tx, now=now)
+
+
+def expire_in(tx: Tx, *, now: int) -> int:
+    """The same in the caller's transaction, so that what it decides does not depend on who came first."""
+    expired = bookings.expired_slots(tx, now=now)
+    for slot in expired:
+        delete_in(tx, slot, now=now)
+    return len(expired)
+
+
+def delete_in(tx: Tx, slot: BlockedSlot, *, now: int) -> None:
+    """Delete a CRM BlockedSlot in the caller's transaction."""
+    gone = replace(slot, deleted_at=now, updated_at=now, version=slot.version + 1)
+    bookings.put_blocked_slot(tx, gone)
+    publish.publish_crm_slot(tx, gone, now=now)
+
+
+def icloud_slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlotView:
+    """One stretch of an iCloud blocked slot: its id names a published item and when it begins. Raises `Unknown`."""
+    stem, _, start = slot_id.rpartition("_")
+    if not re.fullmatch(r"-?\d{1,12}", start, re.ASCII):
+        raise Unknown("blocked slot", slot_id)
+    for user in visibility.all_users(tx, locations):
+        if published.get(tx, user.id, [f"{stem}.ics"]):
+            at = int(start)
+            for view in _icloud_views(tx, user, Interval(at, at + 1)):
+                if view.id == slot_id:
+                    return view
+    raise Unknown("blocked slot", slot_id)
+
+
+def _crm_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotView]:
+    for slot in bookings.blocked_slots_between(tx, span, user_id=user.id):
+        yield BlockedSlotView(
+            id=slot.id,
+            origin=Origin.CRM,
+            read_only=False,
+            title=slot.title,
+            start=slot.start,
+            end=slot.end,
+            all_day=False,
+            time_zone=slot.time_zone,
+            utc_offset=slot.utc_offset,
+            user_id=user.id,
+            booking_calendar_id=slot.booking_calendar_id,
+            location_id=slot.location_id,
+        )
+
+
+def _icloud_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotView]:
+    blocked = [one for one in publish.busy(tx, user, span) if one.kind == ItemKind.ICLOUD]
+    titles = {
+        item.href: ical.summary(item.ics) for item in published.get(tx, user.id, {one.href: None for one in blocked})
+    }
+    for one in blocked:
+        yield BlockedSlotView(
+            id=f"{one.href.removesuffix('.ics')}_{one.start}",
+            origin=Origin.ICLOUD,
+            read_only=True,
+            title=titles[one.href],
+            start=one.start,
+            end=one.end,
+            all_day=one.all_day,
+            time_zone=user.time_zone,
+            utc_offset=0,
+            user_id=user.id,
+            booking_calendar_id=None,
+            location_id=user.location_id,
+        )

@@ -1,0 +1,91 @@
+"""What booking asks of the event in iCloud: to be brought up to date, or to go on in another calendar."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from bridge.domain.model import Appointment, Role, SyncState
+from bridge.errors import NoPrimaryCalendar
+from bridge.store import accounts, bookings, outbox
+from bridge.store.db import Tx
+
+#: In the `extra` of a stand-in: the Appointment whose former event it removes.
+STANDS_IN_FOR = "standsInFor"
+
+
+def queue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
+    """Ask for the event in iCloud to be brought up to date, and note that this is outstanding.
+
+    Raises `NoPrimaryCalendar`.
+    """
+    if appointment.calendar_id is not None:
+        target = accounts.calendar(tx, appointment.calendar_id)
+    else:
+        target = accounts.primary_of(tx, appointment.user_id)
+    if target is None:
+        if appointment.wanted_upstream:
+            raise NoPrimaryCalendar(appointment.user_id)
+        # Cancelled after its calendar was disconnected: there is no event left that the bridge could remove.
+        return replace(appointment, sync_state=SyncState.NOT_SYNCED, sync_error=None)
+    if appointment.calendar_id is None and not appointment.wanted_upstream and not outbox.is_open(tx, appointment.id):
+        return replace(appointment, sync_state=SyncState.NOT_SYNCED, sync_error=None)
+    outbox.wish(tx, appointment.id, target.account_id, now=now)
+    return replace(appointment, sync_state=SyncState.PENDING, sync_error=None)
+
+
+def requeue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
+    """Queue a change to an Appointment, whose event may be in a calendar that is the Primary no longer.
+
+    Only the Primary is written, so an upcoming one moves there; the event of a past one stays as it is. (Where a person
+    put an event into a calendar that the bridge never writes, the push says so.) Raises `NoPrimaryCalendar`.
+    """
+    if appointment.wanted_upstream and _left_behind(tx, appointment):
+        if not upcoming(appointment, now):
+            return appointment
+        appointment = detach(tx, appointment, now=now)
+    return queue(tx, appointment, now=now)
+
+
+def upcoming(appointment: Appointment, now: int) -> bool:
+    """Whether it, or one of its recurrences, may still lie ahead."""
+    return appointment.fields.end > now or appointment.fields.rrule is not None
+
+
+def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
+    """Take the Appointment out of the calendar it was written to, so that it can be written to another.
+
+    The event there is removed by a stand-in that owns it from now on, deleted from its birth; the Appointment goes on
+    under a new UID, since iCloud refuses one UID in two calendars of an account, and a removal may take its time.
+    """
+    if booked.calendar_id is None:
+        return booked
+    if accounts.calendar(tx, booked.calendar_id) is not None:
+        bookings.put_appointment(tx, replace(booked, uid=f"{booked.uid}#"))  # gives up the UID
+        stand_in = replace(
+            booked,
+            id=f"apt_{secrets.token_hex(12)}",
+            location_id="",  # of no location, so that no listing has it
+            external_id=None,
+            extra={STANDS_IN_FOR: booked.id},
+            deleted_at=now,
+            updated_at=now,
+        )
+        bookings.put_appointment(tx, queue(tx, stand_in, now=now))
+        outbox.wait_for(tx, stand_in.id, booked.id)  # a write under way could land after the removal
+    booked = replace(booked, uid=new_uid(), calendar_id=None, href=None, agreed=None)
+    bookings.put_appointment(tx, booked)
+    return booked
+
+
+def new_uid() -> str:
+    """A UID for an event that goes on under another one than its Appointment's id."""
+    return f"apt_{secrets.token_hex(12)}"
+
+
+def _left_behind(tx: Tx, appointment: Appointment) -> bool:
+    """Whether the event is in a calendar that was the Primary and is no longer, or was disconnected."""
+    if appointment.calendar_id is None:
+        return False  # not written yet
+    home = accounts.calendar(tx, appointment.calendar_id)
+    return home is None or (home.once_primary and home.role != Role.PRIMARY)

@@ -1,0 +1,100 @@
+"""What a caller may see and book: everything else does not exist for them."""
+
+from __future__ import annotations
+
+from bridge.domain.model import Appointment, BlockedSlot, BookingCalendar, User
+from bridge.errors import FieldProblem, Invalid, Unknown, VersionMismatch
+from bridge.store import bookings, users
+from bridge.store.db import Tx
+
+#: The locations a caller may see; None: every location.
+Locations = frozenset[str] | None
+
+
+def appointment(tx: Tx, appointment_id: str, locations: Locations) -> Appointment:
+    """The Appointment, deleted ones too. Raises `Unknown`."""
+    found = bookings.appointment(tx, appointment_id)
+    if found is None or not _sees(locations, found.location_id):
+        raise Unknown("appointment", appointment_id)
+    return found
+
+
+def slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlot:
+    """The CRM BlockedSlot, deleted ones too. Raises `Unknown`."""
+    found = bookings.blocked_slot(tx, slot_id)
+    if found is None or not _sees(locations, found.location_id):
+        raise Unknown("blocked slot", slot_id)
+    return found
+
+
+def all_users(tx: Tx, locations: Locations) -> list[User]:
+    """Every User that the caller may see."""
+    return [user for user in users.all_users(tx) if _sees(locations, user.location_id)]
+
+
+def user(tx: Tx, user_id: str) -> User:
+    """The User. Raises `Unknown`."""
+    found = users.get(tx, user_id)
+    if found is None:
+        raise Unknown("user", user_id)
+    return found
+
+
+def booking_calendar(tx: Tx, location_id: str, calendar_id: str) -> BookingCalendar:
+    """The booking calendar of this location, if anybody can be booked with it. Raises `Unknown`."""
+    found = users.booking_calendar(tx, calendar_id)
+    if found is None or found.location_id != location_id or not found.user_ids:
+        raise Unknown("calendar", calendar_id)
+    return found
+
+
+def booked_user(tx: Tx, location_id: str, calendar_id: str, user_id: str | None) -> User:
+    """The User whose time an appointment takes: the one named, else the first of the booking calendar.
+
+    Raises `Unknown`, also for a User who does not belong to the calendar.
+    """
+    members = booking_calendar(tx, location_id, calendar_id).user_ids
+    if user_id is not None and user_id not in members:
+        raise Unknown("user", user_id)
+    return _of_location(user(tx, user_id or members[0]), location_id)
+
+
+def blocked_user(tx: Tx, location_id: str, calendar_id: str | None, user_id: str | None) -> User:
+    """The User whose time a blocked slot takes: the one named, else the only one of the booking calendar.
+
+    Raises `Unknown`, and `Invalid` where the calendar has several: to block one of them would leave the others free.
+    """
+    if user_id is None:
+        members = booking_calendar(tx, location_id, calendar_id or "").user_ids
+        if len(members) > 1:
+            detail = "This calendar has several users: block each one's time, with assignedUserId."
+            raise Invalid((FieldProblem("/calendarId", "several_users", detail),))
+        user_id = members[0]
+    return _of_location(user(tx, user_id), location_id)
+
+
+def scope(tx: Tx, locations: Locations, location_id: str, user_id: str | None, calendar_id: str | None) -> list[User]:
+    """The Users that a listing is about: of a User, of a booking calendar, or where the two meet. Raises `Unknown`."""
+    if not _sees(locations, location_id):
+        raise Unknown("location", location_id)
+    named = None if user_id is None else _of_location(user(tx, user_id), location_id)
+    if calendar_id is None:
+        return [] if named is None else [named]
+    members = booking_calendar(tx, location_id, calendar_id).user_ids
+    return [user(tx, member) for member in members if named is None or member == named.id]
+
+
+def expect(current: int, expected: int | None) -> None:
+    """Raises `VersionMismatch` unless the current version is the expected one; None: any."""
+    if expected is not None and expected != current:
+        raise VersionMismatch(current)
+
+
+def _sees(locations: Locations, location_id: str) -> bool:
+    return locations is None or location_id in locations
+
+
+def _of_location(found: User, location_id: str) -> User:
+    if found.location_id != location_id:
+        raise Unknown("user", found.id)
+    return found

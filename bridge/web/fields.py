@@ -1,0 +1,304 @@
+"""From the fields of a body to what the use cases take. All that is wrong is said at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot
+from bridge.errors import FieldProblem, Invalid
+from bridge.service.book import UNSET, AppointmentChange, NewAppointment, NewBlockedSlot, read_rrule
+from bridge.service.users import is_time_zone
+from bridge.web.shapes import AppointmentBody, BlockedSlotBody
+from bridge.web.times import BadTime, Time, day_of, parse_day, parse_time, start_of
+
+DAY = 86_400
+#: The longest single appointment or blocked slot, and the longest span of a listing, in seconds.
+LONGEST = 366 * DAY
+DEFAULT_MINUTES = 30
+
+#: Fields that live in the bridge only, kept as they are.
+_KEPT = ("meeting_location_type", "meeting_location_id", "metadata", "contact", "reminders", "to_notify")
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads fields and gathers what is wrong with them: one problem for each field, the first."""
+
+    problems: list[FieldProblem] = field(default_factory=list)
+
+    def wrong(self, name: str, code: str, detail: str) -> None:
+        """Note what is wrong with a field."""
+        if not self.is_wrong(name):
+            self.problems.append(FieldProblem(f"/{name}", code, detail))
+
+    def is_wrong(self, name: str) -> bool:
+        """Whether something is known to be wrong with a field, or with part of it."""
+        return any(problem.pointer.split("/")[1] == name for problem in self.problems)
+
+    def done(self) -> None:
+        """Raises `Invalid` if anything was wrong."""
+        if self.problems:
+            raise Invalid(tuple(self.problems))
+
+    def location(self, location_id: str | None) -> str:
+        """The location, which has to be known by now."""
+        if location_id is None:
+            self.wrong("locationId", "missing", "Name the location.")
+        return location_id or ""
+
+    def zone(self, name: str | None) -> str | None:
+        """A time zone. UTC stands in for a wrong one, so that the times are looked at too: nothing comes of it."""
+        if name is not None and not is_time_zone(name):
+            self.wrong("timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
+        return "UTC" if self.is_wrong("timezone") else name
+
+    def time(self, name: str, value: str | float | None, zone: str | None) -> Time | None:
+        """An instant; None where none was given, or none that can be read."""
+        try:
+            return None if value is None else parse_time(value, zone)
+        except BadTime as error:
+            self.wrong(name, error.code, error.detail)
+            return None
+
+    def day(self, name: str, value: str | float | None, zone: str) -> dt.date | None:
+        """A day; None where none was given, or none that can be read."""
+        try:
+            return None if value is None else parse_day(value, zone)
+        except BadTime as error:
+            self.wrong(name, error.code, error.detail)
+            return None
+
+    def order(self, start: int, end: int) -> None:
+        """An end has to come after its start, and not too long after."""
+        if end <= start:
+            detail = "The end has to come after the start; of whole days, it is the day after the last."
+            self.wrong("endTime", "end_before_start", detail)
+        elif end - start > LONGEST:
+            self.wrong("endTime", "out_of_range", "366 days at most.")
+
+    def rrule(self, text: str | None) -> str | None:
+        """A recurrence rule, as it is kept."""
+        try:
+            return read_rrule(text) if text else None
+        except Invalid as error:
+            self.problems += error.problems
+            return None
+
+
+def new_appointment(
+    body: AppointmentBody, problems: Iterable[FieldProblem], *, location_id: str | None, slot_minutes: int
+) -> NewAppointment:
+    """A new appointment. Without an end it takes `slot_minutes`, or one day. Raises `Invalid`."""
+    reader = Reader(list(problems))
+    location_id = reader.location(location_id)
+    zone = reader.zone(body.timezone)
+    if body.calendar_id is None:
+        reader.wrong("calendarId", "missing", "Name the calendar to book.")
+    if body.start_time is None:
+        reader.wrong("startTime", "missing", "Say when it starts.")
+    _refuse_invitation(reader, body)
+    if body.all_day:
+        start, end = _new_days(reader, body, zone)
+    else:
+        start = reader.time("startTime", body.start_time, zone)
+        ends = reader.time("endTime", body.end_time, zone)
+        end = ends.at if ends is not None else start.at + slot_minutes * 60 if start is not None else 0
+    if start is not None and not reader.is_wrong("endTime"):
+        reader.order(start.at, end)
+    rrule = reader.rrule(body.rrule)
+    reader.done()
+    assert start is not None and body.calendar_id is not None, "or the reader would have complained"  # noqa: S101
+    return NewAppointment(
+        location_id=location_id,
+        booking_calendar_id=body.calendar_id,
+        user_id=body.assigned_user_id,
+        contact_id=body.contact_id,
+        external_id=body.external_id,
+        fields=AppointmentFields(
+            title=body.title or "",
+            start=start.at,
+            end=end,
+            time_zone=zone,
+            all_day=bool(body.all_day),
+            description=body.description or "",
+            address=body.address or "",
+            rrule=rrule,
+            status=body.appointment_status or "confirmed",
+        ),
+        utc_offset=start.utc_offset,
+        extra=_kept(body),
+        check_slot=not body.ignore_free_slot_validation,
+    )
+
+
+def _new_days(reader: Reader, body: AppointmentBody, zone: str | None) -> tuple[Time | None, int]:
+    """Start and end of a new all-day appointment: whole days of its time zone, the end being the day after the last."""
+    if zone is None:
+        reader.wrong("timezone", "missing", "An all-day appointment needs the time zone whose days are meant.")
+    zone = zone or "UTC"
+    first = reader.day("startTime", body.start_time, zone)
+    after = reader.day("endTime", body.end_time, zone)
+    if first is None:
+        return None, 0
+    return start_of(first, zone), start_of(after or first + dt.timedelta(days=1), zone).at
+
+
+def appointment_change(
+    body: AppointmentBody, problems: Iterable[FieldProblem], current: Appointment
+) -> AppointmentChange:
+    """A change to an appointment: only what was sent; null clears. Raises `Invalid`."""
+    reader = Reader(list(problems))
+    sent = body.model_fields_set
+    _refuse_invitation(reader, body)
+    changes: dict[str, Any] = {}
+    offset = None
+    if sent & {"start_time", "end_time", "timezone", "all_day"}:
+        changes, offset = _changed_times(reader, body, current)
+    for name in ("title", "description", "address"):
+        if name in sent:
+            changes[name] = getattr(body, name) or ""
+    if "rrule" in sent:
+        changes["rrule"] = reader.rrule(body.rrule)
+    if body.appointment_status is not None:
+        changes["status"] = body.appointment_status
+    for name in ("appointment_status", "calendar_id", "assigned_user_id"):
+        if name in sent and getattr(body, name) is None:
+            reader.wrong(_camel(name), "invalid_value", "It can be changed, not cleared.")
+    reader.done()
+    kept = _kept(body)
+    return AppointmentChange(
+        fields=changes,
+        utc_offset=offset,
+        contact_id=body.contact_id if "contact_id" in sent else UNSET,
+        external_id=body.external_id if "external_id" in sent else UNSET,
+        user_id=body.assigned_user_id if body.assigned_user_id is not None else UNSET,
+        booking_calendar_id=body.calendar_id if body.calendar_id is not None else UNSET,
+        extra={_camel(name): kept.get(_camel(name)) for name in _KEPT if name in sent},
+    )
+
+
+def _changed_times(reader: Reader, body: AppointmentBody, current: Appointment) -> tuple[dict[str, Any], int | None]:
+    """The times as they are after the change, and the offset that a new start was written with.
+
+    A new start alone moves the end along. An all-day appointment keeps to whole days: those it had, when it gets
+    another time zone; those it touches, when it becomes one.
+    """
+    was = current.fields
+    zone = reader.zone(body.timezone) if "timezone" in body.model_fields_set else was.time_zone
+    all_day = bool(body.all_day) if "all_day" in body.model_fields_set else was.all_day
+    if not all_day:
+        start = reader.time("startTime", body.start_time, zone)
+        end = reader.time("endTime", body.end_time, zone)
+        starts = start.at if start is not None else was.start
+        ends = end.at if end is not None else starts + was.end - was.start
+        offset = start.utc_offset if start is not None else None
+    else:
+        if zone is None:
+            reader.wrong("timezone", "missing", "An all-day appointment needs the time zone whose days are meant.")
+        zone = zone or "UTC"
+        old_zone = was.time_zone if was.all_day and was.time_zone else zone
+        old_first, old_last = day_of(was.start, old_zone), day_of(was.end - 1, old_zone)
+        first = reader.day("startTime", body.start_time, zone) or old_first
+        after = reader.day("endTime", body.end_time, zone) or first + (old_last - old_first) + dt.timedelta(days=1)
+        begin = start_of(first, zone)
+        starts, ends, offset = begin.at, start_of(after, zone).at, begin.utc_offset
+    if not reader.is_wrong("startTime") and not reader.is_wrong("endTime"):
+        reader.order(starts, ends)
+    return {"start": starts, "end": ends, "time_zone": zone, "all_day": all_day}, offset
+
+
+def new_blocked_slot(
+    body: BlockedSlotBody, problems: Iterable[FieldProblem], *, location_id: str | None, now: int
+) -> NewBlockedSlot:
+    """A new blocked slot. Raises `Invalid`."""
+    reader = Reader(list(problems))
+    location_id = reader.location(location_id)
+    zone = reader.zone(body.timezone)
+    if not reader.is_wrong("calendarId") and (body.calendar_id is None) == (body.assigned_user_id is None):
+        reader.wrong("assignedUserId", "missing", "Name either a calendarId or an assignedUserId.")
+    if body.start_time is None:
+        reader.wrong("startTime", "missing", "Say when it starts.")
+    if body.end_time is None:
+        reader.wrong("endTime", "missing", "Say when it ends.")
+    start = reader.time("startTime", body.start_time, zone)
+    end = reader.time("endTime", body.end_time, zone)
+    expires = _expiry(reader, body, zone, now)
+    if start is not None and end is not None:
+        reader.order(start.at, end.at)
+    reader.done()
+    assert start is not None and end is not None, "or the reader would have complained"  # noqa: S101
+    return NewBlockedSlot(
+        location_id=location_id,
+        user_id=body.assigned_user_id,
+        booking_calendar_id=body.calendar_id,
+        title=body.title or "",
+        start=start.at,
+        end=end.at,
+        time_zone=zone,
+        utc_offset=start.utc_offset,
+        expires_at=expires,
+    )
+
+
+def blocked_slot_change(
+    body: BlockedSlotBody, problems: Iterable[FieldProblem], current: BlockedSlot, *, now: int
+) -> dict[str, Any]:
+    """A change to a blocked slot: only what was sent; null clears. Raises `Invalid`."""
+    reader = Reader(list(problems))
+    sent = body.model_fields_set
+    zone = reader.zone(body.timezone) if "timezone" in sent else current.time_zone
+    changes: dict[str, Any] = {}
+    if sent & {"start_time", "end_time", "timezone"}:
+        start = reader.time("startTime", body.start_time, zone)
+        end = reader.time("endTime", body.end_time, zone)
+        starts = start.at if start is not None else current.start
+        ends = end.at if end is not None else starts + current.end - current.start
+        if not reader.is_wrong("startTime") and not reader.is_wrong("endTime"):
+            reader.order(starts, ends)
+        changes = {"start": starts, "end": ends, "time_zone": zone}
+        if start is not None:
+            changes["utc_offset"] = start.utc_offset
+    if "expires_at" in sent:
+        changes["expires_at"] = _expiry(reader, body, zone, now)
+    if "title" in sent:
+        changes["title"] = body.title or ""
+    if body.calendar_id is not None and body.assigned_user_id is not None:
+        reader.wrong("assignedUserId", "invalid_value", "Name either a calendarId or an assignedUserId.")
+    elif body.assigned_user_id is not None:
+        changes |= {"user_id": body.assigned_user_id, "booking_calendar_id": None}
+    elif body.calendar_id is not None and body.calendar_id != current.booking_calendar_id:
+        changes |= {"user_id": None, "booking_calendar_id": body.calendar_id}
+    reader.done()
+    return changes
+
+
+def _expiry(reader: Reader, body: BlockedSlotBody, zone: str | None, now: int) -> int | None:
+    expires = reader.time("expiresAt", body.expires_at, zone)
+    if expires is not None and expires.at <= now:
+        reader.wrong("expiresAt", "out_of_range", "A hold has to expire in the future.")
+    return None if expires is None else expires.at
+
+
+def _refuse_invitation(reader: Reader, body: AppointmentBody) -> None:
+    if body.invite_contact:
+        reader.wrong("inviteContact", "invalid_value", "Invitations are not offered yet; leave it out.")
+
+
+def _kept(body: AppointmentBody) -> dict[str, object]:
+    simple = {name for name in _KEPT if name not in {"contact", "reminders"}}
+    values = body.model_dump(include=simple, exclude_none=True, by_alias=True)
+    if body.contact is not None:
+        values["contact"] = body.contact.model_dump(include=set(type(body.contact).model_fields), exclude_none=True)
+    if body.reminders is not None:
+        values["reminders"] = [{"minutesBefore": reminder.minutes_before} for reminder in body.reminders]
+    if body.address and "meeting_location_type" not in body.model_fields_set:
+        values["meetingLocationType"] = "custom"
+    return values
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
