@@ -85,6 +85,38 @@ def failed_of_user(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
     return [_appointment(row) for row in rows]
 
 
+def appointments_in(tx: sqlite3.Connection, calendar_id: str) -> list[Appointment]:
+    """Every Appointment whose event lives, or lived, in a remote Calendar; deleted ones too."""
+    rows = tx.execute(f"SELECT {_APPOINTMENT} FROM appointments WHERE calendar_id = :id", {"id": calendar_id})
+    return [_appointment(row) for row in rows]
+
+
+def appointments_adrift(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
+    """A User's Appointments, deleted ones too, whose event was left behind where an account was disconnected."""
+    rows = tx.execute(
+        f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND calendar_id IS NULL AND href IS NOT NULL",
+        {"id": user_id},
+    )
+    return [_appointment(row) for row in rows]
+
+
+def hrefs_written_since(tx: sqlite3.Connection, calendar_id: str, at: int) -> frozenset[str]:
+    """The hrefs of events that the bridge wrote into a remote Calendar at or after an instant."""
+    rows = tx.execute(
+        "SELECT href FROM appointments WHERE calendar_id = :id AND synced_at >= :at", {"id": calendar_id, "at": at}
+    )
+    return frozenset(row["href"] for row in rows if row["href"])
+
+
+def move_hrefs(tx: sqlite3.Connection, calendar_id: str, *, old: str, new: str) -> None:
+    """The remote Calendar lives at another path now, and its events with it."""
+    tx.execute(
+        "UPDATE appointments SET href = :new || SUBSTR(href, LENGTH(:old) + 1)"
+        " WHERE calendar_id = :id AND SUBSTR(href, 1, LENGTH(:old)) = :old",
+        {"id": calendar_id, "old": old, "new": new},
+    )
+
+
 def appointments_between(
     tx: sqlite3.Connection,
     span: Interval,
@@ -94,22 +126,35 @@ def appointments_between(
     booking_calendar_id: str | None,
     include_deleted: bool,
 ) -> list[Appointment]:
-    """Appointments of a User or a booking calendar that touch the span, by their own time or by an occurrence."""
-    column = "user_id" if user_id is not None else "booking_calendar_id"
+    """Appointments of a User, a booking calendar, or both, that touch the span by their own time or an occurrence."""
+    of_user = " AND user_id = :user_id" if user_id is not None else ""
+    of_calendar = " AND booking_calendar_id = :booking_calendar_id" if booking_calendar_id is not None else ""
     rows = tx.execute(
-        f"SELECT {_APPOINTMENT} FROM appointments a WHERE location_id = :location_id AND {column} = :value"
+        f"SELECT {_APPOINTMENT} FROM appointments a WHERE location_id = :location_id{of_user}{of_calendar}"
         " AND (deleted_at IS NULL OR :include_deleted) AND start_at < :end AND (end_at > :start OR (rrule IS NOT NULL"
         " AND EXISTS (SELECT 1 FROM occurrences o WHERE o.user_id = a.user_id AND o.href = a.id || '.ics'"
         " AND o.end_at > :start AND o.start_at < :end))) ORDER BY start_at, id",
         {
             "location_id": location_id,
-            "value": user_id if user_id is not None else booking_calendar_id,
+            "user_id": user_id,
+            "booking_calendar_id": booking_calendar_id,
             "include_deleted": include_deleted,
             "start": span.start,
             "end": span.end,
         },
     )
     return [_appointment(row) for row in rows]
+
+
+def note_request(tx: sqlite3.Connection, appointment_id: str, digest: str) -> None:
+    """Keep what tells the request that made an Appointment from others."""
+    tx.execute("UPDATE appointments SET request = :digest WHERE id = :id", {"id": appointment_id, "digest": digest})
+
+
+def request_of(tx: sqlite3.Connection, appointment_id: str) -> str | None:
+    """What tells the request that made the Appointment from others; None for one that is older than this is kept."""
+    row = tx.execute("SELECT request FROM appointments WHERE id = :id", {"id": appointment_id}).fetchone()
+    return None if row is None else row["request"]
 
 
 def put_blocked_slot(tx: sqlite3.Connection, slot: BlockedSlot) -> None:

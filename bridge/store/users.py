@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
 
-from bridge.domain.model import BookingCalendar, User
+from bridge.domain.model import ApiToken, BookingCalendar, TwoWay, User
 
 
 def add(tx: sqlite3.Connection, user: User, *, now: int) -> None:
@@ -27,6 +26,27 @@ def get(tx: sqlite3.Connection, user_id: str) -> User | None:
 def all_users(tx: sqlite3.Connection) -> list[User]:
     """Every User, by id."""
     return [User(**row) for row in tx.execute(f"SELECT {_USER} FROM users ORDER BY id")]
+
+
+def two_way(tx: sqlite3.Connection, user_id: str) -> TwoWay:
+    """What happens when a person changes an Appointment's event in iCloud."""
+    row = tx.execute("SELECT two_way FROM users WHERE id = :id", {"id": user_id}).fetchone()
+    return TwoWay(row["two_way"]) if row else TwoWay.ACCEPT
+
+
+def set_two_way(tx: sqlite3.Connection, user_id: str, choice: TwoWay) -> bool:
+    """Set it. False when there is no such User."""
+    return (
+        tx.execute("UPDATE users SET two_way = :choice WHERE id = :id", {"id": user_id, "choice": choice}).rowcount > 0
+    )
+
+
+def change(tx: sqlite3.Connection, user: User) -> None:
+    """Give the User another name or time zone."""
+    tx.execute(
+        "UPDATE users SET name = :name, time_zone = :time_zone WHERE id = :id",
+        {"id": user.id, "name": user.name, "time_zone": user.time_zone},
+    )
 
 
 def remove(tx: sqlite3.Connection, user_id: str) -> bool:
@@ -85,18 +105,6 @@ def booking_calendars_of(tx: sqlite3.Connection, user_id: str) -> list[str]:
         {"id": user_id},
     )
     return [row["booking_calendar_id"] for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class ApiToken:
-    """What a bearer token may do. No locations: every location."""
-
-    id: str
-    label: str
-    location_ids: frozenset[str]
-    scopes: frozenset[str]
-    created_at: int
-    revoked_at: int | None
 
 
 def add_token(tx: sqlite3.Connection, token: ApiToken, token_hash: str) -> None:
