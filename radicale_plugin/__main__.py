@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import threading
@@ -21,6 +22,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.end_with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Radicale announces each level on that level, as if it were an error.
+    logging.getLogger("radicale").addFilter(lambda record: not str(record.msg).startswith("Logging"))
     host = f"[{options.host}]" if ":" in options.host else options.host
     sys.argv = [
         "radicale",

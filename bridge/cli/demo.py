@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from bridge.errors import CannotListen
+
 _PORT = click.IntRange(0, 65535)
 
 
@@ -21,14 +23,19 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--upstream-port", type=_PORT, default=0, help="The stand-in's. Otherwise: a free one.")
 def demo(*, as_json: bool, data: Path | None, sidecar_port: int, radicale_port: int, upstream_port: int) -> None:
     """Run the whole bridge against a stand-in for iCloud. No account is needed."""
-    from bridge.demo import DemoOptions, run_demo  # noqa: PLC0415 - it brings servers that nothing else needs
+    from bridge.demo.run import DemoOptions, run_demo  # noqa: PLC0415 - it brings servers that nothing else needs
 
-    run_demo(
-        DemoOptions(
-            as_json=as_json,
-            data=data,
-            sidecar_port=sidecar_port or None,
-            radicale_port=radicale_port or None,
-            upstream_port=upstream_port or None,
-        )
+    options = DemoOptions(
+        as_json=as_json,
+        data=data,
+        sidecar_port=sidecar_port or None,
+        radicale_port=radicale_port or None,
+        upstream_port=upstream_port or None,
     )
+    try:
+        run_demo(options)
+    except CannotListen as error:
+        raise click.ClickException(
+            f"The {error.setting} can't listen at port {error.port}: {error.detail}."
+            f" End the program that does, or name another port: --{error.setting}-port"
+        ) from error

@@ -102,7 +102,7 @@ def _family(monday: dt.date) -> Iterator[tuple[str, str]]:
         lines=["RRULE:FREQ=WEEKLY;COUNT=20"],
         override=("Piano lesson (moved)", piano, _at(monday, 2, 18, 0), _at(monday, 2, 18, 45)),
     )
-    yield _all_day("holidays", "Grandparents are here", monday, 5, 8)
+    yield _all_day("holidays", "Grandparents are here", monday, 5, 7)
     yield _event("bins", "Bins out", _at(monday, 3, 7, 0), _at(monday, 3, 7, 15), lines=["TRANSP:TRANSPARENT"])
 
 

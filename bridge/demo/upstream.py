@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,5 +78,7 @@ def _fill(folder: Path, calendar: sample.SampleCalendar) -> None:
 
 if __name__ == "__main__":
     end_with_parent()
+    # Radicale announces each level on that level, as if it were an error.
+    logging.getLogger("radicale").addFilter(lambda record: not str(record.msg).startswith("Logging"))
     sys.argv = ["radicale", "--config", sys.argv[1]]
     run()

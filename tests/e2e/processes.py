@@ -94,6 +94,7 @@ def run(*command: str, directory: Path, typed: str = "", env: Mapping[str, str] 
     """Run a command to its end."""
     done = subprocess.run(
         command,
+        check=False,
         cwd=directory,
         input=typed,
         capture_output=True,
@@ -138,8 +139,9 @@ def command_line(pid: int) -> str:
 
 def child(program: Program, part: str) -> int:
     """The one process among a program's descendants whose command line has this in it."""
-    (pid,) = (pid for pid in descendants(program.pid) if part in command_line(pid))
-    return pid
+    found = [pid for pid in descendants(program.pid) if part in command_line(pid)]
+    assert len(found) == 1, found
+    return found[0]
 
 
 def kill(pids: Iterable[int]) -> None:

@@ -256,8 +256,9 @@ def test_another_s_calendar_is_neither_readable_nor_listed(demo: Demo) -> None:
 
 
 def test_choosing_other_calendars_is_reflected_in_full_in_one_revision(demo: Demo, noon: dt.datetime) -> None:
-    (person, home), (_, family), (work_person, work) = demo.read
-    for owner, calendar, start in ((person, home, noon), (person, family, noon + HOUR), (work_person, work, noon + 2 * HOUR)):
+    (person, home), (_, family), (work_person, _) = demo.read
+    starts = [noon + HOUR * number for number in range(3)]
+    for (owner, calendar), start in zip(demo.read, starts, strict=True):
         owner.put(calendar, "roles.ics", event(f"roles-{start:%H}", start, title="Roles"))
     trips = f"{work_person.url}{work_person.user}/trips/"
     work_person.put(trips, "roles.ics", event("roles-trips", noon + 3 * HOUR, title="Roles"))

@@ -1,0 +1,336 @@
+"""`bridge serve` with settings of its own, set up by the commands that an administrator types."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import upstreams
+
+from .conftest import RADICALE, Serving
+from .people import CUT_OFF, Answer, ask, event
+from .processes import BRIDGE, PATIENCE, alive, bindable, child, descendants, eventually, free_ports, kill, run
+
+HOUR = dt.timedelta(hours=1)
+ON_BOTH = pytest.mark.parametrize(
+    "upstream", [upstreams.radicale, upstreams.xandikos], ids=["radicale", "xandikos"], indirect=True
+)
+SATURDAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(days=30)
+
+
+@ON_BOTH
+def test_an_administrator_sets_it_up_while_it_serves(serving: Serving) -> None:
+    assert "Everything is in order." in serving.done("check-config")
+    program = serving.start()
+    assert serving.done("status").startswith("There are no users yet.")
+    serving.set_up()
+    home, work = serving.calendars["Home"], serving.calendars["Work"]
+    assert "Everything is in order." in serving.done("check-config", "--connections")
+
+    for number, calendar in enumerate((home, work, serving.calendars["Hobby"])):
+        serving.login.put(calendar, "e.ics", event(f"e{number}", SATURDAY + HOUR * number, title="Dentist"))
+    seen = eventually(lambda: len(found := serving.subscriber.events().values()) == 2 and found)
+    assert sorted((one.start - SATURDAY, one.title) for one in seen) == [(HOUR * 0, "Busy"), (HOUR, "Busy")]
+
+    booked = serving.crm.book("Call", SATURDAY + 5 * HOUR)
+    eventually(lambda: serving.crm.synced(booked["id"]))
+    (text,) = (text for name, text in serving.login.texts(home).items() if name != "e.ics")
+    assert "SUMMARY:Call" in text
+
+    (ada,) = json.loads(serving.done("status", "ada", "--json"))
+    assert [account["state"] for account in ada["accounts"]] == ["connected"]
+    assert not ada["failed"]
+
+    # A dry run says what is new, and changes nothing.
+    assert program.end() == 0
+    program.close()
+    serving.login.put(work, "f.ics", event("f", SATURDAY + 7 * HOUR, title="Later"))
+    runs = json.loads(serving.done("sync", "--dry-run", "--json"))
+    assert [one["run"]["calendar_name"] for one in runs if one["run"]["fetched"]] == ["Work"]
+    serving.start()
+    eventually(lambda: len(serving.subscriber.events()) == 4)
+
+
+@ON_BOTH
+def test_conflict_calendars_are_never_written(serving: Serving) -> None:
+    serving.set_up()
+    serving.start()
+    crm, work = serving.crm, serving.calendars["Work"]
+    serving.login.put(work, "theirs.ics", event("theirs", SATURDAY, title="Theirs"))
+    eventually(lambda: serving.subscriber.at(SATURDAY))
+    kept, changed, cancelled = (crm.book(f"Call {n}", SATURDAY + HOUR * n)["id"] for n in (1, 2, 3))
+    crm.block("Lunch", SATURDAY + 4 * HOUR)
+    for one in (kept, changed, cancelled):
+        eventually(lambda one=one: crm.synced(one))
+    crm.change(changed, title="Changed")
+    crm.cancel(cancelled)
+    assert crm.send("DELETE", f"calendars/events/{serving.subscriber.at(SATURDAY)[0].uid}").status in {403, 404}
+    eventually(lambda: crm.synced(changed))
+    eventually(lambda: len(serving.login.texts(serving.calendars["Home"])) == 2)
+    # Only now is all work done that could have gone astray.
+    assert [one.method for one in serving.upstream.writes(serving.calendars["Home"])] != []
+    assert serving.upstream.writes(work) == []
+    assert serving.upstream.writes(serving.calendars["Hobby"]) == []
+    written = {one.path.rpartition("/")[0] for one in serving.upstream.writes(serving.upstream.url)}
+    assert written == {re.sub(r"^http://[^/]+", "", serving.calendars["Home"]).rstrip("/").replace("%40", "@")}
+
+
+def test_sigterm_ends_everything_cleanly(serving: Serving) -> None:
+    program = serving.start()
+    family = [program.pid, *descendants(program.pid)]
+    assert len(family) >= 3
+    started = time.monotonic()
+    assert program.end(signal.SIGTERM) == 0
+    assert time.monotonic() - started < 15, "a service manager would have lost patience"
+    assert not [pid for pid in family if alive(pid)]
+    assert bindable(serving.sidecar_port)
+    assert bindable(serving.radicale_port)
+    assert "Traceback" not in program.errors()
+
+
+def test_a_killed_child_is_brought_back(serving: Serving) -> None:
+    program = serving.start()
+    serving.set_up()
+    for part in ("sidecar", "radicale_plugin"):
+        victim = child(program, part)
+        kill([victim])
+        eventually(lambda part=part, victim=victim: child(program, part) != victim and answers(serving))
+    booked = serving.crm.book("After all", SATURDAY)
+    eventually(lambda: serving.crm.synced(booked["id"]))
+    assert len(serving.subscriber.titled("After all")) == 1
+
+
+def answers(serving: Serving) -> bool:
+    """Whether both servers do."""
+    try:
+        ask("GET", f"http://127.0.0.1:{serving.sidecar_port}/healthz")
+        return ask("OPTIONS", f"http://127.0.0.1:{serving.radicale_port}/").status < 500
+    except CUT_OFF:
+        return False
+
+
+# --- Killed at any moment ---------------------------------------------------------------------------------------------
+
+APPOINTMENTS = 30
+KILLS = 6
+
+
+@ON_BOTH
+def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(serving: Serving) -> None:
+    chance = random.Random(serving.upstream.kind)
+    serving.start()
+    serving.set_up()
+    home, work = serving.calendars["Home"], serving.calendars["Work"]
+    expected: dict[str, dt.datetime] = {}
+    theirs: dict[str, dt.datetime] = {}
+
+    def insist(method: str, path: str, body: object, key: str) -> Answer:
+        """Send until there is an answer, as a program does that was told about Idempotency-Key."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                answer = serving.crm.send(method, path, body, Idempotency_Key=key)
+            except CUT_OFF:
+                time.sleep(0.05)
+                continue
+            if answer.status < 500:
+                assert answer.status in {200, 201}, answer
+                return answer
+        raise AssertionError(f"no answer to {key}")
+
+    def crm() -> None:
+        for number in range(APPOINTMENTS):
+            start = SATURDAY + HOUR * number
+            title = f"Call {number}"
+            body = serving.crm.appointment(title, start)
+            made = insist("POST", "calendars/events/appointments", body, f"key-{number}").json["id"]
+            if number % 3 == 1:
+                title, start = f"Moved {number}", start + dt.timedelta(minutes=20)
+                body = {
+                    "title": title,
+                    "startTime": start.isoformat(),
+                    "endTime": (start + dt.timedelta(minutes=30)).isoformat(),
+                }
+                insist("PUT", f"calendars/events/appointments/{made}", body, "")
+            if number % 3 == 2:
+                insist("DELETE", f"calendars/events/{made}", None, "")
+            else:
+                expected[title] = start
+            time.sleep(chance.uniform(0, 0.3))
+
+    def person() -> None:
+        for number in range(APPOINTMENTS):
+            start = SATURDAY + dt.timedelta(days=60) + HOUR * number
+            calendar = (home, work)[number % 2]
+            serving.login.put(calendar, f"mine-{number}.ics", event(f"mine-{number}", start, title="Mine"))
+            if number % 3 == 1:
+                start += HOUR / 2
+                serving.login.put(calendar, f"mine-{number}.ics", event(f"mine-{number}", start, title="Mine"))
+            if number % 3 == 2:
+                serving.login.delete(calendar, f"mine-{number}.ics")
+            else:
+                theirs[f"mine-{number}"] = start
+            time.sleep(chance.uniform(0, 0.3))
+
+    with running(crm, person):
+        for number in range(KILLS):
+            time.sleep(chance.uniform(0.1, 1.5))
+            assert serving.program is not None
+            # Everything at once, as power fails; or the supervisor alone, whose children have to end by themselves.
+            family = descendants(serving.program.pid) if number % 2 else []
+            kill([serving.program.pid, *family])
+            serving.program.close()
+            serving.start()
+
+    def upstream() -> dict[str, dt.datetime]:
+        found: dict[str, dt.datetime] = {}
+        for name, text in serving.login.texts(home).items():
+            if name.startswith("mine-"):
+                continue
+            (title,) = re.findall(r"SUMMARY:(.+?)\r?\n", text)
+            (start,) = re.findall(r"DTSTART[^:]*:(\w+)", text)
+            assert title not in found, f"{title} is there twice"
+            found[title] = dt.datetime.strptime(start, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+        return found
+
+    def merged() -> tuple[dict[str, object], list[object]]:
+        events = list(serving.subscriber.events().values())
+        booked = {one.title: one.start for one in events if one.title != "Busy"}
+        busy = [one.start for one in events if one.title == "Busy"]
+        assert len(booked) + len(busy) == len(events), "something is there twice"
+        return booked, sorted(busy, key=str)
+
+    def settled() -> bool:
+        assert upstream() == expected
+        assert merged() == (expected, sorted(theirs.values(), key=str))
+        (ada,) = json.loads(serving.done("status", "ada", "--json"))
+        assert (ada["waiting"], ada["failed"]) == (0, [])
+        return True
+
+    eventually(settled)
+    assert serving.upstream.writes(work) == []
+
+
+@contextmanager
+def running(*works: object) -> Iterator[None]:
+    """Do these in threads meanwhile; what they raise is raised here."""
+    raised: list[BaseException] = []
+
+    def guarded(work: object) -> None:
+        try:
+            work()  # type: ignore[operator]
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join()
+    if raised:
+        raise raised[0]
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[sidecar]\nport = 'x'\n", ["line 2", "sidecar.port"]),
+        ("[sidecar]\nprot = 1\n[mirror]\npoll_seconds = 0\n", ["line 2", "sidecar.prot", "line 4"]),
+        ("[providers.own]\nurl = 'http://calendar.example.com/'\n", ["unencrypted", "https"]),
+        ("this is no TOML", ["line 1"]),
+    ],
+)
+def test_bad_settings_are_told_and_nothing_is_made(tmp_path: Path, text: str, said: list[str]) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "bridge.toml").write_text(text)
+    for command in (["serve"], ["check-config"], ["user", "add", "ada", "--location", "l", "--time-zone", "UTC"]):
+        finished = run(*BRIDGE, *command, directory=tmp_path)
+        assert finished.code == 1, finished
+        assert "Traceback" not in finished.err
+        for part in said:
+            assert part in finished.err, finished
+    assert [path.name for path in tmp_path.iterdir()] == ["config"], "nothing is stored"
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    import socket
+
+    (free,) = free_ports(1)
+    (tmp_path / "config").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "config" / "bridge.toml").write_text(
+            f'[sidecar]\nport = {port}\n[radicale]\nport = {free}\nconfig = "{RADICALE}"\n'
+        )
+        finished = run(*BRIDGE, "serve", directory=tmp_path)
+    assert finished.code == 1
+    assert f"The sidecar can't listen at 127.0.0.1, port {port}" in finished.err
+    assert "Traceback" not in finished.err
+    assert bindable(free)
+
+
+def test_a_second_bridge_on_the_same_store_is_refused(serving: Serving, tmp_path: Path) -> None:
+    serving.start()
+    sidecar_port, radicale_port = free_ports(2)
+    settings = (serving.directory / "config" / "bridge.toml").read_text()
+    settings = settings.replace(str(serving.sidecar_port), str(sidecar_port))
+    settings = settings.replace(str(serving.radicale_port), str(radicale_port))
+    other = tmp_path / "other.toml"
+    other.write_text(settings)
+    second = run(*BRIDGE, "--config", str(other), "serve", directory=serving.directory)
+    assert second.code == 1
+    assert "another sidecar is working on it" in second.err
+    assert bindable(sidecar_port)
+    assert answers(serving)
+
+
+def test_bad_credentials_are_told_and_nothing_is_stored(serving: Serving) -> None:
+    serving.done("user", "add", "ada", "--location", "loc_1", "--time-zone", "Europe/Berlin")
+    connect = ("account", "connect", "ada", "--provider", "home", "--username", serving.login.username)
+    refused = serving.command(*connect, "--password-stdin", typed="wrong-wrong\n")
+    assert refused.code == 1
+    assert "refuses the user name or the password" in refused.err
+    assert "wrong-wrong" not in refused.err + refused.out
+    assert json.loads(serving.done("account", "list", "--json")) == []
+
+
+def test_bad_requests_are_told_and_nothing_is_stored(serving: Serving) -> None:
+    serving.set_up()
+    serving.start()
+    good = serving.crm.appointment("Call", SATURDAY)
+    path = "calendars/events/appointments"
+    for body, status, part in (
+        ({**good, "startTime": "tomorrow"}, 422, "/startTime"),
+        ({**good, "startTime": "2030-02-30T10:00:00Z"}, 422, "/startTime"),
+        ({**good, "timezone": "Europe/Atlantis"}, 422, "/timezone"),
+        ({**good, "endTime": good["startTime"]}, 422, "/endTime"),
+        ({**good, "calendarId": "cal_of_nobody"}, 404, "not_found"),
+        ({**good, "description": "x" * 40_000}, 422, "/description"),
+        ({**good, "description": "x" * 300_000}, 413, "payload_too_large"),
+        ([], 400, "detail"),
+    ):
+        answer = serving.crm.send("POST", path, body)
+        assert (answer.status, part in answer.text) == (status, True), answer
+    broken = ask(
+        "POST", f"{serving.crm.api}/{path}", headers={"Authorization": f"Bearer {serving.crm.token}"}, body="{"
+    )
+    assert broken.status in {400, 415}, broken
+    wrong = ask("POST", f"{serving.crm.api}/{path}", headers={"Authorization": "Bearer nobody"}, body="{}")
+    assert wrong.status == 401, wrong
+    assert serving.subscriber.events() == {}
+    assert serving.login.texts(serving.calendars["Home"]) == {}
