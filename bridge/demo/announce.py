@@ -8,9 +8,9 @@ import zoneinfo
 from typing import Any
 
 
-def text(facts: dict[str, Any], time_zone: str) -> str:
-    """The announcement. `facts` are what `bridge demo --json` prints."""
-    day = _next_working_day(dt.datetime.now(zoneinfo.ZoneInfo(time_zone)))
+def text(facts: dict[str, Any], time_zone: str, now: dt.datetime) -> str:
+    """The announcement. `facts` are what `bridge demo --json` prints; what it proposes to book is after `now`."""
+    day = _next_working_day(now.astimezone(zoneinfo.ZoneInfo(time_zone)))
     appointment = {
         "locationId": facts["location_id"],
         "calendarId": facts["calendar_id"],

@@ -148,7 +148,7 @@ class _Demo:
         if self.options.as_json:
             click.echo(json.dumps(facts))
         else:
-            click.echo(announce.text(facts, TIME_ZONE))
+            click.echo(announce.text(facts, TIME_ZONE, dt.datetime.now(dt.UTC)))
         sys.stdout.flush()
 
     async def _connected(self, bridge: Bridge) -> dict[str, Any]:
