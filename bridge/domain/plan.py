@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bridge.domain.model import Calendar, Marks
 from bridge.errors import (
     BadAnswer,
     BridgeError,
     Forbidden,
     NotFound,
+    PreconditionFailed,
     Refused,
+    SecretUnreadable,
     ServerFault,
     Throttled,
     Unauthorized,
@@ -42,6 +45,21 @@ def plan_mirror(
     )
 
 
+def sends_everything(held: Mapping[str, str], changed: Mapping[str, str], written: frozenset[str]) -> bool:
+    """Whether an answer to "what changed?" looks like all there is: the server forgot the token and did not say so.
+
+    It then names objects that have not changed; but so does an honest server for those that we have `written` since.
+    What such an answer does not name may be gone, so only a listing tells.
+    """
+    return any(held.get(href) == etag and href not in written for href, etag in changed.items())
+
+
+#: How long changes are taken at their word, in seconds, before everything is compared with a complete listing.
+COMPARE_SECONDS = 86_400
+
+#: A listed object that can't be had for this many seconds is not there, whatever the listing says.
+UNDELIVERED_SECONDS = 3600
+
 #: Below this many objects, losing most of them is an ordinary day's tidying.
 FEW_OBJECTS = 8
 #: A loss seen again this many seconds later, and confirmed object by object, is believed.
@@ -54,6 +72,27 @@ def loses_most(held: int, gone: int) -> bool:
 
 
 # --- Polling ---------------------------------------------------------------------------------------------------------
+
+#: How long an account's list of calendars is taken at its word, in seconds, before a calendar is asked itself.
+VERIFY_SECONDS = {Marks.UNPROVEN: 300, Marks.TRUSTED: 1800}
+
+
+def says_unchanged(calendar: Calendar, *, ctag: str | None, listed_token: str | None, marks: Marks, now: int) -> bool:
+    """Whether the account's list of calendars tells that this one is as it was when it was last read.
+
+    A listed token equal to the one that came with the calendar's own changes says so (RFC 6578 section 4). A ctag, or a
+    listed token of another form, says so only where it has been seen to move with a change.
+    """
+    if calendar.last_success_at is None or calendar.last_error is not None:
+        return False
+    if marks == Marks.DISTRUSTED or calendar.read_at is None or now - calendar.read_at >= VERIFY_SECONDS[marks]:
+        return False
+    if ctag != calendar.ctag or (ctag is None and listed_token is None):
+        return False
+    if listed_token is not None and listed_token == calendar.sync_token:
+        return True
+    return marks == Marks.TRUSTED and listed_token == calendar.listed_token
+
 
 #: The longest that a failing account waits between polls, in seconds.
 LONGEST_POLL_WAIT = 1800
@@ -95,15 +134,16 @@ PushOutcome = RetryAt | Dead | PauseAccount
 
 #: Seconds to wait after the first, second, … failed attempt; then the last one again and again.
 PUSH_BACKOFF = (2, 5, 15, 60, 300, 900, 3600)
-#: A 403 may be throttling, so it is believed only after this many attempts. The same for a calendar that is not there.
-FORBIDDEN_ATTEMPTS = 5
+#: A 403 may be throttling, so it is believed only after this many attempts (20 minutes). The same for a calendar that
+#: is not there.
+FORBIDDEN_ATTEMPTS = 7
 
 
 def after_push(error: BridgeError, attempts: int, *, now: int) -> PushOutcome:
     """What a failed push means, after `attempts` attempts."""
     wait = PUSH_BACKOFF[min(attempts, len(PUSH_BACKOFF)) - 1]
     match error:
-        case Unauthorized():
+        case Unauthorized() | SecretUnreadable():
             return PauseAccount()
         case Refused():
             return Dead()
@@ -111,7 +151,7 @@ def after_push(error: BridgeError, attempts: int, *, now: int) -> PushOutcome:
             return Dead() if attempts >= FORBIDDEN_ATTEMPTS else RetryAt(now + wait)
         case Throttled():
             return RetryAt(now + int(max(error.retry_after or 0, wait)))
-        case Unreachable() | ServerFault() | BadAnswer():
+        case Unreachable() | ServerFault() | BadAnswer() | PreconditionFailed():
             return RetryAt(now + wait)
         case _:
             # Anything else is a decision somebody has to take (credentials withheld, a broken invariant): visible.

@@ -10,6 +10,7 @@ from bridge.errors import (
     NotFound,
     PreconditionFailed,
     Refused,
+    SecretUnreadable,
     ServerFault,
     Throttled,
     Unauthorized,
@@ -48,12 +49,22 @@ def sentence(error: BridgeError) -> str:
                 "The server leads to another host, which was not given the password."
                 " If that host is right, the administrator can add it to credential_hosts."
             )
+        case SecretUnreadable():
+            return (
+                "The bridge can't open the stored password, as its secrets key is another one now."
+                " Bring the key back, or reconnect."
+            )
         case PreconditionFailed():
             return "The event was changed at the same moment elsewhere. The bridge compares and tries again."
         case Refused():
             return "The server refuses to store this event. See the appointment's details, change it, and retry."
         case _:
             return "Something unexpected went wrong; the log says what."
+
+
+def undelivered_sentence(count: int) -> str:
+    """What to say while objects are listed that the server does not deliver."""
+    return f"The server lists {count} events that it does not deliver. The bridge asks again by itself."
 
 
 def held_sentence(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from bridge.domain.model import Account, AccountState, OutboxState
+from bridge.domain.model import Account, AccountState, SyncState
 from bridge.errors import (
     AccountNotConnected,
     BadAnswer,
@@ -19,8 +19,7 @@ from bridge.errors import (
     Unreachable,
 )
 from bridge.remote.base import Home
-from bridge.service import mirror as mirror_service
-from bridge.service import publish
+from bridge.service import calendars, publish
 from bridge.service.context import Context
 from bridge.store import accounts, bookings, mirror, outbox, users
 from bridge.store.db import Db
@@ -56,7 +55,8 @@ async def connect(context: Context, user_id: str, provider: str, username: str, 
             addresses=home.addresses,
         )
         accounts.put(tx, account, now=now)
-        mirror_service.merge_calendars(tx, account, home.calendars, titles=context.default_titles)
+        calendars.merge(tx, account, home.calendars, titles=context.default_titles)
+        calendars.adopt(tx, account, now=now)
     await context.remotes.forget(account_id)
     context.wake_push()
     return account
@@ -106,8 +106,9 @@ def list_accounts(db: Db, user_id: str | None = None) -> list[Account]:
 async def disconnect(context: Context, user_id: str, account_id: str) -> None:
     """Forget an Account: its secret for good, its blocked slots at once.
 
-    Appointments that were written there stay in the CRM and in the merged calendar, and their events stay in iCloud;
-    the next Primary calendar gets them. Raises `Unknown`.
+    Appointments that were written there stay in the CRM and in the merged calendar, and their events stay in iCloud.
+    When an account that holds them is connected again, they go on from there; else the next Primary calendar gets the
+    upcoming ones. Raises `Unknown`.
     """
     now = context.clock()
     with context.db.write() as tx:
@@ -115,17 +116,21 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
         user = users.get(tx, user_id)
         if account is None or user is None or account.user_id != user_id:
             raise Unknown("account", account_id)
-        calendars = accounts.calendars(tx, account_id=account_id)
-        uids = set().union(*(mirror.uids_of_calendar(tx, calendar.id) for calendar in calendars))
-        ids = {calendar.id for calendar in calendars}
-        for entry in outbox.of_user(tx, user_id, states=(OutboxState.READY, OutboxState.LEASED)):
-            if entry.account_id == account_id:
-                outbox.bury(tx, entry, error="The account was disconnected.", now=now)
-        for booked in bookings.appointments_of_user(tx, user_id):
-            if booked.calendar_id in ids:
-                bookings.put_appointment(tx, replace(booked, calendar_id=None, href=None, agreed=None))
+        uids = set()
+        outbox.bury_account(tx, account_id, error=_DISCONNECTED, now=now)
+        for calendar in accounts.calendars(tx, account_id=account_id):
+            uids |= mirror.uids_of_calendar(tx, calendar.id)
+            for booked in bookings.appointments_in(tx, calendar.id):
+                if booked.sync_state == SyncState.PENDING:
+                    booked = replace(booked, sync_state=SyncState.FAILED, sync_error=_DISCONNECTED)  # noqa: PLW2901
+                # Where its event lies is kept, for the day that the account comes back.
+                bookings.put_appointment(tx, replace(booked, calendar_id=None))
         accounts.remove(tx, account_id)
         delta = publish.Delta(user, now)
         delta.upstream(tx, sorted(uids))
         delta.apply(tx)
+    context.db.wipe()
     await context.remotes.forget(account_id)
+
+
+_DISCONNECTED = "The account was disconnected."

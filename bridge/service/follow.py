@@ -6,9 +6,11 @@ import logging
 from dataclasses import replace
 
 from bridge.domain import ical, reconcile
-from bridge.domain.model import MirrorItem, SyncState
+from bridge.domain.model import Appointment, Calendar, MirrorItem, SyncState, TwoWay
+from bridge.errors import Unreadable
+from bridge.service import book
 from bridge.service.publish import Delta
-from bridge.store import bookings, mirror, outbox
+from bridge.store import accounts, bookings, mirror, outbox, users
 from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
@@ -17,16 +19,51 @@ log = logging.getLogger(__name__)
 def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> None:
     """An object was read: if it is an Appointment's event that a person changed, the Appointment follows."""
     booked = bookings.appointment_by_uid(tx, item.uid)
-    if booked is None or item.unreadable is not None or not booked.wanted_upstream:
+    if booked is None or item.unreadable is not None:
         return
-    if booked.href is None or (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
+    if book.STANDS_IN_FOR in booked.extra:
+        _left_behind(tx, delta, booked, item, before)
         return
-    theirs = ical.upstream_fields(item.ics, like=booked.fields)
-    known = before is not None and before.unreadable is None
-    was = ical.upstream_fields(before.ics, like=booked.fields) if before is not None and known else None
+    if not booked.wanted_upstream or booked.href is None:
+        return
+    if (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
+        # A second copy is no business of the Appointment's. But where the first one is gone, this is where it went.
+        if booked.agreed is None or mirror.get(tx, booked.calendar_id or "", booked.href) is not None:
+            return
+        _moved_to(tx, delta, booked, item, before)
+        return
+    _changed(tx, delta, booked, item, before)
+
+
+def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
+    """The event that an Appointment leaves behind as it moves: what a person did to it goes along."""
+    booked = bookings.appointment(tx, str(stand_in.extra[book.STANDS_IN_FOR]))
+    if booked is None or not booked.wanted_upstream:
+        return
+    taken = _changed(tx, delta, replace(booked, agreed=stand_in.agreed), item, before)
+    if taken is not None:
+        # Written to where the Appointment goes; and not to be taken for a change once more.
+        bookings.put_appointment(tx, book.queue(tx, replace(taken, agreed=booked.agreed), now=delta.now))
+        bookings.put_appointment(tx, replace(stand_in, agreed=taken.agreed))
+
+
+def _changed(
+    tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, before: MirrorItem | None
+) -> Appointment | None:
+    """Merge what the event says into the Appointment. Returns the Appointment where it took something over."""
+    try:
+        theirs = ical.upstream_fields(item.ics, like=booked.fields)
+        was = None if before is None else ical.upstream_fields(before.ics, like=booked.fields)
+    except Unreadable:
+        return None
     merged = reconcile.merge(booked.fields, booked.agreed, was, theirs)
+    if merged.taken and (policy := users.two_way(tx, booked.user_id)) != TwoWay.ACCEPT:
+        _not_taken(tx, booked, merged.taken, policy, now=delta.now)
+        return None
     if not merged.taken and not merged.contested:
-        return
+        if booked.fields.rrule is not None:
+            delta.appointment(tx, booked)  # single instances may have been moved or deleted
+        return None
     after = replace(booked, fields=merged.fields)
     if merged.taken and booked.agreed is not None:
         after = replace(
@@ -45,20 +82,59 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
         )
         log.warning("appointment %s: changed on both sides: %s", booked.id, ", ".join(sorted(merged.contested)))
     bookings.put_appointment(tx, after)
-    delta.appointment(after)
+    delta.appointment(tx, after)
+    return after
 
 
-def removed(tx: Tx, delta: Delta, item: MirrorItem) -> None:
-    """An object is verifiably gone: if it was an Appointment's event, the person cancelled the Appointment."""
+def _not_taken(tx: Tx, booked: Appointment, names: frozenset[str], policy: TwoWay, *, now: int) -> None:
+    """The Appointment stands: the difference is shown, and by setting the event is put back."""
+    after = replace(
+        booked,
+        sync_state=SyncState.CONFLICT,
+        sync_error="Changed in iCloud, but not in the CRM: " + ", ".join(sorted(names)),
+    )
+    if policy == TwoWay.RESTORE:
+        # As if never agreed on, everything of the CRM's is written again.
+        after = book.queue(tx, replace(booked, agreed=None), now=now)
+    bookings.put_appointment(tx, after)
+
+
+def would_cancel(tx: Tx, item: MirrorItem) -> bool:
+    """Whether this object's being gone would cancel an Appointment, unless it turns up somewhere else."""
+    booked = bookings.appointment_by_uid(tx, item.uid)
+    return (
+        booked is not None
+        and booked.wanted_upstream
+        and (booked.calendar_id, booked.href) == (item.calendar_id, item.href)
+        and all(other == item for other in mirror.by_uid(tx, booked.user_id, item.uid))
+    )
+
+
+def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None = None) -> None:
+    """An object is verifiably gone: if it was an Appointment's event, the person cancelled the Appointment.
+
+    Unless it was moved: to another Calendar that is read, or, as found `elsewhere`, to one that is not.
+    """
     booked = bookings.appointment_by_uid(tx, item.uid)
     if booked is None or (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
         return
-    if mirror.by_uid(tx, booked.user_id, item.uid):
-        return  # moved to another calendar that is read: it still stands
     if not booked.wanted_upstream:
         return  # the CRM cancelled it, and the push did its work
+    elsewhere = next(iter(mirror.by_uid(tx, booked.user_id, item.uid)), elsewhere)
+    if elsewhere is not None:
+        _moved_to(tx, delta, booked, elsewhere, item)
+        return
     if outbox.is_open(tx, booked.id):
         return  # the CRM has written since; the push finds out, and the newer wish wins
+    policy = users.two_way(tx, booked.user_id)
+    if policy == TwoWay.RESTORE:
+        bookings.put_appointment(tx, book.queue(tx, replace(booked, agreed=None), now=delta.now))
+        return
+    if policy == TwoWay.REPORT:
+        bookings.put_appointment(
+            tx, replace(booked, sync_state=SyncState.CONFLICT, sync_error="Deleted in iCloud, but not in the CRM.")
+        )
+        return
     cancelled = replace(
         booked,
         fields=replace(booked.fields, status="cancelled"),
@@ -66,8 +142,29 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem) -> None:
         updated_at=delta.now,
         sync_state=SyncState.NOT_SYNCED,
         sync_error=None,
+        calendar_id=None,
+        href=None,
         agreed=None,
     )
     log.info("appointment %s: deleted in iCloud", booked.id)
     bookings.put_appointment(tx, cancelled)
-    delta.appointment(cancelled)
+    delta.appointment(tx, cancelled)
+
+
+def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
+    """The person moved the event to another Calendar: the Appointment goes with it, and with what else they changed."""
+    home = accounts.calendar(tx, item.calendar_id)
+    if home is None:
+        return
+    log.info("appointment %s: moved to another calendar in iCloud", booked.id)
+    booked = replace(booked, calendar_id=item.calendar_id, href=item.href)
+    if not home.once_primary:
+        booked = replace(booked, sync_error=not_ours(home))
+    bookings.put_appointment(tx, booked)
+    _changed(tx, delta, booked, item, before)
+
+
+def not_ours(home: Calendar) -> str:
+    """Why an Appointment whose event lives in this Calendar is not written."""
+    unread = "" if home.role != "none" else " It is not read either, so later changes there go unnoticed."
+    return f'The event was moved to the calendar "{home.name}", which the bridge never writes.{unread}'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bridge.domain import ical, plan, reconcile, trouble
@@ -21,11 +22,22 @@ from bridge.domain.model import (
     OutboxEntry,
     Role,
     SyncState,
+    User,
 )
-from bridge.errors import BridgeError, NotFound, PreconditionFailed, ServerFault, Unauthorized, Unreadable
+from bridge.errors import (
+    BadAnswer,
+    BridgeError,
+    NotFound,
+    PreconditionFailed,
+    Refused,
+    ServerFault,
+    Unauthorized,
+    Unreadable,
+)
 from bridge.remote.base import Remote, RemoteObject, path_of
-from bridge.service import follow, publish
+from bridge.service import book, follow, publish
 from bridge.service.context import Context
+from bridge.service.mirror import mirror_account
 from bridge.store import accounts, bookings, mirror, outbox, users
 from bridge.store.db import Tx
 
@@ -99,6 +111,10 @@ async def _push(context: Context, entry: OutboxEntry) -> None:
             await _delete(context, remote, job)
     except BridgeError as error:
         await _failed(context, job, error)
+    except Exception:
+        # An appointment that trips over a bug of ours must not keep the others from being written.
+        log.exception("appointment %s: push failed unexpectedly", job.appointment.id)
+        await _failed(context, job, BadAnswer(job.calendar.url, "unexpected"))
 
 
 def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
@@ -116,17 +132,25 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
         )
         account = accounts.get(tx, calendar.account_id) if calendar is not None else None
         if calendar is None or account is None:
-            _give_up(tx, entry, "The calendar that this appointment belongs to was disconnected.", now=now)
+            _give_up(tx, entry, "There is no calendar to write this appointment to.", now=now)
+            return None
+        if not calendar.once_primary:
+            # Only what is or was the Primary is ever touched; a person has moved the event to where we never write.
+            _give_up(tx, entry, follow.not_ours(calendar), now=now)
             return None
         if booked.wanted_upstream and calendar.role != Role.PRIMARY:
-            # Only the Primary is ever written. (Taking back what was put there while it was Primary is another matter.)
+            # Taking back what was put there while it was Primary is another matter.
             _give_up(tx, entry, "The calendar that holds this appointment's event is no longer the Primary.", now=now)
             return None
         if booked.calendar_id is None:
             if not booked.wanted_upstream:
                 _settled(tx, entry, booked, SyncState.NOT_SYNCED, now=now)
                 return None
-            booked = replace(booked, calendar_id=calendar.id, href=_href(calendar.url, booked.uid))
+            # What is sent is noted before it is: should the answer be lost, and a person change the event before the
+            # bridge finds it, their change is told from ours.
+            booked = replace(
+                booked, calendar_id=calendar.id, href=_href(calendar.url, booked.uid), agreed=booked.fields
+            )
             bookings.put_appointment(tx, booked)
         href = booked.href or _href(calendar.url, booked.uid)
         return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href))
@@ -155,61 +179,96 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
     except (PreconditionFailed, NotFound) as error:
         await _compare(context, remote, job, error)
         return
+    except Refused:
+        if job.known is not None or job.appointment.uid != job.appointment.id:
+            raise
+        # A UID that is new to this calendar may be known to another of the account, or to the server from an event
+        # that was deleted. Under another one it is a new event.
+        _start_anew(context, job)
+        return
     stored = await remote.get(job.calendar.url, job.href)
     with context.db.write() as tx:
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
 
 
+def _start_anew(context: Context, job: _Job) -> None:
+    now = context.clock()
+    with context.db.write() as tx:
+        booked = bookings.appointment(tx, job.appointment.id)
+        if booked is None or not outbox.holds(tx, job.entry) or not _same_event(booked, job):
+            return
+        bookings.put_appointment(tx, replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None))
+        outbox.retry(tx, job.entry, at=now, error=None, now=now)
+
+
 async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeError) -> None:
     """The event is not the one we knew. Look at it: ours already, changed by the person, or gone."""
-    now = context.clock()
     try:
         found = await remote.get(job.calendar.url, job.href)
     except NotFound:
-        if isinstance(error, NotFound) and job.known is None:
+        if job.known is None:
             raise error from None  # nothing there, and nothing can be made there
+        # Deleted by the person, or moved to another calendar: the mirror finds out which. If it is deleted, the newer
+        # wish, the CRM's, makes it anew.
+        await mirror_account(context, job.account.id)
         found = None
+    now = context.clock()
     with context.db.write() as tx:
         user = users.get(tx, job.appointment.user_id)
-        if user is None:
+        if user is None or not outbox.holds(tx, job.entry):
             return
-        delta = publish.Delta(user, now)
-        before = mirror.get(tx, job.calendar.id, job.href)
         if found is not None:
+            delta = publish.Delta(user, now)
+            before = mirror.get(tx, job.calendar.id, job.href)
             item = _item(job, found)
             mirror.put(tx, user.id, [item])
             follow.seen(tx, delta, item, before)
-        elif before is not None:
-            # Deleted by the person while the CRM changed it: the newer wish, the CRM's, makes it anew.
-            mirror.remove(tx, job.calendar.id, [job.href])
-        delta.upstream(tx, [job.appointment.uid])
-        delta.apply(tx)
+            delta.upstream(tx, [job.appointment.uid])
+            delta.apply(tx)
         outbox.retry(tx, job.entry, at=now + min(job.entry.attempts - 1, 60), error=trouble.sentence(error), now=now)
 
 
 async def _delete(context: Context, remote: Remote, job: _Job) -> None:
     """Remove the event. It being gone already is as good."""
     etag = job.known.etag if job.known is not None else None
-    try:
-        if etag is None:
-            # A create that we never heard back from may have made it.
-            etag = (await remote.get(job.calendar.url, job.href)).etag
-        await remote.delete(job.calendar.url, job.href, etag=etag)
-    except NotFound:
-        pass
-    except PreconditionFailed:
-        # Changed by the person meanwhile: a cancelled appointment goes all the same, in the version it has now.
-        current = await remote.get(job.calendar.url, job.href)
-        await remote.delete(job.calendar.url, job.href, etag=current.etag)
+    with suppress(NotFound):
+        if etag is None or book.STANDS_IN_FOR in job.appointment.extra:
+            # A create that we never heard back from may have made it; and an event that is about to be moved may have
+            # been changed by the person.
+            found = await remote.get(job.calendar.url, job.href)
+            etag = found.etag
+            _take_along(context, job, found)
+        try:
+            await remote.delete(job.calendar.url, job.href, etag=etag)
+        except PreconditionFailed:
+            # Changed by the person meanwhile: a cancelled appointment goes all the same, in the version it has now.
+            current = await remote.get(job.calendar.url, job.href)
+            await remote.delete(job.calendar.url, job.href, etag=current.etag)
     now = context.clock()
     with context.db.write() as tx:
+        if not outbox.holds(tx, job.entry):
+            return
         mirror.remove(tx, job.calendar.id, [job.href])
         booked = bookings.appointment(tx, job.appointment.id)
-        if booked is not None:
-            if _same_event(booked, job):
-                booked = replace(booked, agreed=None)
-            _settled(tx, job.entry, booked, SyncState.NOT_SYNCED, now=now)
-            publish.publish_appointment(tx, booked, now=now)
+        if booked is None:
+            return
+        if _same_event(booked, job):
+            # Should it ever be wanted again, that is another event: iCloud may not take a deleted one's UID.
+            booked = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None)
+        _settled(tx, job.entry, booked, SyncState.NOT_SYNCED, now=now)
+        delta = publish.Delta(_user(tx, booked), now)
+        delta.upstream(tx, [job.appointment.uid])
+        delta.apply(tx)
+
+
+def _take_along(context: Context, job: _Job, found: RemoteObject) -> None:
+    """What a person did to an event that is being moved, and nobody has read yet, goes with the Appointment."""
+    with context.db.write() as tx:
+        if not outbox.holds(tx, job.entry):
+            return
+        delta = publish.Delta(_user(tx, job.appointment), context.clock())
+        follow.seen(tx, delta, _item(job, found), job.known)
+        delta.apply(tx)
 
 
 async def _failed(context: Context, job: _Job, error: BridgeError) -> None:
@@ -218,13 +277,17 @@ async def _failed(context: Context, job: _Job, error: BridgeError) -> None:
     now = context.clock()
     sentence = trouble.sentence(error)
     with context.db.write() as tx:
+        if not outbox.holds(tx, job.entry):
+            return
         match plan.after_push(error, job.entry.attempts, now=now):
             case plan.RetryAt(at):
                 outbox.retry(tx, job.entry, at=at, error=sentence, now=now)
             case plan.PauseAccount():
                 # Kept, ready, and left alone until there is a new password.
                 outbox.retry(tx, job.entry, at=now, error=sentence, now=now)
-                accounts.set_state(tx, job.account.id, AccountState.NEEDS_PASSWORD, sentence, now=now)
+                current = accounts.get(tx, job.account.id)
+                if current is not None and current.secret == job.account.secret:
+                    accounts.set_state(tx, job.account.id, AccountState.NEEDS_PASSWORD, sentence, now=now)
             case plan.Dead():
                 _give_up(tx, job.entry, sentence, now=now)
     log.warning("appointment %s: push failed (attempt %d): %s", job.appointment.id, job.entry.attempts, sentence)
@@ -243,22 +306,27 @@ async def _refused_twice(context: Context, job: _Job) -> bool:
 
 def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None = None) -> None:
     """Record that the event says what the Appointment said when it was taken up."""
-    mirror.put(tx, job.appointment.user_id, [item])
     booked = bookings.appointment(tx, job.appointment.id)
-    if booked is None:
-        return
+    if booked is None or not outbox.holds(tx, job.entry):
+        return  # the lease ran out: who took the entry over finds the event as it is
+    mirror.put(tx, job.appointment.user_id, [item])
     if _same_event(booked, job):
-        booked = replace(booked, agreed=job.appointment.fields)
+        booked = replace(booked, agreed=job.appointment.fields, synced_at=now)
     _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
-    user = users.get(tx, booked.user_id)
-    if sent is not None and user is not None and _moved(sent, item.ics, booked):
+    if sent is not None and _moved(sent, item.ics, booked):
         # Servers rewrite words, never times: a person moved it between our write and our reading it back.
-        delta = publish.Delta(user, now)
+        delta = publish.Delta(_user(tx, booked), now)
         follow.seen(tx, delta, item, replace(item, ics=sent))
         delta.apply(tx)
         return
     # It may have been a blocked slot for a moment, if the mirror saw it before the Appointment knew its own event.
     publish.publish_appointment(tx, booked, now=now)
+
+
+def _user(tx: Tx, booked: Appointment) -> User:
+    user = users.get(tx, booked.user_id)
+    assert user is not None, "appointments have a foreign key to their User"  # noqa: S101
+    return user
 
 
 def _moved(sent: str, stored: str, booked: Appointment) -> bool:

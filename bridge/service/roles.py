@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import Enum, StrEnum
 
-from bridge.domain.model import Account, Appointment, Calendar, Role, SlotSettings, User
+from bridge.domain.model import Account, Calendar, Role, SlotSettings, SyncState, User
 from bridge.errors import NotWritable, RemoteError, Unknown
 from bridge.service import book, publish
 from bridge.service import mirror as mirror_service
@@ -17,6 +17,9 @@ from bridge.store.db import Db, Tx
 
 log = logging.getLogger(__name__)
 
+#: Seconds after which the worker reads what was chosen, if who chose it has not done so.
+READ_WITHIN = 30
+
 
 class Keep(Enum):
     """Marks a choice that stays as it is."""
@@ -25,6 +28,15 @@ class Keep(Enum):
 
 
 KEEP = Keep.KEEP
+
+
+class Appointments(StrEnum):
+    """What becomes of upcoming appointments when another Calendar becomes the Primary."""
+
+    #: Their events move to the new one.
+    MOVE = "move"
+    #: Their events stay where they are. One that the CRM changes later moves then; one that it cancels is removed.
+    LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +67,15 @@ async def choose(
     *,
     primary: str | Keep | None = KEEP,
     conflicts: Sequence[str] | Keep = KEEP,
+    appointments: Appointments = Appointments.MOVE,
 ) -> Change:
     """Choose the Primary and the conflict calendars, by id; None: no Primary. What they hold is in when this returns.
 
-    Upcoming appointments move to a new Primary. Blocked slots of calendars that are no longer read go at once, all in
-    one revision. Raises `Unknown`, `NotWritable`.
+    Blocked slots of calendars that are no longer read go at once, all in one revision. Raises `Unknown`, `NotWritable`.
     """
     now = context.clock()
     with context.db.write() as tx:
-        change = _choose(tx, user_id, primary, conflicts, now=now)
+        change = _choose(tx, user_id, primary, conflicts, appointments, now=now)
     context.wake_push()
     troubles: list[tuple[str, str]] = []
     read = [*([change.primary] if change.primary else []), *change.conflicts]
@@ -77,7 +89,15 @@ async def choose(
     return replace(change, troubles=tuple(troubles))
 
 
-def _choose(tx: Tx, user_id: str, primary: str | Keep | None, conflicts: Sequence[str] | Keep, *, now: int) -> Change:
+def _choose(
+    tx: Tx,
+    user_id: str,
+    primary: str | Keep | None,
+    conflicts: Sequence[str] | Keep,
+    appointments: Appointments,
+    *,
+    now: int,
+) -> Change:
     user = users.get(tx, user_id)
     if user is None:
         raise Unknown("user", user_id)
@@ -104,10 +124,11 @@ def _choose(tx: Tx, user_id: str, primary: str | Keep | None, conflicts: Sequenc
     for calendar in dropped:
         mirror.remove_all(tx, calendar.id)
     for account_id in {calendar.account_id for calendar in changed}:
-        accounts.schedule(tx, account_id, next_poll_at=now, failures=0)
+        # Read by this very use case in a moment; by the worker, should that come to nothing.
+        accounts.schedule(tx, account_id, next_poll_at=now + READ_WITHIN, failures=0)
     moved = 0
     if new_primary is not None and (old_primary is None or old_primary.id != new_primary.id):
-        moved = _bring_appointments(tx, new_primary, now=now)
+        moved = _bring_appointments(tx, new_primary, appointments, now=now)
     delta = publish.Delta(user, now)
     delta.upstream(tx, sorted(uids))
     delta.apply(tx)
@@ -127,18 +148,22 @@ def _pick(calendars: dict[str, Calendar], calendar_id: str) -> Calendar:
     return calendar
 
 
-def _bring_appointments(tx: Tx, primary: Calendar, *, now: int) -> int:
+def _bring_appointments(tx: Tx, primary: Calendar, choice: Appointments, *, now: int) -> int:
     """Queue the upcoming appointments for the new Primary. Past ones stay where they are."""
     moved = 0
     for booked in bookings.appointments_of_user(tx, primary.user_id):
-        if booked.wanted_upstream and booked.calendar_id != primary.id and _upcoming(booked, now):
-            moved += 1
-            bookings.put_appointment(tx, book.queue(tx, book.detach(tx, booked, now=now), now=now))
+        if not booked.wanted_upstream or not book.upcoming(booked, now):
+            continue
+        if booked.calendar_id == primary.id:
+            if booked.sync_state != SyncState.SYNCED:
+                bookings.put_appointment(tx, book.queue(tx, booked, now=now))
+            continue
+        home = accounts.calendar(tx, booked.calendar_id) if booked.calendar_id is not None else None
+        if home is not None and (choice == Appointments.LEAVE or not home.once_primary):
+            continue  # where a person put an event is where it stays, if the bridge has never written there
+        moved += 1
+        bookings.put_appointment(tx, book.queue(tx, book.detach(tx, booked, now=now), now=now))
     return moved
-
-
-def _upcoming(booked: Appointment, now: int) -> bool:
-    return booked.fields.end > now or booked.fields.rrule is not None
 
 
 def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings: SlotSettings) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from bridge.domain.model import Account, AccountState, Calendar, Role, SlotSettings, Titles
+from bridge.domain.model import Account, AccountState, Calendar, Marks, Role, SlotSettings, Titles
 
 
 def put(tx: sqlite3.Connection, account: Account, *, now: int) -> None:
@@ -106,6 +106,16 @@ def set_state(tx: sqlite3.Connection, account_id: str, state: AccountState, reas
     )
 
 
+def set_marks(tx: sqlite3.Connection, account_id: str, marks: Marks) -> None:
+    """Note whether the Account's list of calendars tells when one of them changed."""
+    tx.execute("UPDATE accounts SET marks = :marks WHERE id = :id", {"id": account_id, "marks": marks})
+
+
+def set_home(tx: sqlite3.Connection, account_id: str, home_url: str) -> None:
+    """The Account's calendars are listed at another address now."""
+    tx.execute("UPDATE accounts SET home_url = :url WHERE id = :id", {"id": account_id, "url": home_url})
+
+
 def remove(tx: sqlite3.Connection, account_id: str) -> None:
     """Remove the Account with its secret, its Calendars and their mirror."""
     tx.execute("DELETE FROM accounts WHERE id = :id", {"id": account_id})
@@ -162,16 +172,28 @@ def put_calendar(tx: sqlite3.Connection, calendar: Calendar) -> None:
 def set_role(tx: sqlite3.Connection, calendar_id: str, role: Role) -> None:
     """Give the Calendar its role; without one it is no longer read, so its sync state goes."""
     tx.execute(
-        "UPDATE calendars SET role = :role WHERE id = :id",
+        "UPDATE calendars SET role = :role, once_primary = CASE WHEN :role = 'primary' THEN 1 ELSE once_primary END"
+        " WHERE id = :id",
         {"id": calendar_id, "role": role},
     )
     if role == Role.NONE:
         forget_sync(tx, calendar_id)
+        # Chosen again, it counts as never read until it has been.
+        tx.execute("UPDATE calendars SET last_success_at = NULL WHERE id = :id", {"id": calendar_id})
+
+
+def note_written(tx: sqlite3.Connection, calendar_id: str) -> None:
+    """The bridge has put events into this Calendar, when it was the Primary under another id."""
+    tx.execute("UPDATE calendars SET once_primary = 1 WHERE id = :id", {"id": calendar_id})
 
 
 def forget_sync(tx: sqlite3.Connection, calendar_id: str) -> None:
-    """Forget ctag and sync-token, so that the next mirror run reads the complete listing."""
-    tx.execute("UPDATE calendars SET ctag = NULL, sync_token = NULL WHERE id = :id", {"id": calendar_id})
+    """Forget what tells of changes, so that the next mirror run compares with everything that is there."""
+    tx.execute(
+        "UPDATE calendars SET ctag = NULL, listed_token = NULL, sync_token = NULL, read_at = NULL, reads = reads + 1"
+        " WHERE id = :id",
+        {"id": calendar_id},
+    )
 
 
 def settings_of(tx: sqlite3.Connection, calendar_id: str) -> SlotSettings | None:
@@ -189,13 +211,31 @@ def set_settings(tx: sqlite3.Connection, calendar_id: str, settings: SlotSetting
 
 
 def note_success(
-    tx: sqlite3.Connection, calendar_id: str, *, ctag: str | None, sync_token: str | None, now: int
+    tx: sqlite3.Connection,
+    calendar_id: str,
+    *,
+    ctag: str | None,
+    listed_token: str | None,
+    sync_token: str | None,
+    compared: bool,
+    now: int,
 ) -> None:
-    """The Calendar was read in full up to this ctag and sync-token."""
+    """The Calendar was read in full up to this sync-token; its account's list said the other two just before.
+
+    `compared`: with a complete listing.
+    """
     tx.execute(
-        "UPDATE calendars SET ctag = :ctag, sync_token = :sync_token, last_attempt_at = :now, last_success_at = :now,"
-        " last_error = NULL WHERE id = :id",
-        {"id": calendar_id, "ctag": ctag, "sync_token": sync_token, "now": now},
+        "UPDATE calendars SET ctag = :ctag, listed_token = :listed_token, sync_token = :sync_token, read_at = :now,"
+        " compared_at = CASE WHEN :compared THEN :now ELSE compared_at END, reads = reads + 1, last_attempt_at = :now,"
+        " last_success_at = :now, last_error = NULL WHERE id = :id",
+        {
+            "id": calendar_id,
+            "ctag": ctag,
+            "listed_token": listed_token,
+            "sync_token": sync_token,
+            "compared": compared,
+            "now": now,
+        },
     )
 
 
@@ -215,10 +255,10 @@ def note_failure(tx: sqlite3.Connection, calendar_id: str, error: str, *, now: i
     )
 
 
-_ACCOUNT = "id, user_id, provider, username, secret, home_url, addresses, state, state_reason, state_since"
+_ACCOUNT = "id, user_id, provider, username, secret, home_url, addresses, state, state_reason, state_since, marks"
 _CALENDAR = (
     "id, account_id, user_id, url, name, colour, role, writable, ctag, sync_token, settings, present,"
-    " last_attempt_at, last_success_at, last_error"
+    " last_attempt_at, last_success_at, last_error, listed_token, read_at, compared_at, reads, once_primary"
 )
 
 
@@ -234,6 +274,7 @@ def _account(row: sqlite3.Row) -> Account:
         state_reason=row["state_reason"],
         state_since=row["state_since"],
         addresses=frozenset(json.loads(row["addresses"])),
+        marks=Marks(row["marks"]),
     )
 
 
@@ -255,4 +296,9 @@ def _calendar(row: sqlite3.Row) -> Calendar:
         last_attempt_at=row["last_attempt_at"],
         last_success_at=row["last_success_at"],
         last_error=row["last_error"],
+        listed_token=row["listed_token"],
+        read_at=row["read_at"],
+        compared_at=row["compared_at"],
+        reads=row["reads"],
+        once_primary=bool(row["once_primary"]),
     )

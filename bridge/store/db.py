@@ -75,6 +75,7 @@ class Db:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # a secret that is forgotten leaves no trace in free pages
         return connection
 
     @contextmanager
@@ -110,6 +111,15 @@ class Db:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+    def wipe(self) -> None:
+        """Leave no trace of what was deleted in the write-ahead log, unless somebody is reading just now."""
+        connection = self._connect("rw")
+        try:
+            connection.execute("PRAGMA busy_timeout = 1000")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close this thread's connections."""

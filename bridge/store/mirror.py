@@ -88,6 +88,15 @@ def remove_all(tx: sqlite3.Connection, calendar_id: str) -> None:
     tx.execute("DELETE FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
 
 
+def move_hrefs(tx: sqlite3.Connection, calendar_id: str, *, old: str, new: str) -> None:
+    """The Calendar lives at another path now, and its objects with it."""
+    tx.execute(
+        "UPDATE mirror_items SET href = :new || SUBSTR(href, LENGTH(:old) + 1)"
+        " WHERE calendar_id = :id AND SUBSTR(href, 1, LENGTH(:old)) = :old",
+        {"id": calendar_id, "old": old, "new": new},
+    )
+
+
 def counts(tx: sqlite3.Connection, calendar_id: str) -> tuple[int, int]:
     """How many objects we hold of a Calendar, and how many of them can't be read."""
     row = tx.execute(
@@ -110,6 +119,8 @@ class MirrorRun:
     unreadable: int
     #: Objects that seem to be gone but are kept until that is certain.
     held: int
+    #: Objects that are listed but were not delivered.
+    undelivered: int
     token_advanced: bool
     error: str | None
 
@@ -122,8 +133,8 @@ def record_run(tx: sqlite3.Connection, run: MirrorRun) -> None:
     """Keep the run, and drop the oldest beyond `KEPT_RUNS`."""
     tx.execute(
         "INSERT INTO mirror_runs (calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held,"
-        " token_advanced, error) VALUES (:calendar_id, :started_at, :finished_at, :listed, :fetched, :removed,"
-        " :unreadable, :held, :token_advanced, :error)",
+        " undelivered, token_advanced, error) VALUES (:calendar_id, :started_at, :finished_at, :listed, :fetched,"
+        " :removed, :unreadable, :held, :undelivered, :token_advanced, :error)",
         {name: getattr(run, name) for name in MirrorRun.__slots__},
     )
     tx.execute(
@@ -136,8 +147,8 @@ def record_run(tx: sqlite3.Connection, run: MirrorRun) -> None:
 def last_run(tx: sqlite3.Connection, calendar_id: str) -> MirrorRun | None:
     """The newest run over a Calendar, or None."""
     row = tx.execute(
-        "SELECT calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held, token_advanced, error"
-        " FROM mirror_runs WHERE calendar_id = :id ORDER BY id DESC LIMIT 1",
+        "SELECT calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held, undelivered,"
+        " token_advanced, error FROM mirror_runs WHERE calendar_id = :id ORDER BY id DESC LIMIT 1",
         {"id": calendar_id},
     ).fetchone()
     return MirrorRun(**{**dict(row), "token_advanced": bool(row["token_advanced"])}) if row else None
@@ -145,9 +156,19 @@ def last_run(tx: sqlite3.Connection, calendar_id: str) -> MirrorRun | None:
 
 def held_since(tx: sqlite3.Connection, calendar_id: str) -> int | None:
     """When the present hold began: the start of the first of the newest runs in a row that kept objects back."""
+    return _since(tx, calendar_id, "held")
+
+
+def undelivered_since(tx: sqlite3.Connection, calendar_id: str) -> int | None:
+    """The start of the first of the newest runs in a row in which something listed was not delivered."""
+    return _since(tx, calendar_id, "undelivered")
+
+
+def _since(tx: sqlite3.Connection, calendar_id: str, count: str) -> int | None:
+    # A run that failed for another reason neither ends the row nor is part of it.
     row = tx.execute(
-        "SELECT MIN(started_at) AS since FROM mirror_runs WHERE calendar_id = :id AND held > 0 AND id > COALESCE("
-        "(SELECT MAX(id) FROM mirror_runs WHERE calendar_id = :id AND held = 0 AND error IS NULL), 0)",
+        f"SELECT MIN(started_at) AS since FROM mirror_runs WHERE calendar_id = :id AND {count} > 0 AND id > COALESCE("
+        f"(SELECT MAX(id) FROM mirror_runs WHERE calendar_id = :id AND {count} = 0 AND error IS NULL), 0)",
         {"id": calendar_id},
     ).fetchone()
     return None if row["since"] is None else int(row["since"])

@@ -36,12 +36,23 @@ def claim(tx: sqlite3.Connection, *, now: int, lease_until: int) -> OutboxEntry 
     return _entry(row) if row else None
 
 
+def holds(tx: sqlite3.Connection, entry: OutboxEntry) -> bool:
+    """Whether the lease is still the one that `entry` was claimed with. If not, the result belongs to somebody else."""
+    return (
+        tx.execute(
+            f"SELECT 1 FROM outbox WHERE {_HELD}",
+            _held(entry),
+        ).fetchone()
+        is not None
+    )
+
+
 def settle(tx: sqlite3.Connection, entry: OutboxEntry, *, now: int) -> bool:
     """The entry was carried out. False when something was wished for meanwhile: it is ready again at once."""
     done = tx.execute(
         "UPDATE outbox SET state = 'done', lease_until = NULL, last_error = NULL, updated_at = :now"
-        " WHERE id = :id AND generation = :generation",
-        {"id": entry.id, "generation": entry.generation, "now": now},
+        f" WHERE {_HELD} AND generation = :generation",
+        {**_held(entry), "generation": entry.generation, "now": now},
     ).rowcount
     if not done:
         retry(tx, entry, at=now, error=None, now=now)
@@ -52,8 +63,8 @@ def retry(tx: sqlite3.Connection, entry: OutboxEntry, *, at: int, error: str | N
     """Try again at an instant; a wish made meanwhile is not made to wait."""
     tx.execute(
         "UPDATE outbox SET state = 'ready', lease_until = NULL, last_error = :error, updated_at = :now,"
-        " next_attempt_at = CASE WHEN generation = :generation THEN :at ELSE :now END WHERE id = :id",
-        {"id": entry.id, "generation": entry.generation, "at": at, "error": error, "now": now},
+        f" next_attempt_at = CASE WHEN generation = :generation THEN :at ELSE :now END WHERE {_HELD}",
+        {**_held(entry), "generation": entry.generation, "at": at, "error": error, "now": now},
     )
 
 
@@ -61,12 +72,21 @@ def bury(tx: sqlite3.Connection, entry: OutboxEntry, *, error: str, now: int) ->
     """Give up, visibly. False when something was wished for meanwhile: that is tried instead."""
     buried = tx.execute(
         "UPDATE outbox SET state = 'dead', lease_until = NULL, last_error = :error, updated_at = :now"
-        " WHERE id = :id AND generation = :generation",
-        {"id": entry.id, "generation": entry.generation, "error": error, "now": now},
+        f" WHERE {_HELD} AND generation = :generation",
+        {**_held(entry), "generation": entry.generation, "error": error, "now": now},
     ).rowcount
     if not buried:
         retry(tx, entry, at=now, error=error, now=now)
     return buried > 0
+
+
+def bury_account(tx: sqlite3.Connection, account_id: str, *, error: str, now: int) -> None:
+    """Give up everything that is open for an Account: it is being disconnected."""
+    tx.execute(
+        "UPDATE outbox SET state = 'dead', lease_until = NULL, last_error = :error, updated_at = :now"
+        " WHERE account_id = :account_id AND state IN ('ready', 'leased')",
+        {"account_id": account_id, "error": error, "now": now},
+    )
 
 
 def is_open(tx: sqlite3.Connection, appointment_id: str) -> bool:
@@ -133,6 +153,14 @@ def of_user(tx: sqlite3.Connection, user_id: str, *, states: tuple[OutboxState, 
 def prune(tx: sqlite3.Connection, *, before: int) -> None:
     """Forget entries that were done before an instant."""
     tx.execute("DELETE FROM outbox WHERE state = 'done' AND updated_at < :before", {"before": before})
+
+
+#: The lease is still the one that the entry was claimed with: claims differ in when they run out.
+_HELD = "id = :id AND state = 'leased' AND lease_until = :lease_until"
+
+
+def _held(entry: OutboxEntry) -> dict[str, object]:
+    return {"id": entry.id, "lease_until": entry.lease_until}
 
 
 _ENTRY = "id, appointment_id, account_id, state, generation, attempts, next_attempt_at, lease_until, last_error"

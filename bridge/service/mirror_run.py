@@ -1,0 +1,385 @@
+"""One mirror run over one Calendar: what changed is read and stored, then what is gone is taken away.
+
+The two halves are apart because an event that a person moves to another calendar is gone here and new there: what is
+new in every Calendar of an Account is stored before anything is concluded from what is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.domain import ical, plan, trouble
+from bridge.domain.model import Account, Calendar, MirrorItem, Role, User
+from bridge.errors import (
+    BadAnswer,
+    BridgeError,
+    NotFound,
+    RemoteError,
+    ServerFault,
+    TokenRejected,
+    Unreadable,
+)
+from bridge.remote.base import Changes, Remote, RemoteCalendar, RemoteObject
+from bridge.service import follow, publish
+from bridge.service.context import Context
+from bridge.store import accounts, bookings, mirror
+from bridge.store.db import Tx
+
+log = logging.getLogger(__name__)
+
+#: Objects in one multiget.
+CHUNK = 50
+#: Objects written in one transaction, which bounds the memory of a first mirror and the time that writers wait.
+BATCH = 200
+#: So many of the objects that seem to be gone are asked for one by one.
+SAMPLE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRun:
+    """What a run did, or with `dry_run` would do, to one Calendar. Counts only."""
+
+    calendar_id: str
+    calendar_name: str
+    listed: int = 0
+    fetched: int = 0
+    removed: int = 0
+    unreadable: int = 0
+    #: Objects that seem to be gone but are kept until that is certain.
+    held: int = 0
+    #: Objects that the server lists but does not deliver.
+    undelivered: int = 0
+    error: str | None = None
+
+
+class CalendarMirror:
+    """One run over one Calendar: `read`, then `finish`."""
+
+    def __init__(
+        self, context: Context, remote: Remote, account: Account, user: User, calendar: Calendar, *, dry_run: bool
+    ) -> None:
+        self.context = context
+        self.remote = remote
+        self.user = user
+        self.calendar = calendar
+        self.source = publish.source_for(calendar, account, user)
+        self.dry_run = dry_run
+        self.started = context.clock()
+        with context.db.read() as tx:
+            self.held = mirror.etags(tx, calendar.id)
+        #: What kept the run from its end, if anything did.
+        self.trouble: RemoteError | None = None
+        #: Objects that are verifiably gone.
+        self.gone: list[MirrorItem] = []
+        #: Appointments' events that are gone from here and were found in a Calendar that is not read, by href.
+        self.found_elsewhere: dict[str, MirrorItem] = {}
+        #: Whether anything was new, or gone, since the last run.
+        self.news = False
+        self.found: RemoteCalendar | None = None
+        self._token: str | None = None
+        self._complete = False
+        self._listed = 0
+        self._fetched = 0
+        self._unreadable = 0
+        self._undelivered = 0
+        self._kept_back = 0
+        #: Somebody else (a push, another run) wrote meanwhile what this run has read: it has to be read again.
+        self._overtaken = False
+        #: Neither listed nor there: the calendar itself was deleted, or its server is not itself today.
+        self._vanished = False
+
+    async def read(self, found: RemoteCalendar | None) -> None:
+        """Read what changed, store what is new, verify what is gone."""
+        self.found = found
+        try:
+            await self._read()
+        except RemoteError as error:
+            self.trouble = error
+            log.warning("calendar %s of user %s: %s", self.calendar.id, self.user.id, trouble.sentence(error))
+
+    async def _read(self) -> None:
+        try:
+            changes = await self._changes()
+        except NotFound:
+            if self.found is not None:
+                raise BadAnswer(self.calendar.url, "it is listed but answers that it is not there") from None
+            self._vanished = True
+            changes = Changes({}, frozenset(), None, complete=True)
+        decided = plan.plan_mirror(self.held, changes.changed, changes.removed, complete=changes.complete)
+        gone, kept_back = await self._verify(decided.suspects, complete=changes.complete)
+        self._listed, self._kept_back = len(changes.changed), len(kept_back)
+        self._token, self._complete = changes.sync_token, changes.complete
+        self.news = bool(decided.fetch or gone)
+        if self.dry_run:
+            self._fetched = len(decided.fetch)
+        else:
+            await self._fetch(decided.fetch)
+        with self.context.db.read() as tx:
+            items = [mirror.get(tx, self.calendar.id, href) for href in gone]
+        self.gone = [item for item in items if item is not None]
+
+    async def _changes(self) -> Changes:
+        """What changed, and whether that is everything."""
+        url, token = self.calendar.url, self.calendar.sync_token
+        try:
+            changes = await self.remote.changes(url, token)
+        except TokenRejected:
+            # Never a sign of deletion: start over from everything there is.
+            try:
+                if token is None:
+                    raise
+                changes = await self.remote.changes(url, None)
+            except TokenRejected:
+                return Changes(await self.remote.listing(url), frozenset(), None, complete=True)
+        if changes.complete or not (self._compare_is_due() or self._sends_everything(changes)):
+            return changes
+        # The token is from before the listing, so nothing falls between the two.
+        return Changes(await self.remote.listing(url), frozenset(), changes.sync_token, complete=True)
+
+    def _compare_is_due(self) -> bool:
+        compared_at = self.calendar.compared_at
+        return compared_at is None or self.started - compared_at >= plan.COMPARE_SECONDS
+
+    def _sends_everything(self, changes: Changes) -> bool:
+        if not any(self.held.get(href) == etag for href, etag in changes.changed.items()):
+            return False
+        with self.context.db.read() as tx:
+            written = bookings.hrefs_written_since(tx, self.calendar.id, self.calendar.read_at or 0)
+        return plan.sends_everything(self.held, changes.changed, written)
+
+    async def _verify(self, suspects: Sequence[str], *, complete: bool) -> tuple[list[str], list[str]]:
+        """Split what seems to be gone into what is, and what is kept for now."""
+        if not suspects:
+            return [], []
+        if self._vanished or plan.loses_most(len(self.held), len(suspects)):
+            with self.context.db.read() as tx:
+                since = mirror.held_since(tx, self.calendar.id)
+            if since is None or self.started - since < plan.HOLD_SECONDS:
+                return [], list(suspects)
+        elif not complete and len(suspects) > SAMPLE:
+            there = await self.remote.listing(self.calendar.url)
+            suspects = [href for href in suspects if href not in there]
+        if len(suspects) <= SAMPLE:
+            gone = [href for href in suspects if await self._is_gone(href)]
+            return gone, [href for href in suspects if href not in gone] if complete else []
+        # Many are asked for by sample: a listing that was cut short misses objects that are there.
+        sample = random.sample(suspects, SAMPLE)
+        if all([await self._is_gone(href) for href in sample]):
+            return list(suspects), []
+        return [], list(suspects)
+
+    async def _is_gone(self, href: str) -> bool:
+        try:
+            await self.remote.get(self.calendar.url, href)
+        except NotFound:
+            return True
+        return False
+
+    async def _fetch(self, hrefs: Sequence[str]) -> None:
+        """Fetch and store in batches; what is listed but not delivered is an error, never a deletion."""
+        batch: list[MirrorItem] = []
+        prepared: publish.Prepared = {}
+        for start in range(0, len(hrefs), CHUNK):
+            objects = await self._deliver(hrefs[start : start + CHUNK])
+            # Off the loop: reading a chunk takes a tenth of a second, and others are waiting to be answered.
+            items, rendered = await asyncio.to_thread(self._understand, objects)
+            batch += items
+            prepared |= rendered
+            self._fetched += len(items)
+            if len(batch) >= BATCH:
+                self._store(batch, prepared)
+                batch, prepared = [], {}
+            if self._overtaken:
+                break
+        if batch:
+            self._store(batch, prepared)
+
+    async def _deliver(self, wanted: Sequence[str]) -> list[RemoteObject]:
+        """The objects, one by one where they don't come together: some servers fail a multiget for one of its parts."""
+        try:
+            objects = {o.href: o for o in await self.remote.multiget(self.calendar.url, wanted)}
+        except (BadAnswer, NotFound):
+            objects = {}
+        for href in wanted:
+            if href not in objects:
+                try:
+                    objects[href] = await self.remote.get(self.calendar.url, href)
+                except (NotFound, BadAnswer, ServerFault):
+                    # Deleted since the listing, or not there yet though listed: the next run asks again.
+                    self._undelivered += 1
+        return [objects[href] for href in wanted if href in objects]
+
+    def _understand(self, objects: Sequence[RemoteObject]) -> tuple[list[MirrorItem], publish.Prepared]:
+        items = []
+        prepared: publish.Prepared = {}
+        for found in objects:
+            item, rendered = self._understand_one(found)
+            items.append(item)
+            prepared |= rendered
+        return items, prepared
+
+    def _understand_one(self, found: RemoteObject) -> tuple[MirrorItem, publish.Prepared]:
+        """Read one object in isolation. An unreadable one keeps its last good text, and with it what it blocks."""
+        try:
+            item = MirrorItem(self.calendar.id, found.href, found.etag, ical.identify(found.ics), found.ics)
+            return item, {_key(item): publish.render(item, self.source, now=self.started)}
+        except Unreadable as error:
+            reason = error.reason
+        except Exception as error:
+            # One object of a stranger's never stops a calendar, whatever it trips. Its text belongs in no log.
+            log.warning("calendar %s: an object trips the reader: %s", self.calendar.id, type(error).__name__)
+            reason = f"It could not be understood ({type(error).__name__})."
+        self._unreadable += 1
+        with self.context.db.read() as tx:
+            last = mirror.get(tx, self.calendar.id, found.href)
+        item = MirrorItem(
+            self.calendar.id,
+            found.href,
+            found.etag,
+            last.uid if last else f"unreadable:{found.href}",
+            last.ics if last else "",
+            unreadable=reason,
+        )
+        return item, {}
+
+    def _store(self, items: Sequence[MirrorItem], prepared: publish.Prepared) -> None:
+        with self.context.db.write() as tx:
+            current = self._current(tx)
+            if current is None:
+                return
+            if current.settings != self.calendar.settings:
+                prepared = {}  # rendered by settings that no longer hold
+            before = {item.href: mirror.get(tx, self.calendar.id, item.href) for item in items}
+            # What was written since this run began may be newer than what it has read, or older.
+            fresh = [
+                i for i in items if _etag(before[i.href]) == self.held.get(i.href) or _etag(before[i.href]) == i.etag
+            ]
+            self._overtaken = self._overtaken or len(fresh) < len(items)
+            mirror.put(tx, self.user.id, fresh)
+            delta = publish.Delta(self.user, self.context.clock())
+            for item in fresh:
+                follow.seen(tx, delta, item, before[item.href])
+            uids = {item.uid for item in fresh} | {old.uid for old in before.values() if old is not None}
+            delta.upstream(tx, sorted(uids), prepared)
+            delta.apply(tx)
+
+    def _current(self, tx: Tx) -> Calendar | None:
+        """The Calendar now; None, and overtaken, when it is no longer read or another run has finished meanwhile."""
+        current = accounts.calendar(tx, self.calendar.id)
+        if current is None or current.role == Role.NONE or current.reads != self.calendar.reads:
+            self._overtaken = True
+            return None
+        return current
+
+    def postpone(self, href: str) -> None:
+        """Leave this object for the next run: what became of it can't be told yet."""
+        self.gone = [item for item in self.gone if item.href != href]
+        self._overtaken = True
+
+    def finish(self) -> CalendarRun:
+        """Take away what is gone and record the run. Only a run that has read everything advances the token."""
+        run = self.outcome()
+        if self.dry_run:
+            return run
+        now = self.context.clock()
+        advanced = run.error is None and not self._overtaken
+        with self.context.db.write() as tx:
+            current = accounts.calendar(tx, self.calendar.id)
+            if current is None or current.role == Role.NONE:
+                return run
+            if current.reads != self.calendar.reads:
+                # Another run over this Calendar ended meanwhile. Which of the two has read more can't be told.
+                accounts.forget_sync(tx, self.calendar.id)
+                return run
+            if self.gone:
+                self._remove(tx, now=now)
+                advanced = advanced and not self._overtaken
+            if run.error is not None:
+                accounts.note_failure(tx, self.calendar.id, run.error, now=now)
+            else:
+                # Only what was asked before the changes were read can be claimed to have been read.
+                accounts.note_success(
+                    tx,
+                    self.calendar.id,
+                    ctag=self.found.ctag if self.found is not None and advanced else None,
+                    listed_token=self.found.sync_token if self.found is not None and advanced else None,
+                    sync_token=self._token if advanced else self.calendar.sync_token,
+                    compared=self._complete and advanced,
+                    now=now,
+                )
+            mirror.record_run(
+                tx,
+                mirror.MirrorRun(
+                    calendar_id=self.calendar.id,
+                    started_at=self.started,
+                    finished_at=now,
+                    listed=run.listed,
+                    fetched=run.fetched,
+                    removed=run.removed,
+                    unreadable=run.unreadable,
+                    held=run.held,
+                    undelivered=run.undelivered,
+                    token_advanced=advanced,
+                    error=run.error,
+                ),
+            )
+        return run
+
+    def _remove(self, tx: Tx, *, now: int) -> None:
+        items = [item for item in self.gone if _etag(mirror.get(tx, item.calendar_id, item.href)) == item.etag]
+        self._overtaken = self._overtaken or len(items) < len(self.gone)  # written anew since this run looked
+        mirror.remove(tx, self.calendar.id, [item.href for item in items])
+        delta = publish.Delta(self.user, now)
+        if not self._vanished:  # deleting a calendar is not cancelling what was booked into it
+            for item in items:
+                follow.removed(tx, delta, item, self.found_elsewhere.get(item.href))
+        delta.upstream(tx, sorted({item.uid for item in items}))
+        delta.apply(tx)
+
+    def outcome(self) -> CalendarRun:
+        """The run in numbers, and what is wrong in a sentence."""
+        return CalendarRun(
+            self.calendar.id,
+            self.calendar.name,
+            listed=self._listed,
+            fetched=self._fetched,
+            removed=len(self.gone),
+            unreadable=self._unreadable,
+            held=self._kept_back,
+            undelivered=self._undelivered,
+            error=self._error(),
+        )
+
+    def _error(self) -> str | None:
+        if self.trouble is not None:
+            return trouble.sentence(self.trouble)
+        if self._kept_back:
+            return trouble.held_sentence(self._kept_back)
+        if self._undelivered and not self._undelivered_for_long():
+            return trouble.undelivered_sentence(self._undelivered)
+        return None
+
+    def _undelivered_for_long(self) -> bool:
+        with self.context.db.read() as tx:
+            since = mirror.undelivered_since(tx, self.calendar.id)
+        return since is not None and self.started - since >= plan.UNDELIVERED_SECONDS
+
+
+def _key(item: MirrorItem) -> tuple[str, str, str]:
+    return item.calendar_id, item.href, item.etag
+
+
+def _etag(item: MirrorItem | None) -> str | None:
+    return None if item is None else item.etag
+
+
+def uid_of(found: RemoteObject) -> str | None:
+    """The UID of an object; None when it can't be read."""
+    try:
+        return ical.identify(found.ics)
+    except BridgeError:
+        return None

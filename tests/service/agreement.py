@@ -1,0 +1,65 @@
+"""What must hold when all is quiet: both sides equal, nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import re
+
+from bridge.domain.model import OutboxState, Role
+from bridge.errors import RemoteError
+from bridge.service import mirror, push
+from bridge.store import accounts, bookings, outbox
+from bridge.store import mirror as mirror_store
+
+SUMMARY = re.compile(r"^SUMMARY:(.*?)\r?$", re.M)
+UID = re.compile(r"^UID:(.*?)\r?$", re.M)
+
+
+async def run_to_quiescence(world, rounds=12):
+    """Mirror and push until nothing is left to do."""
+    for _ in range(rounds):
+        with world.db.read() as tx:
+            connected = [account.id for account in accounts.all_of(tx)]
+        for account_id in connected:
+            try:
+                await mirror.mirror_account(world.context, account_id)
+            except RemoteError:
+                continue
+        await push.push_due(world.context)
+        world.later(4000)
+
+
+def assert_agreement(world):
+    """Both sides say the same; the merged calendar is their union."""
+    with world.db.read() as tx:
+        calendars = accounts.calendars(tx, user_id="ada")
+        wanted = {a.uid: a for a in bookings.appointments_of_user(tx, "ada") if a.wanted_upstream}
+        waiting = outbox.of_user(tx, "ada", states=(OutboxState.READY, OutboxState.LEASED))
+        dead = outbox.of_user(tx, "ada", states=(OutboxState.DEAD,))
+        held = {c.id: mirror_store.etags(tx, c.id) for c in calendars}
+    assert waiting == []
+    assert dead == []
+    assert all(c.last_error is None for c in calendars), [c.last_error for c in calendars]
+    upstream = []
+    foreign = 0
+    for calendar in calendars:
+        objects = world.server.calendars[calendar.url].objects
+        if calendar.role == Role.NONE:
+            assert held[calendar.id] == {}
+        else:
+            assert held[calendar.id] == {href: etag for href, (etag, _) in objects.items()}
+        for _, text in objects.values():
+            uid = UID.search(text)[1]
+            if uid.startswith("apt_"):
+                upstream.append((calendar.role, uid, SUMMARY.search(text)[1]))
+            elif calendar.role != Role.NONE:
+                foreign += 1
+    assert sorted(upstream) == sorted((Role.PRIMARY, a.uid, a.fields.title) for a in wanted.values())
+    merged = world.merged()
+    assert {href for href in merged if href.startswith("apt_")} == {f"{a.id}.ics" for a in wanted.values()}
+    assert len([href for href in merged if href.startswith("ics_")]) == foreign
+    slots = {href for href in merged if href.startswith("blk_")}
+    assert len(merged) == len(wanted) + foreign + len(slots)
+    for calendar in calendars:
+        for text in world.server.texts(calendar.url).values():
+            assert "blk_" not in text
+            assert "CRM slot" not in text
