@@ -18,7 +18,6 @@ from niquests.auth import HTTPBasicAuth
 from niquests.exceptions import (
     ChunkedEncodingError,
     ContentDecodingError,
-    InvalidURL,
     RequestException,
     SSLError,
     Timeout,
@@ -102,7 +101,7 @@ class Session:
                     raise Unreachable(shown, "the server's certificate could not be verified") from error
                 except (ChunkedEncodingError, ContentDecodingError) as error:
                     raise BadAnswer(shown, "the answer broke off") from error
-                except InvalidURL as error:
+                except ValueError as error:
                     raise BadAnswer(shown, "the server named an address that is none") from error
                 except (RequestException, OSError) as error:
                     # Idle connections get closed by the server without a word; then a fresh one serves.

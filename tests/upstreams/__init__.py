@@ -11,8 +11,22 @@ A server answers when the context manager yields, and is gone when it ends.
 """
 
 from upstreams.front import Request
-from upstreams.http import free_port, serving
 from upstreams.login import Login
+from upstreams.scripted import Drop, Scripted, Trickle, http, scripted
 from upstreams.server import Server, radicale, xandikos
+from upstreams.wsgi import free_port, serving
 
-__all__ = ["Login", "Request", "Server", "free_port", "radicale", "serving", "xandikos"]
+__all__ = [
+    "Drop",
+    "Login",
+    "Request",
+    "Scripted",
+    "Server",
+    "Trickle",
+    "free_port",
+    "http",
+    "radicale",
+    "scripted",
+    "serving",
+    "xandikos",
+]

@@ -17,8 +17,8 @@ from radicale import config as radicale_config
 from radicale.app import Application
 
 from upstreams.front import Forward, Front, Request
-from upstreams.http import free_port, serving
 from upstreams.login import Login
+from upstreams.wsgi import free_port, serving
 
 
 @dataclass(slots=True)
