@@ -2,13 +2,13 @@
 
 from aiohttp import web
 
-from bridge.web import appointments, blocked_slots, health, pages
+from bridge.web import appointments, blocked_slots, front, health
 from bridge.web.middleware import needs
 
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
 
 ROUTES = [
-    web.get("/", pages.front),
+    web.get("/", front.page),
     web.get("/healthz", health.healthz),
     web.get("/readyz", health.readyz),
     web.post(appointments.PATH, needs(WRITE, appointments.create)),

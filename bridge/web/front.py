@@ -1,4 +1,4 @@
-"""Pages for people. They need no login, and hold no data."""
+"""The page at the root. It needs no login, and holds no data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ _HEADERS = {
 }
 
 
-async def front(_request: web.Request) -> web.Response:
+async def page(_request: web.Request) -> web.Response:
     """What this is, for somebody who opens the address in a browser."""
     return web.Response(text=_FRONT, content_type="text/html", charset="utf-8", headers=_HEADERS)
