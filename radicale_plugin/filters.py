@@ -13,6 +13,7 @@ from bridge.domain.model import Interval
 
 _COMP_FILTER = xmlutils.make_clark("C:comp-filter")
 _PROP_FILTER = xmlutils.make_clark("C:prop-filter")
+_IS_NOT_DEFINED = xmlutils.make_clark("C:is-not-defined")
 _TIME_RANGE = xmlutils.make_clark("C:time-range")
 _TEXT_MATCH = xmlutils.make_clark("C:text-match")
 
@@ -58,10 +59,12 @@ def understand(filters: Sequence[ET.Element]) -> Wanted | None:
         return Wanted(exact=False)
     component = calendar[0]
     name = component.get("name", "").upper()
-    if name in {"VTODO", "VJOURNAL"} and not any(child.tag.endswith("is-not-defined") for child in component):
-        return None
+    absent = [child.tag for child in component] == [_IS_NOT_DEFINED]
     if name != "VEVENT":
-        return Wanted(exact=False)
+        # Nothing but events is served, with the time zones that they need.
+        return Wanted(exact=name != "VTIMEZONE") if absent or name == "VTIMEZONE" else None
+    if absent:
+        return None
     ranges = [child for child in component if child.tag == _TIME_RANGE]
     properties = tuple(child for child in component if child.tag == _PROP_FILTER)
     if len(ranges) > 1 or len(ranges) + len(properties) < len(component):

@@ -27,7 +27,7 @@ def clark(name: str) -> str:
     return f"{{{NAMES[prefix]}}}{local}"
 
 
-def element(name: str, *content: str, **attributes: str) -> str:
+def element(name: str, /, *content: str, **attributes: str) -> str:
     """XML text of an element, its namespaces declared."""
     quoted = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
     return f"<{name} {_DECLARED}{quoted}>{''.join(content)}</{name}>"

@@ -1,0 +1,102 @@
+"""The horizon: occurrences are stored for some years around today, and today moves."""
+
+from __future__ import annotations
+
+from bridge.domain import publish as decide
+from bridge.domain.model import Interval
+from bridge.service import mirror, publish
+from bridge.store import published
+
+from .conftest import NOW, event
+
+DAY = 86_400
+
+
+async def weekly(world, count=1):
+    for number in range(count):
+        text = event(f"weekly-{number}", extra="RRULE:FREQ=WEEKLY\r\n")
+        world.server.edit(world.urls["Home"], f"w{number}.ics", text)
+    await mirror.mirror_account(world.context, world.account_id)
+
+
+def stored(world, span):
+    with world.db.read() as tx:
+        return {href: sorted(times) for href, times in published.occurrences(tx, "ada", span).items()}
+
+
+def revision(world):
+    with world.db.read() as tx:
+        return published.head(tx, "ada").revision
+
+
+def all_moved(world, now, limit=100):
+    moved = 0
+    while step := publish.move_horizon(world.db, now=now, limit=limit):
+        moved += step
+    return moved
+
+
+async def test_years_later_occurrences_are_still_stored_ahead(world):
+    await weekly(world)
+    before = revision(world)
+    for years in range(1, 6):
+        now = NOW + years * 365 * DAY
+        assert all_moved(world, now) == 1
+        (times,) = stored(world, Interval(now + 700 * DAY, now + 707 * DAY)).values()
+        assert len(times) == 1
+        assert stored(world, Interval(now - 500 * DAY, now - 450 * DAY)) == {}, "what is long over is let go"
+    assert revision(world) == before, "clients are told nothing: the event is the same"
+
+
+async def test_nothing_to_do_until_it_lags(world):
+    await weekly(world)
+    assert all_moved(world, NOW) == 0
+    assert all_moved(world, NOW + 59 * DAY) == 0
+    assert all_moved(world, NOW + 62 * DAY) == 1
+    assert all_moved(world, NOW + 62 * DAY) == 0
+
+
+async def test_a_few_at_a_time(world):
+    await weekly(world, count=5)
+    later = NOW + 100 * DAY
+    assert [publish.move_horizon(world.db, now=later, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+async def test_single_events_are_left_alone(world):
+    world.server.edit(world.urls["Home"], "once.ics", event("once"))
+    await mirror.mirror_account(world.context, world.account_id)
+    assert all_moved(world, NOW + 1000 * DAY) == 0
+
+
+async def test_removed_series_are_left_alone(world):
+    await weekly(world)
+    world.server.edit(world.urls["Home"], "w0.ics", None)
+    await mirror.mirror_account(world.context, world.account_id)
+    assert all_moved(world, NOW + 1000 * DAY) == 0
+
+
+async def test_what_changed_while_it_was_expanded_is_not_overwritten(world):
+    await weekly(world)
+    later = NOW + 100 * DAY
+    with world.db.read() as tx:
+        found = published.least_expanded(tx, before=decide.horizon(later).end, limit=10)
+    (item,) = found["ada"]
+    moved = event("weekly-0", start="20270308T150000", end="20270308T160000", extra="RRULE:FREQ=WEEKLY\r\n")
+    world.server.edit(world.urls["Home"], "w0.ics", moved)
+    await mirror.mirror_account(world.context, world.account_id)
+    span = Interval(NOW, NOW + 30 * DAY)
+    after = stored(world, span)
+    with world.db.write() as tx:
+        published.expand(tx, "ada", [item])
+    assert stored(world, span) == after != {}
+
+
+async def test_busy_times_past_the_horizon_are_computed(world):
+    await weekly(world)
+    with world.db.read() as tx:
+        user = publish.users.get(tx, "ada")
+        end = decide.horizon(NOW).end
+        for first in (NOW + 7 * DAY, end - 3 * DAY, end + 300 * DAY):
+            assert len(publish.busy(tx, user, Interval(first, first + 7 * DAY))) == 1
+        ((kind, length),) = {(b.kind, b.end - b.start) for b in publish.busy(tx, user, Interval(end, end + 90 * DAY))}
+        assert (kind, length) == ("icloud", 3600)
