@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridge.errors import (
+    AccountNotConnected,
     BadAnswer,
     BridgeError,
     CredentialsWithheld,
@@ -18,7 +19,7 @@ from bridge.errors import (
 )
 
 
-def sentence(error: BridgeError) -> str:
+def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
     """One sentence on what happened and one on what to do, if anything is to be done. Never an address or a secret."""
     match error:
         case Unauthorized():
@@ -43,7 +44,7 @@ def sentence(error: BridgeError) -> str:
                 " The bridge tries again."
             )
         case NotFound():
-            return "The calendar is no longer there. Choose another one, or make it again."
+            return gone_sentence()
         case CredentialsWithheld():
             return (
                 "The server leads to another host, which was not given the password."
@@ -54,12 +55,22 @@ def sentence(error: BridgeError) -> str:
                 "The bridge can't open the stored password, as its secrets key is another one now."
                 " Bring the key back, or reconnect."
             )
+        case AccountNotConnected():
+            return (
+                "The bridge's settings no longer say where this kind of account lives."
+                f" The administrator can put [providers.{error.provider}] back."
+            )
         case PreconditionFailed():
             return "The event was changed at the same moment elsewhere. The bridge compares and tries again."
         case Refused():
             return "The server refuses to store this event. See the appointment's details, change it, and retry."
         case _:
             return "Something unexpected went wrong; the log says what."
+
+
+def gone_sentence() -> str:
+    """What to say of a calendar that is no longer there."""
+    return "The calendar is no longer there. Choose another one, or make it again."
 
 
 def undelivered_sentence(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridge.domain import trouble
 from bridge.domain.model import Account, AccountState, Calendar, OutboxState, Role, User
 from bridge.errors import Unknown
 from bridge.store import accounts, bookings, mirror, outbox, published, users
@@ -20,6 +21,8 @@ class CalendarStatus:
     objects: int
     unreadable: int
     held: int
+    #: Objects that the server lists but did not deliver when last asked.
+    undelivered: int
     last_attempt_at: int | None
     last_success_at: int | None
     trouble: str | None
@@ -76,11 +79,16 @@ def status(db: Db, user_id: str | None = None) -> list[UserStatus]:
 def _user(tx: Tx, user: User) -> UserStatus:
     head = published.head(tx, user.id)
     connected = tuple(_account(tx, account) for account in accounts.all_of(tx, user.id))
+    primary = accounts.primary_of(tx, user.id)
     advice = []
     if not connected:
         advice.append("No account is connected yet.")
-    elif accounts.primary_of(tx, user.id) is None:
+    elif primary is None:
         advice.append("No Primary calendar is chosen, so appointments can't be written.")
+    elif not primary.present:
+        advice.append("The Primary calendar is no longer there, so appointments can't be written. Choose another one.")
+    elif primary.writable is False:
+        advice.append("The Primary calendar can no longer be written. Choose another one.")
     return UserStatus(
         id=user.id,
         name=user.name,
@@ -118,7 +126,8 @@ def _calendar(tx: Tx, calendar: Calendar) -> CalendarStatus:
         objects=objects,
         unreadable=unreadable,
         held=run.held if run else 0,
+        undelivered=run.undelivered if run else 0,
         last_attempt_at=calendar.last_attempt_at,
         last_success_at=calendar.last_success_at,
-        trouble=calendar.last_error,
+        trouble=calendar.last_error or (None if calendar.present else trouble.gone_sentence()),
     )

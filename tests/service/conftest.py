@@ -32,12 +32,14 @@ class OpenVault:
 @dataclass
 class MemoryRemotes:
     server: MemoryServer
+    #: How the server is seen: tests put one in here that answers oddly.
+    remote: type[MemoryRemote] = MemoryRemote
 
     def for_login(self, provider, username, password):
-        return MemoryRemote(self.server, username, password)
+        return self.remote(self.server, username, password)
 
     def for_account(self, account):
-        return MemoryRemote(self.server, account.username, account.secret.decode())
+        return self.remote(self.server, account.username, account.secret.decode())
 
     async def forget(self, account_id):
         pass
