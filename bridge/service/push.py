@@ -45,8 +45,14 @@ log = logging.getLogger(__name__)
 
 #: Longer than every request of one push together can take, in seconds.
 LEASE_SECONDS = 300
-#: Pushes under way at once.
-PARALLEL = 8
+#: Pushes under way at once, in all and for one Account.
+PARALLEL, FOR_EACH_ACCOUNT = 16, 4
+
+
+def take_over(context: Context) -> int:
+    """Make due what a process that has died left half-done. Returns how much. Only for the one process at work."""
+    with context.db.write() as tx:
+        return outbox.release_leases(tx, now=context.clock())
 
 
 async def push_due(context: Context) -> int:
@@ -55,9 +61,9 @@ async def push_due(context: Context) -> int:
 
     async def drain() -> None:
         nonlocal taken
-        while (entry := _claim(context)) is not None:
+        while (entry := claim(context)) is not None:
             taken += 1
-            await _push(context, entry)
+            await carry_out(context, entry)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(PARALLEL):
@@ -89,17 +95,19 @@ class _Job:
     known: MirrorItem | None
 
 
-def _claim(context: Context) -> OutboxEntry | None:
+def claim(context: Context) -> OutboxEntry | None:
+    """Take up the entry that is longest due, or None. Whoever takes one up carries it out."""
     now = context.clock()
     with context.db.read() as tx:
         due_at = outbox.next_due(tx)
     if due_at is None or due_at > now:
         return None  # the usual case costs no write
     with context.db.write() as tx:
-        return outbox.claim(tx, now=now, lease_until=now + LEASE_SECONDS)
+        return outbox.claim(tx, now=now, lease_until=now + LEASE_SECONDS, for_each_account=FOR_EACH_ACCOUNT)
 
 
-async def _push(context: Context, entry: OutboxEntry) -> None:
+async def carry_out(context: Context, entry: OutboxEntry) -> None:
+    """Do what an entry asks for, and record what came of it. Trouble is recorded, never raised."""
     job = _prepare(context, entry)
     if job is None:
         return
@@ -347,7 +355,10 @@ def _settled(tx: Tx, entry: OutboxEntry, booked: Appointment, state: SyncState, 
 def _give_up(tx: Tx, entry: OutboxEntry, error: str, *, now: int) -> None:
     booked = bookings.appointment(tx, entry.appointment_id)
     if outbox.bury(tx, entry, error=error, now=now) and booked is not None:
-        bookings.put_appointment(tx, replace(booked, sync_state=SyncState.FAILED, sync_error=error))
+        booked = replace(booked, sync_state=SyncState.FAILED, sync_error=error)
+        bookings.put_appointment(tx, booked)
+        # An event that stays against the CRM's wish blocks like any other.
+        publish.publish_appointment(tx, booked, now=now)
 
 
 def _same_event(booked: Appointment, job: _Job) -> bool:
