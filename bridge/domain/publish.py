@@ -116,7 +116,7 @@ def crm_slot(slot: BlockedSlot, *, time_zone: str, now: int) -> PublishedItem | 
     """The published item of a CRM BlockedSlot; None for a deleted or expired one."""
     if slot.deleted_at is not None or (slot.expires_at is not None and slot.expires_at <= now):
         return None
-    return _published(crm_slot_href(slot.id), slot.id, ItemKind.CRM, ical.crm_slot(slot, time_zone=time_zone))
+    return _published(crm_slot_href(slot.id), slot.id, ItemKind.CRM, ical.crm_slot(slot))
 
 
 def crm_slot_href(slot_id: str) -> str:

@@ -1,0 +1,321 @@
+"""Appointments as events: in the merged calendar, and in the primary calendar upstream, there and back.
+
+Upstream the CRM owns when an event is, its title, description, place and status. Of an event that is there already,
+only those of them that differ are rewritten, line by line; a person's alarms, notes and overrides stay byte for byte.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from bridge.domain.ical import content, recurrence, rendering
+from bridge.domain.ical.content import Component
+from bridge.domain.ical.editing import Edit, without_params
+from bridge.domain.ical.events import Event, Moment, event, same_kind, until_of
+from bridge.domain.ical.rendering import Rendered, until_value
+from bridge.domain.ical.repeats import excluded, normalise_rrule, read_rrule
+from bridge.domain.ical.series import read, single
+from bridge.domain.ical.slots import Slot, measured, zones_of
+from bridge.domain.ical.zones import Zones, local, tzid_of, vtimezones
+from bridge.domain.model import Appointment, AppointmentFields, Interval
+from bridge.errors import Unreadable
+
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
+_GONE = frozenset({"cancelled", "invalid"})
+
+
+def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Rendered:
+    """An Appointment as the merged calendar shows it, under its id. `time_zone` is the User's."""
+    fields = booked.fields
+    stamp = content.utc(booked.updated_at)
+    lines = ["BEGIN:VEVENT", f"UID:{booked.id}", f"DTSTAMP:{stamp}", *_owned(fields), "TRANSP:OPAQUE", "END:VEVENT"]
+    ics = content.calendar([*_zone_lines(fields), *lines])
+    root = content.read(ics)
+    several, _ = read(root, zones_of(root, time_zone), horizon.start)
+    times = measured(Slot(several[0].pattern, "", set(several[0].excluded)), horizon)
+    return rendering.rendered(ics, *times)
+
+
+def upstream_event(booked: Appointment, *, now: int, onto: str | None) -> str:
+    """What is PUT for an Appointment: a new object, or `onto` (the object as it is upstream) with what differs changed.
+
+    Where nothing differs, `onto` comes back as it is. Raises `Unreadable` when `onto` holds no event.
+    """
+    if onto is None:
+        return _new(booked, now)
+    root = content.read(onto)
+    number, component = _target(root)
+    fields = booked.fields
+    ours, theirs = _as_written(fields), _said(component, root, fields)
+    edit = Edit(onto, number)
+    written = {line.partition(":")[0].partition(";")[0]: line for line in _owned(fields)}
+    if not _same_when(ours, theirs):
+        _write_when(edit, fields)
+    for name, mine, there in (
+        ("SUMMARY", ours.title, theirs.title),
+        ("DESCRIPTION", ours.description, theirs.description),
+        ("LOCATION", ours.address, theirs.address),
+    ):
+        if mine != there:
+            _write_text(edit, name, written.get(name))
+    if ours.address != theirs.address and (_is_url(theirs.address) or not edit.get("URL")):
+        edit.set("URL", [written["URL"]] if "URL" in written else [])
+    if theirs.status not in {ours.status, ""} or (ours.status == "CANCELLED" and not theirs.status):
+        edit.set("STATUS", [f"STATUS:{ours.status}"])
+        if "CANCELLED" in {ours.status, theirs.status}:
+            edit.set("TRANSP", [f"TRANSP:{'TRANSPARENT' if ours.status == 'CANCELLED' else 'OPAQUE'}"])
+    if edit.text == onto:
+        return onto
+    for line in _hints(booked):
+        edit.set(line.partition(":")[0], [line])
+    edit.set("LAST-MODIFIED", [f"LAST-MODIFIED:{content.utc(now)}"])
+    edit.set("DTSTAMP", [f"DTSTAMP:{content.utc(now)}"])
+    return edit.text
+
+
+def upstream_fields(ics: str, *, like: AppointmentFields) -> AppointmentFields:
+    """The Appointment's fields as its event upstream says them.
+
+    `like` are the fields as the Appointment has them: where the event says the same, as far as an event can, they are
+    taken from there. Raises `Unreadable` when there is no event, or nobody can say when it is.
+    """
+    root = content.read(ics)
+    _, component = _target(root)
+    ours, theirs = _as_written(like), _said(component, root, like)
+    fields = like if _same_when(ours, theirs) else _with_when(like, theirs)
+    if theirs.status == "CANCELLED":
+        status = like.status if like.status in _GONE else "cancelled"
+    else:
+        status = "confirmed" if like.status in _GONE and theirs.status else like.status
+    return replace(
+        fields,
+        title=like.title if theirs.title == ours.title else theirs.title,
+        description=like.description if theirs.description == ours.description else theirs.description,
+        address=like.address if theirs.address == ours.address else theirs.address,
+        status=status,
+    )
+
+
+# --- What an event says --------------------------------------------------------------------------------------------
+
+
+class _Said(NamedTuple):
+    """The owned properties of an event, in one form for comparison."""
+
+    event: Event
+    start: int
+    end: int
+    all_day: bool
+    #: The IANA zone that it is written in; None: UTC or one without a name.
+    zone: str | None
+    rule: recurrence.Rule | None
+    until: dt.datetime | None
+    excluded: frozenset[int]
+    title: str
+    description: str
+    address: str
+    status: str
+
+
+def _target(root: Component) -> tuple[int, Component]:
+    """The event that stands for the Appointment: its master, or whatever is left of it."""
+    components = list(root.walk("VEVENT"))
+    for number, component in enumerate(components):
+        if "RECURRENCE-ID" not in component.lines:
+            return number, component
+    if not components:
+        raise Unreadable("The object holds no event.")
+    return 0, components[0]
+
+
+def _said(component: Component, root: Component, like: AppointmentFields) -> _Said:
+    zones = zones_of(root, like.time_zone or "UTC")
+    read_event = event(component, zones)
+    if read_event is None:
+        raise Unreadable("The event does not say when it is.")
+    instance = single(read_event)
+    start = read_event.start
+    rule = read_event.rules[0] if read_event.rules else None
+    left_out = [same_kind(m, start) for m in [*read_event.exdates, *_cancelled(root, zones)]]
+    at_start = dt.timedelta(hours=start.local.hour, minutes=start.local.minute, seconds=start.local.second)
+    return _Said(
+        read_event,
+        instance.start,
+        instance.end,
+        start.is_date,
+        start.zone.key if isinstance(start.zone, ZoneInfo) and not start.is_date and tzid_of(start.zone) else None,
+        replace(rule, until=None) if rule is not None else None,
+        until_of(rule, start) if rule is not None else None,
+        frozenset(
+            (start._replace(local=m.local + at_start) if m.is_date and not start.is_date else m).instant
+            for m in left_out
+        )
+        if rule is not None
+        else frozenset(),
+        _text(component, "SUMMARY"),
+        _text(component, "DESCRIPTION"),
+        _text(component, "LOCATION"),
+        component.value("STATUS").strip().upper(),
+    )
+
+
+def _text(component: Component, name: str) -> str:
+    return content.clean(content.unescape(component.value(name)))
+
+
+def _cancelled(root: Component, zones: Zones) -> list[Moment]:
+    """The instances that somebody took out by cancelling their overrides."""
+    found = [event(c, zones) for c in root.walk("VEVENT") if c.value("STATUS").strip().upper() == "CANCELLED"]
+    return [e.recurrence_id for e in found if e is not None and e.recurrence_id is not None]
+
+
+def _as_written(fields: AppointmentFields) -> _Said:
+    """What an event says that was written for these fields."""
+    root = content.read("\n".join(["BEGIN:VEVENT", *_owned(fields), "END:VEVENT"]))
+    return _said(root.parts[0], root, fields)
+
+
+def _same_when(ours: _Said, theirs: _Said) -> bool:
+    same = ours[1:4] == theirs[1:4] and ours[5:8] == theirs[5:8]
+    # A server may write a single time in UTC; of a recurring one, the zone decides when it is.
+    return same and (ours.zone == theirs.zone or (theirs.zone is None and theirs.rule is None))
+
+
+def _with_when(like: AppointmentFields, theirs: _Said) -> AppointmentFields:
+    zone = theirs.zone
+    if zone is None and (theirs.all_day or theirs.rule is None or theirs.event.start.zone is not dt.UTC):
+        zone = like.time_zone
+    rrule = None
+    if theirs.rule is not None:
+        start = theirs.event.start
+        lines = [f"RRULE:{theirs.rule.text(until_value(theirs.until, start))}"]
+        if theirs.excluded:
+            moments = [rendering.at(key, start) for key in sorted(theirs.excluded)]
+            days = start.is_date
+            values = [content.day(m.local) if days else content.utc(m.instant) for m in moments]
+            lines.append(f"EXDATE{';VALUE=DATE' if days else ''}:{','.join(values)}")
+        rrule = normalise_rrule("\n".join(lines))
+    return replace(like, start=theirs.start, end=theirs.end, all_day=theirs.all_day, time_zone=zone, rrule=rrule)
+
+
+# --- What is written -----------------------------------------------------------------------------------------------
+
+
+def _new(booked: Appointment, now: int) -> str:
+    return content.calendar(
+        [
+            *_zone_lines(booked.fields),
+            "BEGIN:VEVENT",
+            f"UID:{booked.uid}",
+            f"DTSTAMP:{content.utc(now)}",
+            f"CREATED:{content.utc(booked.created_at)}",
+            f"LAST-MODIFIED:{content.utc(booked.updated_at)}",
+            "SEQUENCE:0",
+            *_owned(booked.fields),
+            f"TRANSP:{'TRANSPARENT' if booked.fields.status in _GONE else 'OPAQUE'}",
+            *_hints(booked),
+            "END:VEVENT",
+        ]
+    )
+
+
+def _hints(booked: Appointment) -> list[str]:
+    """X- properties for whoever looks at the event: nothing is ever read from them."""
+    meeting = booked.extra.get("meetingLocationType")
+    return [
+        f"X-CRM-APPOINTMENT-ID:{content.escape(booked.id)}",
+        *([f"X-CRM-CONTACT-ID:{content.escape(booked.contact_id)}"] if booked.contact_id else []),
+        *([f"X-CRM-MEETING-TYPE:{content.escape(meeting)}"] if isinstance(meeting, str) and meeting else []),
+        "X-CRM-SOURCE:api",
+    ]
+
+
+def _owned(fields: AppointmentFields) -> list[str]:
+    """The lines of what the CRM owns."""
+    lines = [f"SUMMARY:{content.escape(fields.title)}", *_when_lines(fields)]
+    if fields.description:
+        lines.append(f"DESCRIPTION:{content.escape(fields.description)}")
+    if fields.address:
+        lines.append(f"LOCATION:{content.escape(fields.address)}")
+    if _is_url(fields.address):
+        lines.append(f"URL:{content.clean(fields.address).strip()}")
+    return [*lines, f"STATUS:{_status(fields.status)}"]
+
+
+def _status(status: str) -> str:
+    """A held time is CONFIRMED, whatever became of it; the outcome stays in the CRM."""
+    return {"new": "TENTATIVE", "cancelled": "CANCELLED", "invalid": "CANCELLED"}.get(status, "CONFIRMED")
+
+
+def _is_url(address: str) -> bool:
+    return _URL.fullmatch(address.strip()) is not None
+
+
+def _start_and_end(fields: AppointmentFields) -> tuple[Moment, Moment]:
+    zone: dt.tzinfo = zones_of(Component(""), fields.time_zone).user if fields.time_zone else dt.UTC
+    start, end = (Moment(local(at, zone), zone, False) for at in (fields.start, fields.end))
+    if fields.all_day:
+        first, after = (m.local.replace(hour=0, minute=0, second=0) for m in (start, end))
+        after = max(after, first + dt.timedelta(days=1))
+        return Moment(first, zone, True), Moment(after, zone, True)
+    if (start.instant, end.instant) != (fields.start, fields.end) and fields.rrule is None:
+        # The second half of a doubled hour has no name in its own zone.
+        return tuple(Moment(local(at, dt.UTC), dt.UTC, False) for at in (fields.start, fields.end))  # type: ignore[return-value]
+    return start, end
+
+
+def _when_lines(fields: AppointmentFields) -> list[str]:
+    start, end = _start_and_end(fields)
+    lines = [f"DTSTART{rendering.value(start)}", f"DTEND{rendering.value(end)}"]
+    repeats = read_rrule(fields.rrule) if fields.rrule else None
+    if repeats is not None:
+        rule = replace(repeats.rule, until=None)
+        lines.append(f"RRULE:{rule.text(until_value(until_of(repeats.rule, start), start))}")
+        at_start = start.local - start.local.replace(hour=0, minute=0, second=0)
+        moments = [same_kind(m, start) for m in excluded(repeats, start)]
+        keys = {
+            (m._replace(local=m.local + at_start, is_date=start.is_date)).instant if m.is_date else m.instant
+            for m in moments
+        }
+        if keys:
+            lines.append(f"EXDATE{rendering.values([rendering.at(key, start) for key in sorted(keys)])}")
+    return lines
+
+
+def _zone_lines(fields: AppointmentFields) -> Sequence[str]:
+    start, _ = _start_and_end(fields)
+    return () if start.is_date else vtimezones([start.zone], start.local.year)
+
+
+def _write_when(edit: Edit, fields: AppointmentFields) -> None:
+    lines = _when_lines(fields)
+    for name in ("DTSTART", "DTEND", "RRULE", "EXDATE"):
+        new = [line for line in lines if line.startswith((f"{name}:", f"{name};"))]
+        if new and name in {"DTSTART", "DTEND"}:
+            new = [_with_old_params(edit, name, new[0], ("TZID", "VALUE"))]
+        edit.set(name, new)
+    edit.set("DURATION", [])
+    start, _ = _start_and_end(fields)
+    tzid = None if start.is_date else tzid_of(start.zone)
+    if tzid is not None and not edit.defines_zone(tzid):
+        edit.add_before_events(_zone_lines(fields))
+    before = next((line.partition(":")[2].strip() for line in edit.get("SEQUENCE")), "")
+    edit.set("SEQUENCE", [f"SEQUENCE:{int(before) + 1 if before.isascii() and before.isdigit() else 1}"])
+
+
+def _write_text(edit: Edit, name: str, line: str | None) -> None:
+    # An ALTREP says the old text in another way.
+    edit.set(name, [] if line is None else [_with_old_params(edit, name, line, ("ALTREP",))])
+
+
+def _with_old_params(edit: Edit, name: str, line: str, less: tuple[str, ...]) -> str:
+    """The new line with the parameters that the old one had besides."""
+    old = next(iter(edit.get(name)), None)
+    parts = content.split(old) if old is not None else None
+    kept = without_params(parts.params, less) if parts is not None else ""
+    return f"{name}{kept}{line.removeprefix(name)}"

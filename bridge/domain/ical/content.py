@@ -1,0 +1,206 @@
+"""Content lines and components (RFC 5545 section 3.1): reading with tolerance, writing to the letter.
+
+Only what the bridge needs of an object is looked at, so nothing else in it can make it unreadable, and an ordinary
+event costs microseconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+#: The properties that mean something to the bridge; all others are skipped.
+_WANTED = frozenset(
+    {
+        *("UID", "SUMMARY", "DESCRIPTION", "LOCATION", "CLASS", "STATUS", "TRANSP", "ATTENDEE", "ORGANIZER"),
+        *("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "X-APPLE-TRAVEL-DURATION"),
+        *("TZID", "TZOFFSETFROM", "TZOFFSETTO", "TZNAME"),
+    }
+)
+_COLON = re.compile(r'(?:[^":]|"[^"]*")*?:')
+_PARAM = re.compile(r';\s*([A-Za-z0-9-]+)\s*=\s*("[^"]*"|[^;]*)')
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+#: What may not stand in a text value, whatever the escaping (RFC 5545 section 3.1: CONTROL).
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_DURATION = re.compile(
+    r"([+-]?)P(?:(\d{1,6})W)?(?:(\d{1,7})D)?(?:T(?:(\d{1,8})H)?(?:(\d{1,9})M)?(?:(\d{1,10})S)?)?", re.IGNORECASE
+)
+
+
+class Line(NamedTuple):
+    """One content line: its name in upper case, its parameters as written (with their semicolons), its value."""
+
+    name: str
+    params: str
+    value: str
+
+    def param(self, name: str) -> str | None:
+        """A parameter's value without its quotes; None when it is not there. `name` in upper case."""
+        for key, value in _PARAM.findall(self.params) if self.params else ():
+            if key.upper() == name:
+                return str(value).strip().strip('"')
+        return None
+
+
+class Component:
+    """A component: its name in upper case, the lines wanted of it by name, and the components in it."""
+
+    __slots__ = ("lines", "name", "parts")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[str, list[Line]] = {}
+        self.parts: list[Component] = []
+
+    def all(self, name: str) -> list[Line]:
+        """Every line of that name, in order."""
+        return self.lines.get(name, [])
+
+    def value(self, name: str) -> str:
+        """The first value of that name that is not empty, else an empty string."""
+        for line in self.lines.get(name, ()):
+            if line.value.strip():
+                return line.value
+        return ""
+
+    def walk(self, name: str) -> Iterator[Component]:
+        """Every component of that name, at any depth, in order."""
+        for part in self.parts:
+            if part.name == name:
+                yield part
+            yield from part.walk(name)
+
+
+def unfold(text: str) -> str:
+    """The text with one logical line per line, lines ended by LF."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\n " in text or "\n\t" in text:
+        text = text.replace("\n ", "").replace("\n\t", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A fold between the octets of one character, read with "surrogateescape": now they are together again.
+        text = text.encode(errors="surrogateescape" if _only_octets(text) else "replace").decode(errors="replace")
+    return text
+
+
+def _only_octets(text: str) -> bool:
+    return not re.search("[\ud800-\udc7f\udd00-\udfff]", text)
+
+
+def split(line: str) -> Line | None:
+    """One logical line taken apart, or None when it is no content line."""
+    at = line.find(":")
+    if at < 0:
+        return None
+    head = line[:at]
+    semicolon = head.find(";")
+    if semicolon < 0:
+        return Line(head.strip().upper(), "", line[at + 1 :])
+    if '"' in head:
+        quoted = _COLON.match(line)
+        if quoted is not None:
+            at = quoted.end() - 1
+            head = line[:at]
+    return Line(head[:semicolon].strip().upper(), head[semicolon:], line[at + 1 :])
+
+
+def read(text: str) -> Component:
+    """The object as a nameless component that holds everything. Never fails: what can't be understood is left out."""
+    root = Component("")
+    stack = [root]
+    for raw in unfold(text).split("\n"):
+        name = raw[: _name_length(raw)].strip().upper()
+        if name in _WANTED:
+            line = split(raw)
+            if line is not None:
+                stack[-1].lines.setdefault(name, []).append(line)
+        elif name.removeprefix("\ufeff") == "BEGIN":
+            part = Component(raw.partition(":")[2].strip().upper())
+            stack[-1].parts.append(part)
+            stack.append(part)
+        elif name == "END":
+            ended = raw.partition(":")[2].strip().upper()
+            depth = next((i for i in range(len(stack) - 1, 0, -1) if stack[i].name == ended), 0)
+            if depth:
+                del stack[depth:]
+    return root
+
+
+def _name_length(raw: str) -> int:
+    colon = raw.find(":")
+    semicolon = raw.find(";", 0, colon if colon >= 0 else len(raw))
+    return colon if semicolon < 0 else semicolon
+
+
+def unescape(value: str) -> str:
+    """A TEXT value (RFC 5545 section 3.3.11) as it is meant; stray backslashes stay."""
+    if "\\" not in value:
+        return value
+    return _ESCAPED.sub(lambda m: {"n": "\n", "N": "\n"}.get(m[1], m[1] if m[1] in ',;:"\\' else m[0]), value)
+
+
+def clean(text: str) -> str:
+    """A text as iCalendar can carry it: line ends are LF, no other control characters."""
+    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def escape(text: str) -> str:
+    """A text as a TEXT value."""
+    text = clean(text)
+    return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+
+
+def fold(line: str, eol: str = "\r\n") -> str:
+    """A logical line folded at 75 octets, never inside a character, with its line end."""
+    if len(line) <= 75 and line.isascii():
+        return line + eol
+    pieces: list[str] = []
+    piece = bytearray()
+    room = 75
+    for character in line:
+        octets = character.encode()
+        if len(piece) + len(octets) > room:
+            pieces.append(piece.decode())
+            piece = bytearray()
+            room = 74  # the space that continues a line counts
+        piece += octets
+    pieces.append(piece.decode())
+    return f"{eol} ".join(pieces) + eol
+
+
+def calendar(lines: Iterable[str]) -> str:
+    """A whole object around these logical lines."""
+    return (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//CRM calendar bridge//EN\r\n"
+        + "".join(map(fold, lines))
+        + "END:VCALENDAR\r\n"
+    )
+
+
+def duration(value: str) -> tuple[int, int] | None:
+    """A DURATION as (nominal days, exact seconds), or None. RFC 5545 section 3.3.6: a day is not 24 hours."""
+    match = _DURATION.fullmatch(value.strip())
+    if match is None or not any(match.groups()[1:]):
+        return None
+    weeks, days, hours, minutes, seconds = (int(group or 0) for group in match.groups()[1:])
+    sign = -1 if match[1] == "-" else 1
+    return sign * (weeks * 7 + days), sign * (hours * 3600 + minutes * 60 + seconds)
+
+
+def stamp(local: dt.datetime) -> str:
+    """A DATE-TIME without its zone."""
+    return f"{local.year:04}{local.month:02}{local.day:02}T{local.hour:02}{local.minute:02}{local.second:02}"
+
+
+def utc(instant: int) -> str:
+    """An instant as a DATE-TIME in UTC."""
+    return stamp(dt.datetime(1970, 1, 1) + dt.timedelta(seconds=instant)) + "Z"
+
+
+def day(local: dt.datetime) -> str:
+    """A DATE."""
+    return f"{local.year:04}{local.month:02}{local.day:02}"

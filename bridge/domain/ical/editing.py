@@ -1,0 +1,95 @@
+"""Changing single properties of an object's text, so that all the rest stays as it is, byte for byte."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from bridge.domain.ical import content
+
+_PHYSICAL = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
+
+
+class Edit:
+    """The text of an object, open for changes to one of its VEVENTs (the first, second … in order)."""
+
+    def __init__(self, text: str, number: int) -> None:
+        self._eol = "\r\n" if "\r\n" in text else "\n"
+        #: Logical lines as they are written, folds and line ends included.
+        self._raw: list[str] = []
+        for physical in _PHYSICAL.findall(text):
+            if self._raw and physical[:1] in {" ", "\t"}:
+                self._raw[-1] += physical
+            else:
+                self._raw.append(physical)
+        self._number = number
+
+    @property
+    def text(self) -> str:
+        """The text as it is now."""
+        return "".join(self._raw)
+
+    def get(self, name: str) -> list[str]:
+        """The event's own properties of that name, as logical lines."""
+        return [_logical(self._raw[at]) for at in self._own() if self._name(at) == name]
+
+    def set(self, name: str, lines: Iterable[str]) -> None:
+        """Put these logical lines in the place of the event's properties of that name; what is there already stays."""
+        wanted = list(lines)
+        places = [at for at in self._own() if self._name(at) == name]
+        if [_logical(self._raw[at]) for at in places] == wanted:
+            return
+        new = [content.fold(line, self._eol) for line in wanted]
+        begin = places[0] if places else self._end_of_own()
+        for at in reversed(places):
+            del self._raw[at]
+        self._raw[begin:begin] = new
+
+    def defines_zone(self, tzid: str) -> bool:
+        """Whether the object has a VTIMEZONE of that name."""
+        return any(z.value("TZID").strip() == tzid for z in content.read(self.text).walk("VTIMEZONE"))
+
+    def add_before_events(self, lines: Iterable[str]) -> None:
+        """Insert logical lines before the first VEVENT."""
+        at = next(at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT")
+        self._raw[at:at] = [content.fold(line, self._eol) for line in lines]
+
+    def _name(self, at: int) -> str:
+        return re.split("[:;]", self._raw[at], maxsplit=1)[0].strip().upper()
+
+    def _own(self) -> list[int]:
+        """Where the properties of the event itself are: not those of its alarms."""
+        begin = self._begin()
+        depth, found = 0, []
+        for at in range(begin + 1, len(self._raw)):
+            name = self._name(at)
+            if name == "BEGIN":
+                depth += 1
+            elif name == "END":
+                if depth == 0:
+                    break
+                depth -= 1
+            elif depth == 0:
+                found.append(at)
+        return found
+
+    def _begin(self) -> int:
+        events = [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]
+        return events[self._number]
+
+    def _end_of_own(self) -> int:
+        """Where a new property goes: before the first alarm, or the event's end."""
+        for at in range(self._begin() + 1, len(self._raw)):
+            if self._name(at) in {"BEGIN", "END"}:
+                return at
+        return len(self._raw)
+
+
+def _logical(raw: str) -> str:
+    return content.unfold(raw).rstrip("\n").rstrip()
+
+
+def without_params(params: str, names: Collection[str]) -> str:
+    """Parameters as they are written, less those."""
+    kept = re.findall(r';[^";=]*=(?:"[^"]*"|[^";])*', params)
+    return "".join(p for p in kept if p[1:].partition("=")[0].strip().upper() not in names)

@@ -1,0 +1,287 @@
+"""VEVENTs as the bridge understands them: when they are, how long, how they recur."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bridge.domain.ical import content, recurrence
+from bridge.domain.ical.content import Component, Line
+from bridge.domain.ical.zones import Zones, instant, local
+
+#: How long an event takes whose end can't be known (it is before the start, or unreadable): what clients propose.
+UNKNOWN_LENGTH = dt.timedelta(hours=1)
+#: Of one property, no more values than this are looked at one by one.
+MANY = 20_000
+
+_MOMENT = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?"
+)
+_ZERO = dt.timedelta()
+_DAY = dt.timedelta(days=1)
+
+
+class Moment(NamedTuple):
+    """A DATE or DATE-TIME: wall clock and zone. A DATE is midnight in the User's zone."""
+
+    local: dt.datetime
+    zone: dt.tzinfo
+    is_date: bool
+
+    @property
+    def instant(self) -> int:
+        """Unix seconds."""
+        return instant(self.local, self.zone)
+
+
+class Length(NamedTuple):
+    """How long: first on the wall clock (days, and what DTSTART to DTEND shows), then exactly (a DURATION's hours)."""
+
+    wall: dt.timedelta
+    exact: int = 0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether it takes no time."""
+        return self.wall <= _ZERO and self.exact <= 0
+
+    def longer(self, seconds: int) -> Length:
+        """Longer by so much."""
+        if self.exact:
+            return Length(self.wall, self.exact + seconds)
+        return Length(self.wall + dt.timedelta(seconds=seconds))
+
+    def end(self, start: dt.datetime, zone: dt.tzinfo, at: int) -> int:
+        """When what starts at `start` (the instant `at`) ends."""
+        if not self.wall:
+            return at + self.exact
+        try:
+            end = instant(start + self.wall, zone) + self.exact
+        except OverflowError:
+            return at + int(self.wall.total_seconds()) + self.exact
+        # Across skipped hours the wall clock may show the end before the start.
+        return end if end > at else at + int(self.wall.total_seconds()) + self.exact
+
+
+@dataclass(slots=True)
+class Event:
+    """One VEVENT."""
+
+    component: Component
+    start: Moment
+    length: Length
+    rules: list[recurrence.Rule] = field(default_factory=list)
+    rdates: list[tuple[Moment, Length | None]] = field(default_factory=list)
+    exdates: list[Moment] = field(default_factory=list)
+    recurrence_id: Moment | None = None
+    #: RANGE=THISANDFUTURE.
+    future: bool = False
+    #: Its start could not be read; what is known instead stands for it.
+    guessed: bool = False
+
+    @property
+    def recurs(self) -> bool:
+        """Whether it is more than one stretch of time."""
+        return bool(self.rules or self.rdates)
+
+
+def moments(line: Line, zones: Zones, floating: dt.tzinfo) -> list[Moment]:
+    """The values of a line that can be read; floating ones are in the zone `floating`."""
+    values = line.value.split(",") if "," in line.value else [line.value]
+    found = (moment(value, line, zones, floating) for value in values)
+    return [m for m in found if m is not None]
+
+
+def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment | None:
+    """One DATE or DATE-TIME of a line, or None. Read with tolerance: dashes, colons, no seconds, offsets, 24:00."""
+    match = _MOMENT.fullmatch(value.strip())
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, where = match.groups()
+    try:
+        date = dt.datetime(int(year), int(month), int(day))
+        if hour is None or (line.params and (line.param("VALUE") or "").upper() == "DATE"):
+            return Moment(date, zones.user, True)
+        of_day = dt.timedelta(hours=int(hour), minutes=int(minute), seconds=min(int(second or 0), 59))
+        if int(minute) > 59 or of_day > _DAY:
+            return None
+        wall = date + of_day
+    except (ValueError, OverflowError):
+        return None
+    if where is None:
+        tzid = line.param("TZID") if line.params else None
+        return Moment(wall, zones.of(tzid) if tzid else floating, False)
+    if where in "Zz":
+        return Moment(wall, dt.UTC, False)
+    shift = dt.timedelta(hours=int(where[1:3]), minutes=int(where[-2:]))
+    return Moment(wall + (shift if where[0] == "-" else -shift), dt.UTC, False)
+
+
+def event(component: Component, zones: Zones) -> Event | None:
+    """A VEVENT, or None when neither its start nor anything in its place can be read."""
+    start = _first(component, "DTSTART", zones, zones.user)
+    around = start.zone if start is not None and not start.is_date else zones.user
+    recurrence_id = _first(component, "RECURRENCE-ID", zones, around) if "RECURRENCE-ID" in component.lines else None
+    end = _first(component, "DTEND", zones, around) if "DTEND" in component.lines else None
+    if start is None:
+        return _guessed(component, recurrence_id, end)
+    start, length = _length(component, start, end, zones)
+    if len(component.lines) < 2:
+        return Event(component, start, length)
+    found = Event(component, start, length, recurrence_id=recurrence_id)
+    if recurrence_id is not None:
+        found.future = any(
+            (line.param("RANGE") or "").upper() == "THISANDFUTURE" for line in component.all("RECURRENCE-ID")
+        )
+        return found
+    for line in component.lines.get("RRULE", ()):
+        rule = recurrence.parse(line.value) if line.value.strip() else None
+        if rule is not None and rule not in found.rules:
+            found.rules.append(rule)
+    if "RDATE" in component.lines:
+        found.rdates = _rdates(component, start, length, zones)
+    if "EXDATE" in component.lines:
+        found.exdates = _exdates(component, zones, start)
+    return found
+
+
+def _first(component: Component, name: str, zones: Zones, floating: dt.tzinfo) -> Moment | None:
+    for line in component.lines.get(name, ()):
+        found = moment(line.value, line, zones, floating)
+        if found is not None:
+            return found
+    return None
+
+
+def _guessed(component: Component, recurrence_id: Moment | None, end: Moment | None) -> Event | None:
+    length = Length(UNKNOWN_LENGTH)
+    if recurrence_id is not None:
+        if recurrence_id.is_date:
+            length = Length(_DAY)
+        return Event(component, recurrence_id, length, recurrence_id=recurrence_id, guessed=True)
+    if end is None or end.local < dt.datetime.min + 2 * _DAY:
+        return None
+    length = Length(_DAY) if end.is_date else length
+    return Event(component, end._replace(local=end.local - length.wall), length, guessed=True)
+
+
+def _length(component: Component, start: Moment, end: Moment | None, zones: Zones) -> tuple[Moment, Length]:
+    """The length, and the start: the two kinds of value mixed make a DATE a midnight."""
+    if end is None:
+        for line in component.lines.get("DURATION", ()):
+            read = content.duration(line.value)
+            if read is not None:
+                return _lasting(start, *read)
+        # An unreadable end is an unknown one; without any, RFC 5545 3.6.1 says how long.
+        broken = bool(component.value("DTEND").strip() or component.value("DURATION").strip())
+        if start.is_date:
+            return start, Length(_DAY)
+        return start, Length(UNKNOWN_LENGTH if broken else _ZERO)
+    if start.is_date and end.is_date:
+        return start, Length(max(end.local - start.local, _DAY))
+    if start.is_date:
+        start = Moment(start.local, zones.user, False)
+    elif end.is_date:
+        end = Moment(end.local, start.zone, False)
+    if end.zone is start.zone:
+        wall = end.local - start.local
+        return start, Length(wall if wall >= _ZERO else UNKNOWN_LENGTH)
+    exact = end.instant - start.instant
+    return start, Length(_ZERO, exact) if exact >= 0 else Length(UNKNOWN_LENGTH)
+
+
+def _lasting(start: Moment, days: int, seconds: int) -> tuple[Moment, Length]:
+    if days * 86_400 + seconds < 0:
+        return start, Length(_DAY if start.is_date else UNKNOWN_LENGTH)
+    if start.is_date:  # in days only (RFC 5545 3.6.1), so a part of a day takes all of it
+        return start, Length(max(dt.timedelta(days=min(days + -(-seconds // 86_400), 3_000_000)), _DAY))
+    return start, Length(dt.timedelta(days=min(days, 3_000_000)), seconds)
+
+
+def _rdates(component: Component, start: Moment, length: Length, zones: Zones) -> list[tuple[Moment, Length | None]]:
+    found: list[tuple[Moment, Length | None]] = []
+    for line in component.lines["RDATE"]:
+        values = line.value.split(",")
+        if len(found) + len(values) > MANY:
+            # Too many to list: the days that they are on, whole.
+            days = sorted({value.strip()[:8] for value in values})[:MANY]
+            dates = [moment(day, Line("RDATE", "", day), zones, start.zone) for day in days]
+            longer = Length(length.wall + 2 * _DAY, length.exact)
+            found += [
+                (Moment(date.local - _DAY / 2, start.zone, start.is_date), longer) for date in dates if date is not None
+            ]
+            continue
+        for value in values:
+            begin, slash, end = value.partition("/")
+            at = moment(begin, line, zones, start.zone)
+            if at is None:
+                continue
+            if at.is_date and not start.is_date:
+                at = Moment(dt.datetime.combine(at.local.date(), start.local.time()), start.zone, False)
+            elif start.is_date and not at.is_date:
+                at = Moment(dt.datetime.combine(at.local.date(), dt.time()), zones.user, True)
+            found.append((at, _period(at, end, line, zones) if slash and not at.is_date else None))
+    return found
+
+
+def _period(start: Moment, end: str, line: Line, zones: Zones) -> Length | None:
+    read = content.duration(end)
+    if read is not None:
+        return _lasting(start, *read)[1]
+    until = moment(end, line, zones, start.zone)
+    if until is None or until.is_date or until.instant < start.instant:
+        return None
+    if until.zone is start.zone:
+        return Length(until.local - start.local)
+    return Length(_ZERO, until.instant - start.instant)
+
+
+def _exdates(component: Component, zones: Zones, start: Moment) -> list[Moment]:
+    found: list[Moment] = []
+    floating = zones.user if start.is_date else start.zone
+    for line in component.lines["EXDATE"]:
+        values = line.value.split(",")
+        # What is left out of absurdly many excludes nothing, so it blocks.
+        values = values[-(MANY - len(found)) :] if len(found) < MANY else []
+        for value in dict.fromkeys(values):
+            at = moment(value, line, zones, floating)
+            if at is not None:
+                found.append(at)
+    return found
+
+
+def same_kind(moment: Moment, start: Moment) -> Moment:
+    """A RECURRENCE-ID or EXDATE as a value of its DTSTART's kind and zone."""
+    if start.is_date:
+        if moment.is_date:
+            return moment
+        return Moment(dt.datetime.combine(_date_meant(moment, start.zone), dt.time()), start.zone, True)
+    if moment.is_date or moment.zone is start.zone:
+        return moment
+    return Moment(local(moment.instant, start.zone), start.zone, False)
+
+
+def until_of(rule: recurrence.Rule, start: Moment) -> dt.datetime | None:
+    """UNTIL in the local time of DTSTART. A DATE includes all of that day, whatever DTSTART is."""
+    if rule.until is None:
+        return None
+    try:
+        until = dt.datetime(int(rule.until[:4]), int(rule.until[4:6]), int(rule.until[6:8]))
+        if len(rule.until) == 8:
+            return until if start.is_date else until + _DAY - dt.timedelta(seconds=1)
+        seconds = int(rule.until[9:11]) * 3600 + int(rule.until[11:13]) * 60 + int(rule.until[13:15])
+        until += dt.timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
+    zone = dt.UTC if rule.until.endswith("Z") else start.zone
+    if start.is_date:
+        return dt.datetime.combine(_date_meant(Moment(until, zone, False), start.zone), dt.time())
+    return until if zone is start.zone else local(instant(until, zone), start.zone)
+
+
+def _date_meant(moment: Moment, zone: dt.tzinfo) -> dt.date:
+    """The day that a DATE-TIME means where a DATE belongs: as written, or the User's day that begins then."""
+    there = local(moment.instant, zone)
+    return there.date() if there.time() == dt.time() else moment.local.date()

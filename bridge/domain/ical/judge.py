@@ -1,0 +1,86 @@
+"""What blocks, from when, and what it is called: by the Calendar's settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bridge.domain.ical import content
+from bridge.domain.ical.content import Component, Line
+from bridge.domain.ical.events import Event
+from bridge.domain.ical.series import Instance
+from bridge.domain.model import SlotSettings, Titles
+
+BUSY = "Busy"
+#: From the least to the most certain to come.
+_PARTSTATS = ("DECLINED", "NEEDS-ACTION", "TENTATIVE", "ACCEPTED")
+
+
+class Judge:
+    """What blocks and what it is called, by the Calendar's settings."""
+
+    def __init__(self, settings: SlotSettings, addresses: frozenset[str]) -> None:
+        self._settings = settings
+        self._addresses = addresses
+
+    def blocks(self, event: Event) -> bool:
+        """Whether an event takes time from its owner."""
+        component, settings = event.component, self._settings
+        lines = component.lines
+        if "TRANSP" in lines and component.value("TRANSP").strip().upper() == "TRANSPARENT":
+            return False
+        status = component.value("STATUS").strip().upper() if "STATUS" in lines else ""
+        if status == "CANCELLED" or (status == "TENTATIVE" and not settings.tentative_blocks):
+            return False
+        if event.start.is_date and not settings.all_day_blocks:
+            return False
+        if "ATTENDEE" not in lines or not self._addresses:
+            return True
+        match self._answer(component):
+            case "DECLINED":
+                return False
+            case "NEEDS-ACTION":
+                return settings.unanswered_blocks
+            case "TENTATIVE":
+                return settings.tentative_blocks
+            case _:
+                return True
+
+    def _answer(self, component: Component) -> str:
+        """The owner's own PARTSTAT: the firmest one, if they are invited under several addresses."""
+        own = any(self._is_owner(line) for line in component.all("ORGANIZER"))
+        default = "ACCEPTED" if own else "NEEDS-ACTION"  # nobody answers their own invitation
+        answers = [
+            (line.param("PARTSTAT") or default).upper() for line in component.all("ATTENDEE") if self._is_owner(line)
+        ]
+        firm = [_PARTSTATS.index(answer) if answer in _PARTSTATS else len(_PARTSTATS) for answer in answers]
+        return answers[firm.index(max(firm))] if answers else "ACCEPTED"
+
+    def _is_owner(self, line: Line) -> bool:
+        address = line.value.strip().lower().removeprefix("mailto:")
+        return address in self._addresses or (line.param("EMAIL") or "").lower() in self._addresses
+
+    def title(self, event: Event, master: Event | None = None) -> str:
+        """What the slot is called. An override of a private event is private, too: clients leave its CLASS out."""
+        component = event.component
+        if self._settings.titles != Titles.TITLE or _is_private(component):
+            return BUSY
+        if master is not None and _is_private(master.component):
+            return BUSY
+        return content.clean(content.unescape(component.value("SUMMARY"))).strip() or BUSY
+
+    def travel(self, event: Event) -> int:
+        """Seconds of travel before an event that block, too."""
+        if not self._settings.travel_blocks or event.start.is_date:
+            return 0
+        read = content.duration(event.component.value("X-APPLE-TRAVEL-DURATION"))
+        return min(max(read[0] * 86_400 + read[1], 0), 2 * 86_400) if read is not None else 0
+
+    def with_travel(self, instance: Instance) -> Instance:
+        """An instance that begins with the travel to it."""
+        travel = self.travel(instance.event)
+        return replace(instance, start=instance.start - travel) if travel else instance
+
+
+def _is_private(component: Component) -> bool:
+    """RFC 5545 3.8.1.3: a class that is not known is to be taken as PRIVATE."""
+    return component.value("CLASS").strip().upper() not in {"", "PUBLIC"}

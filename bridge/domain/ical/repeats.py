@@ -1,0 +1,130 @@
+"""How a CRM's appointment recurs: its `rrule`, RRULE and EXDATE lines in one text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+from bridge.domain.ical import content, recurrence
+from bridge.domain.ical.content import Component, Line
+from bridge.domain.ical.events import Moment, moment
+from bridge.domain.ical.recurrence import Freq, Rule
+from bridge.domain.ical.zones import Zones, hinted, named
+
+#: Limits that no calendar of a person comes near.
+_MOST = 5_000
+_WIDEST = 1_000
+
+
+class Repeats(NamedTuple):
+    """An `rrule` taken apart."""
+
+    rule: Rule
+    #: (what was said of zone or kind, value)
+    exdates: tuple[Line, ...]
+
+
+def rrule_problem(rrule: str) -> str | None:
+    """A sentence why an `rrule` can't be used, or None.
+
+    It is a text of one RRULE, with or without its name before it, and of EXDATE lines. When the appointment starts is
+    said by its start alone, so DTSTART and hours of the day have no place in it.
+    """
+    complaints: list[str] = []
+    read = _read(rrule, complaints)
+    if complaints:
+        return complaints[0]
+    if read is None:
+        return "Give an RRULE such as FREQ=WEEKLY;BYDAY=MO."
+    rule = read.rule
+    if rule.freq > Freq.DAILY:
+        return "Appointments recur daily or less often, not by hours, minutes or seconds."
+    if rule.byhour or rule.byminute or rule.bysecond:
+        return "The start of the appointment gives its time of day: leave out BYHOUR, BYMINUTE and BYSECOND."
+    if rule.count is not None and rule.until is not None:
+        return "Give COUNT or UNTIL, not both."
+    if (rule.count or 1) > _MOST or rule.interval > _WIDEST or len(read.exdates) > _MOST:
+        return f"COUNT and the number of EXDATE values go up to {_MOST}, INTERVAL up to {_WIDEST}."
+    if recurrence.first(rule, dt.datetime(2024, 1, 1), None) is None:
+        return "This rule never matches a day."
+    return None
+
+
+def normalise_rrule(rrule: str) -> str:
+    """The canonical text of an `rrule` without a problem: its RRULE line, then EXDATE lines, values sorted."""
+    read = _read(rrule, [])
+    if read is None:
+        return rrule
+    lines = [f"RRULE:{read.rule.text()}"]
+    kinds: dict[tuple[str, bool], set[str]] = {}
+    for exdate in read.exdates:
+        kinds.setdefault((exdate.params, exdate.value.endswith("Z")), set()).add(exdate.value)
+    lines += [f"EXDATE{params}:{','.join(sorted(values))}" for (params, _), values in sorted(kinds.items())]
+    return "\n".join(lines)
+
+
+def read_rrule(rrule: str) -> Repeats | None:
+    """A stored `rrule` taken apart."""
+    return _read(rrule, [])
+
+
+def _read(rrule: str, complaints: list[str]) -> Repeats | None:
+    rule: Rule | None = None
+    exdates: list[Line] = []
+    for raw in content.unfold(rrule).split("\n"):
+        text = raw.strip()
+        if not text:
+            continue
+        if text.upper().startswith("FREQ="):
+            text = f"RRULE:{text}"
+        line = content.split(text)
+        name = line.name if line is not None else ""
+        if line is None or name not in {"RRULE", "EXDATE"}:
+            complaints.append(
+                "The start of the appointment is its DTSTART: leave it out of the rule."
+                if name == "DTSTART"
+                else "Only RRULE and EXDATE lines can be used."
+            )
+        elif name == "EXDATE":
+            exdates += _exdates(line, complaints)
+        elif rule is not None:
+            complaints.append("Give one RRULE.")
+        elif "DTSTART" in line.value.upper():
+            complaints.append("The start of the appointment is its DTSTART: leave it out of the rule.")
+        else:
+            rule = recurrence.parse(line.value, complaints=complaints)
+    return None if rule is None else Repeats(rule, tuple(exdates))
+
+
+def _exdates(line: Line, complaints: list[str]) -> list[Line]:
+    """The values of an EXDATE line one by one: UTC, local without a zone, or dates."""
+    tzid = line.param("TZID")
+    zone = named(tzid) or hinted(tzid) if tzid else None
+    if tzid and zone is None:
+        complaints.append("The TZID of the EXDATE is not a known time zone.")
+        return []
+    found: list[Line] = []
+    for value in line.value.split(","):
+        # Without its TZID: a value in its zone is one in UTC.
+        at = moment(value, Line("EXDATE", line.params if tzid is None else "", ""), _NO_ZONES, zone or _LOCAL)
+        if at is None:
+            complaints.append("EXDATE is a list of dates or date-times, such as 20301224T090000Z.")
+        elif at.is_date:
+            found.append(Line("EXDATE", ";VALUE=DATE", content.day(at.local)))
+        elif at.zone is _LOCAL:
+            found.append(Line("EXDATE", "", content.stamp(at.local)))
+        else:
+            found.append(Line("EXDATE", "", content.utc(at.instant)))
+    return found
+
+
+#: Marks a value without a zone.
+_LOCAL = dt.timezone(dt.timedelta(), "local")
+_NO_ZONES = Zones(Component(""), dt.UTC)
+
+
+def excluded(read: Repeats, start: Moment) -> list[Moment]:
+    """The EXDATEs as values of DTSTART's kind and zone."""
+    zones = Zones(Component(""), start.zone)
+    found = (moment(line.value, line, zones, start.zone) for line in read.exdates)
+    return [m for m in found if m is not None]

@@ -1,0 +1,253 @@
+"""From events to stretches of time: recurrence sets with their exceptions, within a span and within bounds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from bridge.domain.ical import recurrence
+from bridge.domain.ical.content import Component
+from bridge.domain.ical.events import Event, Length, Moment, event, same_kind, until_of
+from bridge.domain.ical.recurrence import Rule
+from bridge.domain.ical.zones import Zones, local
+from bridge.domain.model import Interval
+
+#: More instances than this are not listed: the rest of the span is one stretch.
+CAP = 50_000
+#: A series with more periods than this before the span of interest begins at the span.
+_OLD = 36_600
+_DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One stretch of time of a series. `key` is the instant of its RECURRENCE-ID, `event` where its properties are."""
+
+    key: int
+    start: int
+    end: int
+    all_day: bool
+    event: Event
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """When a master recurs, made harmless: no rule that never matches, none that is too dense to list.
+
+    DTSTART is always part of it, as RFC 5545 3.8.5.3 wants, even where no rule yields it.
+    """
+
+    start: Moment
+    length: Length
+    rules: tuple[tuple[Rule, dt.datetime | None], ...]
+    rdates: tuple[tuple[Moment, Length | None], ...]
+    #: It covers more than the event itself says: its instances are not those of the event.
+    coarse: bool = False
+
+    @cached_property
+    def last(self) -> dt.datetime | None:
+        """The last local start, or a time after it; None: without end."""
+        found = max([self.start.local, *(local(m.instant, self.start.zone) for m, _ in self.rdates)])
+        for rule, until in self.rules:
+            end = recurrence.last(rule, self.start.local, until)
+            if end is None:
+                return None
+            found = max(found, end)
+        return found
+
+    def within(self, low: dt.datetime, high: dt.datetime) -> Iterator[tuple[Moment, Length]]:
+        """The starts within [low, high] of local time, in no order, perhaps some twice."""
+        start = self.start
+        if low <= start.local <= high:
+            yield start, self.length
+        for rule, until in self.rules:
+            for found in recurrence.starts(rule, start.local, low, high, until):
+                yield Moment(found, start.zone, start.is_date), self.length
+        for moment, length in self.rdates:
+            if low - _DAY <= moment.local <= high + _DAY:
+                yield moment, length or self.length
+
+    def has(self, key: int) -> bool:
+        """Whether one of the starts is this instant."""
+        at = local(key, self.start.zone)
+        return any(m.instant == key for m, _ in self.within(at - _DAY, at + _DAY))
+
+    def placed(
+        self, span: Interval, without: Container[int], slack: dt.timedelta = dt.timedelta()
+    ) -> tuple[dict[int, tuple[Moment, Length]], bool]:
+        """What may touch the span, by its instant, and whether that is all: no more than `CAP` are listed."""
+        longest = max(_at_most(length) for length in [self.length, *(length for _, length in self.rdates if length)])
+        low = _shifted(local(span.start, self.start.zone), -(_DAY + slack + longest))
+        high = _shifted(local(span.end, self.start.zone), _DAY + slack)
+        found: dict[int, tuple[Moment, Length]] = {}
+        for moment, length in self.within(low, high):
+            key = moment.instant
+            if key in without:
+                continue
+            known = found.get(key)
+            if known is None or _at_most(known[1]) < _at_most(length):
+                found[key] = (moment, length)
+            if len(found) >= CAP:
+                return found, False
+        return found, True
+
+
+def pattern(master: Event, frozen_from: int) -> Pattern:
+    """The Pattern of a master. What lies more than a century of days before `frozen_from` may be cut off."""
+    start, length = master.start, master.length
+    rules: list[tuple[Rule, dt.datetime | None]] = []
+    coarse = False
+    for rule in master.rules:
+        until = until_of(rule, start)
+        if recurrence.first(rule, start.local, until) is None:
+            continue
+        coarser = None if length.is_none else recurrence.coarsened(rule, start.local, until)
+        if coarser is not None:
+            coarse = True
+            end = recurrence.last(rule, start.local, until)
+            rule, floor, longer = coarser  # noqa: PLW2901
+            start = start._replace(local=min(floor, start.local))
+            length = length.longer(longer)
+            until = end
+        rules.append((rule, until))
+    made = Pattern(start, length, tuple(rules), tuple(master.rdates), coarse)
+    return _cut(made, frozen_from)
+
+
+def _cut(made: Pattern, frozen_from: int) -> Pattern:
+    """The same without a past that clients would have to count through, such as every day since the year 1."""
+    if len(made.rules) != 1 or made.rules[0][0].count is not None:
+        return made
+    rule, until = made.rules[0]
+    begin = local(frozen_from, made.start.zone)
+    if not recurrence.is_long(rule, made.start.local, begin, _OLD):
+        return made
+    first = next(recurrence.starts(rule, made.start.local, begin, recurrence.LAST, until), None)
+    if first is None:
+        return made
+    return replace(
+        made, start=made.start._replace(local=first), rdates=tuple(r for r in made.rdates if r[0].local > first)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A master with its exceptions, all by the instant of their RECURRENCE-ID."""
+
+    master: Event
+    pattern: Pattern
+    overrides: dict[int, Event] = field(default_factory=dict)
+    #: RANGE=THISANDFUTURE, in order.
+    futures: tuple[tuple[int, Event], ...] = ()
+    excluded: frozenset[int] = frozenset()
+
+    def instances(self, span: Interval) -> list[Instance]:
+        """The instances that touch the span, whether they block or not, by start; all of them, or `CAP` and a rest."""
+        slack = max((abs(_moved(e)) + _at_most(e.length) for _, e in self.futures), default=dt.timedelta())
+        without = self.overrides.keys() if self.pattern.coarse else self.overrides.keys() | self.excluded
+        placed, complete = self.pattern.placed(span, without, slack)
+        found = [self._placed(key, moment, length) for key, (moment, length) in placed.items()]
+        if not complete:
+            # Never report the rest as free.
+            found[-1] = replace(found[-1], end=max(found[-1].end, span.end))
+        # An override is where it says it is, even where the series would not have the instance that it replaces.
+        found += [replace(single(event), key=key) for key, event in self.overrides.items()]
+        return sorted(
+            (i for i in found if i.start < span.end and i.end > span.start), key=lambda i: (i.start, i.end, i.key)
+        )
+
+    def _placed(self, key: int, moment: Moment, length: Length) -> Instance:
+        owner = self.master
+        for since, override in self.futures:
+            if since <= key:
+                owner = override
+        if owner is not self.master:
+            there = _shifted(moment.local, _moved(owner))
+            if owner.start.is_date:
+                there = dt.datetime.combine(there.date(), dt.time())
+            moment, length = owner.start._replace(local=there), owner.length
+        start = moment.instant
+        return Instance(key, start, length.end(moment.local, moment.zone, start), moment.is_date, owner)
+
+
+def _at_most(length: Length) -> dt.timedelta:
+    return length.wall + dt.timedelta(seconds=min(length.exact, 10**10))
+
+
+def _moved(override: Event) -> dt.timedelta:
+    """By how much a THISANDFUTURE override moves what follows, on its own wall clock."""
+    assert override.recurrence_id is not None  # noqa: S101
+    origin = same_kind(override.recurrence_id, override.start)
+    return override.start.local - origin.local
+
+
+def _shifted(at: dt.datetime, by: dt.timedelta) -> dt.datetime:
+    try:
+        return at + by
+    except OverflowError:
+        return dt.datetime.max if by > dt.timedelta() else dt.datetime.min
+
+
+def single(event: Event) -> Instance:
+    """The one stretch of time of an event that does not recur."""
+    at = event.start.instant
+    return Instance(at, at, event.length.end(event.start.local, event.start.zone, at), event.start.is_date, event)
+
+
+def read(root: Component, zones: Zones, frozen_from: int) -> tuple[list[Series], list[Event]]:
+    """Every series of an object, and the overrides whose master is elsewhere.
+
+    Events with other UIDs are other series; a second master with one UID is, too.
+    """
+    masters: dict[str, list[Event]] = {}
+    overrides: dict[str, list[Event]] = {}
+    for component in root.walk("VEVENT"):
+        found = event(component, zones)
+        if found is not None:
+            of_kind = masters if found.recurrence_id is None else overrides
+            of_kind.setdefault(component.value("UID").strip(), []).append(found)
+    made: list[Series] = []
+    for uid, of_uid in masters.items():
+        for number, master in enumerate(of_uid):
+            its = overrides.pop(uid, []) if number == 0 else []
+            made.append(_series(master, its, frozen_from))
+    return made, [orphan for of_uid in overrides.values() for orphan in of_uid]
+
+
+def _series(master: Event, overrides: Sequence[Event], frozen_from: int) -> Series:
+    made = pattern(master, frozen_from)
+    if not (overrides or master.exdates):
+        return Series(master, made)
+    ordinary: dict[int, Event] = {}
+    futures: list[tuple[int, Event]] = []
+    for override in overrides:
+        if override.guessed or override.recurrence_id is None:
+            continue  # it is not known where it went: the instance stays where it was
+        for key in _keys(made, override.recurrence_id):
+            if override.future:
+                futures.append((key, override))
+            else:
+                ordinary[key] = override
+    excluded: set[int] = set()
+    if master.recurs:
+        on_days = {m.local.date() for m in master.exdates if m.is_date} if not master.start.is_date else set()
+        excluded.update(key for day in on_days for key in _on_day(made, day))
+    excluded.update(same_kind(m, master.start).instant for m in master.exdates if not m.is_date or master.start.is_date)
+    futures.sort(key=lambda pair: pair[0])
+    return Series(master, made, ordinary, tuple(futures), frozenset(excluded))
+
+
+def _keys(made: Pattern, recurrence_id: Moment) -> list[int]:
+    """The instances that a RECURRENCE-ID means: a DATE where times belong means all of that day."""
+    meant = same_kind(recurrence_id, made.start)
+    if not meant.is_date or made.start.is_date:
+        return [meant.instant]
+    at = meant._replace(local=dt.datetime.combine(meant.local.date(), made.start.local.time()), zone=made.start.zone)
+    return sorted(_on_day(made, meant.local.date())) or [at.instant]
+
+
+def _on_day(made: Pattern, day: dt.date) -> set[int]:
+    begin = dt.datetime.combine(day, dt.time())
+    return {m.instant for m, _ in made.within(begin, begin + _DAY - dt.timedelta(seconds=1)) if m.local.date() == day}
