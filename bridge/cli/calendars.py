@@ -61,6 +61,13 @@ def list_calendars(opened: Opened, user_id: str, as_json: bool) -> None:
     "--conflict", "conflicts", multiple=True, metavar="CALENDAR", help="It blocks time; never written. Repeat it."
 )
 @click.option("--no-conflicts", is_flag=True, help="Check no other calendars.")
+@click.option(
+    "--appointments",
+    type=click.Choice([str(one) for one in roles.Appointments]),
+    default=str(roles.Appointments.MOVE),
+    show_default=True,
+    help="With a new Primary: upcoming appointments move to it, or stay until the CRM changes them.",
+)
 @json_option
 @pass_opened
 def set_roles(
@@ -71,6 +78,7 @@ def set_roles(
     no_primary: bool,
     conflicts: tuple[str, ...],
     no_conflicts: bool,
+    appointments: str,
     as_json: bool,
 ) -> None:
     """Choose USER's Primary and conflict calendars.
@@ -91,7 +99,9 @@ def set_roles(
         if conflicts:
             checked = [_find(known, name).id for name in conflicts]
         progress("Reading the chosen calendars …")
-        return await roles.choose(bridge, user_id, primary=chosen, conflicts=checked)
+        return await roles.choose(
+            bridge, user_id, primary=chosen, conflicts=checked, appointments=roles.Appointments(appointments)
+        )
 
     change = opened.run(work)
     if as_json:
