@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import web
@@ -15,24 +15,28 @@ from aiohttp import web
 from bridge import worker
 from bridge.app import Bridge
 from bridge.errors import StoreUnusable
+from bridge.store.lock import at_work
 from bridge.web.app import make_web_app
 
 log = logging.getLogger(__name__)
 
 #: How long requests under way may take to finish once the sidecar was asked to stop, in seconds.
 GRACE_SECONDS = 5.0
+#: How long another process at work on the store may take to finish: `bridge sync`, or a sidecar whose parent was
+#: killed.
+WAIT_SECONDS = 5.0
 
 
 async def run(bridge: Bridge, *, host: str, port: int) -> None:
     """Serve and work until SIGTERM or SIGINT, then finish what is under way.
 
-    Raises `StoreUnusable` when another sidecar works on the same store, `OSError` when the port is taken.
+    Raises `StoreUnusable` when another process works on the same store, `OSError` when the port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with _only_one(bridge.db.path):
+    async with _at_work(bridge.db.path):
         runner = web.AppRunner(make_web_app(bridge), access_log=None, shutdown_timeout=GRACE_SECONDS)
         await runner.setup()
         try:
@@ -50,12 +54,15 @@ async def run(bridge: Bridge, *, host: str, port: int) -> None:
             await bridge.remotes.close()
 
 
-@contextlib.contextmanager
-def _only_one(store: Path) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _at_work(store: Path) -> AsyncIterator[None]:
     """Two sidecars on one store would poll twice and take each other's leases at start."""
-    with store.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreUnusable(str(store), "another sidecar is working on it: stop that one first") from None
-        yield
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        with at_work(store) as alone:
+            if alone:
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise StoreUnusable(str(store), "another process of the bridge works on it: stop that one first")
+        await asyncio.sleep(0.1)

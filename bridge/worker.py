@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from bridge.app import Bridge
-from bridge.errors import BridgeError
+from bridge.domain.model import OutboxEntry
+from bridge.errors import AccountNotConnected, RemoteError, SecretUnreadable, Unknown
 from bridge.service import book, mirror, publish, push
 from bridge.store import accounts, outbox, passwords
 
 log = logging.getLogger(__name__)
 
-#: The longest that a loop sleeps without looking, in seconds.
-LONGEST_NAP = 5.0
+#: The longest that the push loop sleeps without looking for what other processes have queued, in seconds.
+LONGEST_NAP = 1.0
+#: How long a loop that met a surprise rests, in seconds.
+REST_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60
 #: How many recurring items are expanded anew in one go, and the seconds between two looks for more.
 EXPAND_AT_ONCE, EXPAND_SECONDS = 20, 60
@@ -24,10 +28,8 @@ KEEP_DONE_SECONDS = 30 * 86_400
 
 async def run(bridge: Bridge) -> None:
     """Work until cancelled. A loop that meets a surprise logs it and goes on: nothing is lost, it is in the store."""
-    with bridge.db.write() as tx:
-        released = outbox.release_leases(tx, now=bridge.clock())
-    if released:
-        log.info("taking up %d pushes that were interrupted", released)
+    if interrupted := push.take_over(bridge):
+        log.info("taking up %d pushes that were interrupted", interrupted)
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("mirror", lambda: _mirror(bridge)))
         group.create_task(_forever("push", lambda: _push(bridge)))
@@ -42,7 +44,7 @@ async def _forever(name: str, step: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             # The outermost frame of a background loop: there is nobody else to tell. Nothing here holds secrets.
             log.exception("%s: unexpected trouble; going on", name)
-            await asyncio.sleep(LONGEST_NAP)
+            await asyncio.sleep(REST_SECONDS)
 
 
 async def _mirror(bridge: Bridge) -> None:
@@ -54,8 +56,10 @@ async def _mirror(bridge: Bridge) -> None:
     async def one(account_id: str) -> None:
         try:
             await mirror.mirror_account(bridge, account_id)
-        except BridgeError as error:
+        except (RemoteError, SecretUnreadable, AccountNotConnected) as error:
             log.debug("account %s: %s", account_id, error)  # its state and the log have it, once
+        except Unknown:
+            log.info("account %s: disconnected meanwhile", account_id)
         except Exception:
             log.exception("account %s: mirror failed unexpectedly", account_id)
             _put_off(bridge, account_id)
@@ -74,9 +78,15 @@ async def _mirror(bridge: Bridge) -> None:
                     task.add_done_callback(tasks.discard)
             await asyncio.sleep(0.5)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(tasks)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel these, and wait until they have ended."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 def _put_off(bridge: Bridge, account_id: str) -> None:
@@ -87,18 +97,34 @@ def _put_off(bridge: Bridge, account_id: str) -> None:
 
 
 async def _push(bridge: Bridge) -> None:
-    """Push when something is due: at once when woken, else when the next entry's time comes."""
-    while True:
-        bridge.push_wanted.clear()
-        await push.push_due(bridge)
-        with bridge.db.read() as tx:
-            due_at = outbox.next_due(tx)
-        nap = LONGEST_NAP if due_at is None else min(max(due_at - bridge.clock(), 0.2), LONGEST_NAP)
+    """Carry out what is due when it is due, at once when woken; one push that takes long holds up no other."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def one(entry: OutboxEntry) -> None:
         try:
-            async with asyncio.timeout(nap):
-                await bridge.push_wanted.wait()
-        except TimeoutError:
-            continue
+            await push.carry_out(bridge, entry)
+        except Exception:
+            log.exception("push of appointment %s failed unexpectedly; tried again later", entry.appointment_id)
+
+    def done(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        bridge.push_wanted.set()  # there is room for another
+
+    try:
+        while True:
+            bridge.push_wanted.clear()
+            while len(tasks) < push.PARALLEL and (entry := push.claim(bridge)) is not None:
+                task = asyncio.create_task(one(entry))
+                tasks.add(task)
+                task.add_done_callback(done)
+            with bridge.db.read() as tx:
+                due_at = outbox.next_due(tx)
+            nap = LONGEST_NAP if due_at is None else min(max(due_at - bridge.clock(), 0.2), LONGEST_NAP)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(nap):
+                    await bridge.push_wanted.wait()
+    finally:
+        await _cancelled(tasks)
 
 
 async def _keep_house(bridge: Bridge) -> None:

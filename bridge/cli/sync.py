@@ -10,8 +10,9 @@ from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import count, json_option, print_json, progress, table
 from bridge.domain import trouble
 from bridge.domain.model import Account
-from bridge.errors import RemoteError
+from bridge.errors import AccountNotConnected, RemoteError, SecretUnreadable
 from bridge.service import connect, mirror, push, users
+from bridge.store.lock import at_work
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -37,8 +38,7 @@ def sync(opened: Opened, user_id: str | None, dry_run: bool, as_json: bool) -> N
             progress(f"({number}/{len(accounts)}) {account.user_id}: {account.provider} {account.username} …")
             runs += [(account, run) for run in await _mirror(bridge, account, dry_run)]
         if not dry_run:
-            progress("Writing appointments …")
-            progress(f"Written or tried: {count(await push.push_due(bridge), 'appointment')}.")
+            await _push(bridge)
         return runs
 
     runs = opened.run(work)
@@ -69,5 +69,16 @@ async def _mirror(bridge: Bridge, account: Account, dry_run: bool) -> list[mirro
     """One account's runs. One that can't be asked at all does not keep the others from theirs."""
     try:
         return await mirror.mirror_account(bridge, account.id, dry_run=dry_run)
-    except RemoteError as error:
+    except (RemoteError, SecretUnreadable, AccountNotConnected) as error:
         return [mirror.CalendarRun("", f"{account.provider} {account.username}", error=trouble.sentence(error))]
+
+
+async def _push(bridge: Bridge) -> None:
+    """Write what is due; where a sidecar runs, that is its business, and done within a second."""
+    with at_work(bridge.db.path) as alone:
+        if not alone:
+            progress("The sidecar, which is running, writes the appointments that are due.")
+            return
+        progress("Writing appointments …")
+        push.take_over(bridge)
+        progress(f"Written or tried: {count(await push.push_due(bridge), 'appointment')}.")

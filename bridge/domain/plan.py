@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bridge.domain.model import Calendar, Marks
 from bridge.errors import (
+    AccountNotConnected,
     BadAnswer,
     BridgeError,
     Forbidden,
@@ -151,7 +152,7 @@ def after_push(error: BridgeError, attempts: int, *, now: int) -> PushOutcome:
             return Dead() if attempts >= FORBIDDEN_ATTEMPTS else RetryAt(now + wait)
         case Throttled():
             return RetryAt(now + int(max(error.retry_after or 0, wait)))
-        case Unreachable() | ServerFault() | BadAnswer() | PreconditionFailed():
+        case Unreachable() | ServerFault() | BadAnswer() | PreconditionFailed() | AccountNotConnected():
             return RetryAt(now + wait)
         case _:
             # Anything else is a decision somebody has to take (credentials withheld, a broken invariant): visible.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from bridge.domain import plan, trouble
 from bridge.domain.model import Account, AccountState, Calendar, Marks, MirrorItem, Role, User
 from bridge.errors import (
+    AccountNotConnected,
     BridgeError,
     Forbidden,
     NotFound,
@@ -36,15 +37,15 @@ __all__ = ["CalendarRun", "mirror_account"]
 async def mirror_account(context: Context, account_id: str, *, dry_run: bool = False) -> list[CalendarRun]:
     """Bring an Account's Primary and conflict calendars up to date.
 
-    When nothing changed this is one request. Raises `Unknown`; `RemoteError` or `SecretUnreadable` when the account as
-    a whole could not be asked (its state is noted first). Trouble with one calendar is in its run, and does not keep
-    the others from theirs.
+    When nothing changed this is one request. Raises `Unknown`; `RemoteError`, `SecretUnreadable`, or
+    `AccountNotConnected` for a provider that the settings no longer name, when the account as a whole could not be
+    asked (its state is noted first). Trouble with one calendar is in its run, and does not keep the others from theirs.
     """
     account, user = _account_of(context, account_id)
     try:
         remote = context.remotes.for_account(account)
         home_url, listed = await _look(remote, account)
-    except (RemoteError, SecretUnreadable) as error:
+    except (RemoteError, SecretUnreadable, AccountNotConnected) as error:
         if not dry_run:
             _note_failure(context, account, error)
         raise

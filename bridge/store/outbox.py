@@ -23,15 +23,21 @@ def wish(tx: sqlite3.Connection, appointment_id: str, account_id: str, *, now: i
     )
 
 
-def claim(tx: sqlite3.Connection, *, now: int, lease_until: int) -> OutboxEntry | None:
-    """Lease the entry that is longest due, or None. Accounts that need a password are left in peace."""
+def claim(tx: sqlite3.Connection, *, now: int, lease_until: int, for_each_account: int) -> OutboxEntry | None:
+    """Lease the entry that is longest due, or None.
+
+    Accounts that need a password are left in peace, and one with so many leases already lets the others go first: a
+    server that hangs holds up nobody else's.
+    """
     row = tx.execute(
         "UPDATE outbox SET state = 'leased', attempts = attempts + 1, lease_until = :lease_until, updated_at = :now"
         " WHERE id = (SELECT o.id FROM outbox o JOIN accounts a ON a.id = o.account_id"
         "  WHERE ((o.state = 'ready' AND o.next_attempt_at <= :now) OR (o.state = 'leased' AND o.lease_until <= :now))"
-        "  AND a.state <> 'needs_password' ORDER BY o.next_attempt_at, o.id LIMIT 1)"
+        "  AND a.state <> 'needs_password' AND (SELECT COUNT(*) FROM outbox l WHERE l.account_id = o.account_id"
+        "   AND l.state = 'leased' AND l.lease_until > :now) < :for_each_account"
+        "  ORDER BY o.next_attempt_at, o.id LIMIT 1)"
         f" RETURNING {_ENTRY}",
-        {"now": now, "lease_until": lease_until},
+        {"now": now, "lease_until": lease_until, "for_each_account": for_each_account},
     ).fetchone()
     return _entry(row) if row else None
 
