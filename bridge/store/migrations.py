@@ -335,7 +335,9 @@ UPDATE published_items SET expanded_from = NULL, expanded_until = NULL WHERE ics
 CREATE INDEX published_items_by_horizon ON published_items (user_id, expanded_until, expanded_from)
     WHERE expanded_until IS NOT NULL;
 
-CREATE INDEX published_items_by_lag ON published_items (expanded_until) WHERE expanded_until IS NOT NULL"""
+-- Those with occurrences beyond it.
+CREATE INDEX published_items_by_lag ON published_items (expanded_until)
+    WHERE expanded_until IS NOT NULL AND (last_end IS NULL OR last_end > expanded_until)"""
 
 _SIGN_IN = """\
 CREATE TABLE settings_links (

@@ -84,10 +84,10 @@ def expand(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem])
 
 
 def least_expanded(tx: sqlite3.Connection, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
-    """Items whose occurrences are stored for less than up to `before`, those that lag most first, by User."""
+    """Items that go on past their stored occurrences, where these end before `before`, by User; oldest first."""
     rows = tx.execute(
         f"SELECT user_id, {_ITEM} FROM published_items WHERE expanded_until < :before"
-        " ORDER BY expanded_until LIMIT :limit",
+        " AND (last_end IS NULL OR last_end > expanded_until) ORDER BY expanded_until LIMIT :limit",
         {"before": before, "limit": limit},
     )
     found: dict[str, list[PublishedItem]] = {}
@@ -150,12 +150,6 @@ def with_uid_like(tx: sqlite3.Connection, user_id: str, text: str) -> list[Publi
     return [_item(row) for row in rows]
 
 
-def overlapping(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[PublishedItem]:
-    """The items that may touch the span, by href: with an occurrence in it, or with one that may not be stored."""
-    touching = get(tx, user_id, occurrences(tx, user_id, span))
-    return sorted({item.href: item for item in [*touching, *unexpanded(tx, user_id, span)]}.values(), key=_href)
-
-
 def unexpanded(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[PublishedItem]:
     """The items that may have occurrences in the span which are not stored, since part of it is past their horizon."""
     rows = tx.execute(
@@ -210,6 +204,25 @@ def busy(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Busy]:
     ]
 
 
+def taken(
+    tx: sqlite3.Connection, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()
+) -> list[tuple[int, int]]:
+    """The stored occurrences that touch the span as (start, end), save those of the items to `leave_out`.
+
+    Of several with one start only the longest: asked for a month at a time, by whoever waits for free slots.
+    """
+    left_out = {f"h{n}": href for n, href in enumerate(leave_out)}
+    other = f" AND o.href NOT IN ({', '.join(f':{name}' for name in left_out)})" if left_out else ""
+    columns = "SELECT o.start_at, MAX(o.end_at) FROM occurrences o"
+    cursor = tx.cursor()
+    cursor.row_factory = None
+    return cursor.execute(
+        f"{columns} WHERE {_SHORT} AND o.end_at > :start{other} GROUP BY o.start_at"
+        f" UNION ALL {columns} WHERE {_LONG}{other} GROUP BY o.start_at",
+        {"user_id": user_id, "start": span.start, "end": span.end, **left_out},
+    ).fetchall()
+
+
 # What touches a span, found by two indexes: short occurrences begin in it or shortly before, and long ones are few. An
 # index by start or by end alone would walk through everything before or after the span.
 _SHORT = (
@@ -237,10 +250,6 @@ def _by_href(tx: sqlite3.Connection, query: str, user_id: str, hrefs: Sequence[s
     for first in range(0, len(hrefs), _AT_ONCE):
         some: Mapping[str, str] = {f"h{n}": href for n, href in enumerate(hrefs[first : first + _AT_ONCE])}
         yield from tx.execute(f"{query} ({', '.join(f':{name}' for name in some)})", {"user_id": user_id, **some})
-
-
-def _href(item: PublishedItem) -> str:
-    return item.href
 
 
 def _item(row: sqlite3.Row) -> PublishedItem:

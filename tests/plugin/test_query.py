@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import icalendar
 import pytest
 import vobject
 
 from bridge.domain import publish as decide
+from bridge.domain.model import Occurrence
+from bridge.store import published
 
 from .conftest import BERLIN, NOW, World, at, ics, override, utc
 from .dav import CRM, element, events_filter, name, time_range
@@ -131,12 +135,15 @@ class TestTimeRange:
 
     def test_no_length(self, world: World, no_parsing: None) -> None:
         """RFC 4791 section 9.9: it matches the span that begins with it, not the one that ends with it."""
-        href = world.publish("z", ics("z", ":20270308T090000Z", ":20270308T090000Z"))
-        if not href:
-            pytest.fail("an event without length is published")
-        assert world.ada.within("20270308T090000Z", "20270308T100000Z") == {href}
-        assert world.ada.within("20270308T083000Z", "20270308T100000Z") == {href}
+        (item,) = world.rendered("z", ics("z", ":20270308T090000Z", ":20270308T100000Z"))
+        nine = Occurrence(item.first_start, item.first_start)
+        with world.db.write() as tx:
+            put = [replace(item, last_end=nine.end, occurrences=(nine,))]
+            published.apply(tx, "ada", put=put, remove=[], now=NOW)
+        assert world.ada.within("20270308T090000Z", "20270308T100000Z") == {item.href}
+        assert world.ada.within("20270308T083000Z", "20270308T100000Z") == {item.href}
         assert world.ada.within("20270308T080000Z", "20270308T090000Z") == set()
+        assert world.ada.free_busy("20270308T000000Z", "20270309T000000Z") == []
 
     def test_past_the_horizon(self, week: World, no_parsing: None) -> None:
         """Occurrences are stored for some years only; answers are right for ever."""

@@ -68,6 +68,17 @@ async def test_single_events_are_left_alone(world):
     assert all_moved(world, NOW + 1000 * DAY) == 0
 
 
+async def test_series_that_are_over_are_left_alone(world):
+    text = event("years", start="20260308T100000", end="20260308T110000", extra="RRULE:FREQ=WEEKLY;COUNT=150\r\n")
+    world.server.edit(world.urls["Home"], "years.ics", text)
+    await mirror.mirror_account(world.context, world.account_id)
+    now, moves = NOW, 0
+    while now < NOW + 3000 * DAY:
+        moves += all_moved(world, now)
+        now += 100 * DAY
+    assert moves < 20, "no more often than it went on"
+
+
 async def test_removed_series_are_left_alone(world):
     await weekly(world)
     world.server.edit(world.urls["Home"], "w0.ics", None)
