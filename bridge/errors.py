@@ -215,6 +215,23 @@ class CalendarsUnread(BridgeError):
 
 
 @dataclass
+class CalendarsStale(BridgeError):
+    """Calendars of these Users were not read, or too long ago: whether they are free can't be told."""
+
+    user_ids: tuple[str, ...]
+
+
+@dataclass
+class NotBookable(BridgeError):
+    """The booking calendar's rules don't allow this time.
+
+    `reason` is one of: `outside_hours`, `off_grid`, `bad_length`, `short_notice`, `too_far_ahead`, `day_full`.
+    """
+
+    reason: str
+
+
+@dataclass
 class VersionMismatch(BridgeError):
     """If-Match named another version than the current one; None: there is none yet."""
 

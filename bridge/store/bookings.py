@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot, Interval, SyncState
@@ -155,6 +156,27 @@ def request_of(tx: sqlite3.Connection, appointment_id: str) -> str | None:
     """What tells the request that made the Appointment from others; None for one that is older than this is kept."""
     row = tx.execute("SELECT request FROM appointments WHERE id = :id", {"id": appointment_id}).fetchone()
     return None if row is None else row["request"]
+
+
+def booked_times(
+    tx: sqlite3.Connection, user_id: str, booking_calendar_ids: Iterable[str], span: Interval
+) -> list[tuple[int, int, str, str]]:
+    """When appointments of these booking calendars take a User's time in the span: start, end, calendar and href."""
+    occurrence = (
+        "SELECT o.start_at, o.end_at, a.booking_calendar_id, o.href FROM appointments a JOIN occurrences o"
+        " ON o.user_id = :user_id AND o.href = a.id || '.ics' WHERE a.booking_calendar_id = :calendar_id"
+        " AND o.start_at < :end AND o.end_at > :start"
+    )
+    found: list[tuple[int, int, str, str]] = []
+    for calendar_id in booking_calendar_ids:
+        rows = tx.execute(
+            f"{occurrence} AND a.start_at >= :start - 172800 AND a.start_at < :end"
+            f" UNION ALL {occurrence} AND a.start_at < :start - 172800"
+            " AND (a.rrule IS NOT NULL OR a.end_at - a.start_at > 172800)",
+            {"user_id": user_id, "calendar_id": calendar_id, "start": span.start, "end": span.end},
+        )
+        found += [(start, end, calendar, href) for start, end, calendar, href in rows]
+    return found
 
 
 def put_blocked_slot(tx: sqlite3.Connection, slot: BlockedSlot) -> None:

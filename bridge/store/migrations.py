@@ -60,6 +60,13 @@ def m0005_sign_in(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def m0006_working_hours(db: Database) -> None:
+    """What may be booked when: the settings of booking calendars, and schedules."""
+    for statement in _WORKING_HOURS.split(";\n\n"):
+        db.execute(statement)
+
+
 _FIRST_SCHEMA = """\
 CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
@@ -366,3 +373,43 @@ CREATE TABLE audit_log (
     -- The id of what was done something to. Not a foreign key: the entry outlives it.
     subject TEXT NOT NULL
 )"""
+
+_WORKING_HOURS = """\
+-- JSON: what the CRM has set, in its words.
+ALTER TABLE booking_calendars ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+
+-- Whether it takes bookings outside working hours and off the grid; NULL: until there is a schedule.
+ALTER TABLE booking_calendars ADD COLUMN any_free_time INTEGER;
+
+ALTER TABLE booking_calendars ADD COLUMN updated_at INTEGER;
+
+CREATE INDEX booking_calendar_users_by_user ON booking_calendar_users (user_id, booking_calendar_id);
+
+CREATE TABLE schedules (
+    id TEXT PRIMARY KEY,
+    location_id TEXT NOT NULL,
+    -- NULL: whoever belongs to the booking calendars that it names.
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    -- JSON: rules by weekday and by date.
+    rules TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+-- The only appointments that may touch a span though they begin long before it.
+CREATE INDEX long_appointments ON appointments (booking_calendar_id, start_at)
+    WHERE rrule IS NOT NULL OR end_at - start_at > 172800;
+
+CREATE INDEX schedules_by_location ON schedules (location_id, created_at);
+
+CREATE INDEX schedules_by_user ON schedules (user_id);
+
+CREATE TABLE schedule_calendars (
+    schedule_id TEXT NOT NULL REFERENCES schedules (id) ON DELETE CASCADE,
+    booking_calendar_id TEXT NOT NULL REFERENCES booking_calendars (id) ON DELETE CASCADE,
+    PRIMARY KEY (schedule_id, booking_calendar_id)
+);
+
+CREATE INDEX schedule_calendars_by_calendar ON schedule_calendars (booking_calendar_id)"""

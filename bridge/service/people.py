@@ -1,0 +1,183 @@
+"""Users as the rules of a booking calendar see them: their working hours, what takes their time, and what is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bridge.domain import slots
+from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.hours import Hours, Opening, day_of, office_hours, openings
+from bridge.domain.model import Interval, User
+from bridge.domain.schedules import open_hours
+from bridge.domain.slots import Booked, Person, SlotRules
+from bridge.service import publish
+from bridge.store import booking_calendars, bookings, published, schedules, sources, users
+from bridge.store.db import Tx
+from bridge.store.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of some Users' time."""
+
+    sources: tuple[Source, ...]
+    #: Users with a source that was never read, or too long ago.
+    stale: frozenset[str]
+
+    @property
+    def as_of(self) -> int | None:
+        """When the source that was read longest ago was read. None: one never was, or there are none."""
+        times = [source.last_read_at for source in self.sources]
+        return min((at for at in times if at is not None), default=None) if None not in times else None
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """A booking calendar's Users over a span of starts, and what its rules allow now."""
+
+    people: tuple[Person, ...]
+    #: How many of them a booking needs.
+    needed: int
+    anchors: Sequence[Opening]
+    allowed: Interval
+    time_zone: str
+    any_free_time: bool
+
+
+def known(tx: Tx, user_ids: Iterable[str], *, now: int, stale_seconds: int | None) -> Known:
+    """What is known of Users' time. `stale_seconds` None: nothing is too old, and not even missing.
+
+    A User without an account, or whose account has no calendar chosen, has no source that could be stale.
+    """
+    read = sources.of_users(tx, user_ids)
+    stale = frozenset(
+        source.user_id
+        for source in read
+        if stale_seconds is not None and (source.last_read_at is None or now - source.last_read_at > stale_seconds)
+    )
+    return Known(tuple(read), stale)
+
+
+def crew(
+    tx: Tx,
+    calendar: CalendarSettings,
+    rules: SlotRules,
+    *,
+    span: Interval,
+    length: int,
+    now: int,
+    user_ids: Iterable[str] = (),
+    except_href: str | None = None,
+) -> Crew:
+    """The Users of a booking calendar (of these only, if any are named), for bookings that start in the span.
+
+    `except_href` is left out of what takes their time.
+    """
+    everyone = [user for user in (users.get(tx, user_id) for user_id in calendar.user_ids) if user is not None]
+    wanted = set(user_ids) or set(calendar.user_ids)
+    members = [user for user in everyone if user.id in wanted]
+    hours, given = _hours(tx, calendar, everyone)
+    any_free_time = not given if calendar.any_free_time is None else calendar.any_free_time
+    time_zone = hours[members[0].id].time_zone
+    allowed = slots.window(rules, now, time_zone)
+    if any_free_time and rules.notice is None:
+        allowed = Interval(-slots.FAR, allowed.end)
+    people = tuple(
+        person(
+            tx,
+            user,
+            openings(hours[user.id], span),
+            rules,
+            span=span,
+            length=length,
+            calendar_id=calendar.id,
+            except_href=except_href,
+        )
+        for user in members
+    )
+    return Crew(
+        people,
+        needed=len(people) if calendar.everyone else 1,
+        anchors=slots.anchors([([openings(hours[user.id], span) for user in everyone], calendar.everyone)]),
+        allowed=allowed,
+        time_zone=time_zone,
+        any_free_time=any_free_time,
+    )
+
+
+def person(
+    tx: Tx,
+    user: User,
+    opened: Sequence[Opening],
+    rules: SlotRules,
+    *,
+    span: Interval,
+    length: int,
+    calendar_id: str | None = None,
+    except_href: str | None = None,
+) -> Person:
+    """A User with these openings, for bookings of some length that start in the span."""
+    theirs = {calendar.id: calendar.rules() for calendar in booking_calendars.of_user(tx, user.id)}
+    buffered = {id_: other for id_, other in theirs.items() if other.before or other.after}
+    limited = {calendar_id} if calendar_id is not None and (rules.per_slot > 1 or rules.per_day is not None) else set()
+    margin = length + max(rules.before, rules.after, *(max(r.before, r.after) for r in buffered.values()))
+    around = Interval(span.start - margin, span.end + margin)
+    if rules.per_day is not None:
+        first, last = day_of(span.start, user.time_zone), day_of(span.end, user.time_zone)
+        around = Interval(min(around.start, first.start), max(around.end, last.end))
+    booked = [
+        time
+        for time in bookings.booked_times(tx, user.id, sorted(buffered.keys() | limited), around)
+        if time[3] != except_href
+    ]
+    own = [(start, end) for start, end, calendar, _ in booked if calendar == calendar_id]
+    apart = {href for _, _, _, href in booked}
+    return slots.person(
+        user.id,
+        opened,
+        _taken(tx, user, around, apart if except_href is None else {*apart, except_href}),
+        rules,
+        booked=[
+            Booked(start, end, theirs[id_].before, theirs[id_].after) if id_ in theirs else Booked(start, end, 0, 0)
+            for start, end, id_, _ in booked
+            if rules.per_slot == 1 or id_ != calendar_id
+        ],
+        shared=Counter(own) if rules.per_slot > 1 else None,
+        full_days=[] if rules.per_day is None else _full_days(own, rules.per_day, user.time_zone),
+    )
+
+
+def working_hours(tx: Tx, user: User) -> Hours | None:
+    """A User's working hours whichever calendar they are booked with: of their schedule that names none, or None."""
+    schedule = schedules.general(tx, user.id)
+    return None if schedule is None else schedule.hours()
+
+
+def _hours(tx: Tx, calendar: CalendarSettings, members: Iterable[User]) -> tuple[dict[str, Hours], bool]:
+    """The working hours of a calendar's Users, and whether anybody has said when they are.
+
+    They are those of the User's newest schedule that names the calendar; else of the calendar's own schedule; else its
+    opening hours, in the User's zone; else of the User's schedule that names no calendar; else office hours.
+    """
+    named = {schedule.user_id: schedule for schedule in schedules.for_calendar(tx, calendar.id)}
+    found, given = {}, False
+    for user in members:
+        schedule = named.get(user.id) or named.get(None)
+        hours = open_hours(calendar.settings, user.time_zone) if schedule is None else schedule.hours()
+        hours = hours or working_hours(tx, user)
+        found[user.id] = hours or office_hours(user.time_zone)
+        given = given or hours is not None
+    return found, given
+
+
+def _taken(tx: Tx, user: User, span: Interval, leave_out: set[str]) -> list[tuple[int, int]]:
+    if published.unexpanded(tx, user.id, span):
+        return [(one.start, one.end) for one in publish.busy(tx, user, span) if one.href not in leave_out]
+    return published.taken(tx, user.id, span, leave_out=leave_out)
+
+
+def _full_days(times: Iterable[tuple[int, int]], per_day: int, time_zone: str) -> list[Interval]:
+    counted = Counter(day_of(start, time_zone) for start, _ in times)
+    return [day for day, count in counted.items() if count >= per_day]

@@ -1,0 +1,101 @@
+"""Booking calendars with what the CRM has set on them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from bridge.domain.booking_calendars import CalendarSettings
+
+
+def get(tx: sqlite3.Connection, calendar_id: str) -> CalendarSettings | None:
+    """The booking calendar, or None."""
+    found = _calendars(tx, "c.id = :value", calendar_id)
+    return found[0] if found else None
+
+
+def of_location(tx: sqlite3.Connection, location_id: str) -> list[CalendarSettings]:
+    """The booking calendars of a location, oldest first."""
+    return _calendars(tx, "c.location_id = :value", location_id)
+
+
+def of_user(tx: sqlite3.Connection, user_id: str) -> list[CalendarSettings]:
+    """The booking calendars that a User belongs to, oldest first."""
+    member = "c.id IN (SELECT m.booking_calendar_id FROM booking_calendar_users m WHERE m.user_id = :value)"
+    return _calendars(tx, member, user_id)
+
+
+def put(tx: sqlite3.Connection, calendar: CalendarSettings) -> None:
+    """Add the booking calendar, or bring it up to date, with its Users."""
+    tx.execute(
+        "INSERT INTO booking_calendars"
+        " (id, location_id, name, slot_minutes, any_free_time, settings, created_at, updated_at)"
+        " VALUES (:id, :location_id, :name, :slot_minutes, :any_free_time, :settings, :created_at, :updated_at)"
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, slot_minutes = excluded.slot_minutes,"
+        " any_free_time = excluded.any_free_time, settings = excluded.settings, updated_at = excluded.updated_at",
+        {
+            "id": calendar.id,
+            "location_id": calendar.location_id,
+            "name": calendar.name,
+            "slot_minutes": calendar.slot_minutes,
+            "any_free_time": calendar.any_free_time,
+            "settings": json.dumps(calendar.settings),
+            "created_at": calendar.created_at,
+            "updated_at": calendar.updated_at,
+        },
+    )
+    tx.execute("DELETE FROM booking_calendar_users WHERE booking_calendar_id = :id", {"id": calendar.id})
+    tx.executemany(
+        "INSERT INTO booking_calendar_users (booking_calendar_id, user_id, position)"
+        " VALUES (:calendar, :user, :position)",
+        [{"calendar": calendar.id, "user": user, "position": n} for n, user in enumerate(calendar.user_ids)],
+    )
+
+
+def remove(tx: sqlite3.Connection, calendar_id: str) -> None:
+    """Remove the booking calendar. What was booked with it stays."""
+    tx.execute("DELETE FROM booking_calendars WHERE id = :id", {"id": calendar_id})
+
+
+def load(
+    tx: sqlite3.Connection, calendar_id: str, user_ids: Iterable[str], *, since: int
+) -> dict[str, tuple[int, int]]:
+    """For each of these Users how many appointments of the calendar they were given since, and when the last one."""
+    rows = tx.execute(
+        "SELECT user_id, COUNT(*), MAX(created_at) FROM appointments WHERE booking_calendar_id = :id"
+        " AND created_at >= :since AND deleted_at IS NULL AND status NOT IN ('cancelled', 'invalid') GROUP BY user_id",
+        {"id": calendar_id, "since": since},
+    )
+    counted = {user: (count, last) for user, count, last in rows}
+    return {user: counted.get(user, (0, 0)) for user in user_ids}
+
+
+def _calendars(tx: sqlite3.Connection, where: str, value: str) -> list[CalendarSettings]:
+    rows = tx.execute(
+        "SELECT c.id, c.location_id, c.name, c.slot_minutes, c.any_free_time, c.settings, c.created_at, c.updated_at"
+        f" FROM booking_calendars c WHERE {where} ORDER BY c.created_at, c.id",
+        {"value": value},
+    ).fetchall()
+    return [
+        CalendarSettings(
+            id=row["id"],
+            location_id=row["location_id"],
+            name=row["name"],
+            user_ids=_users(tx, row["id"]),
+            slot_minutes=row["slot_minutes"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"] or row["created_at"],
+            any_free_time=None if row["any_free_time"] is None else bool(row["any_free_time"]),
+            settings=json.loads(row["settings"]),
+        )
+        for row in rows
+    ]
+
+
+def _users(tx: sqlite3.Connection, calendar_id: str) -> tuple[str, ...]:
+    rows = tx.execute(
+        "SELECT user_id FROM booking_calendar_users WHERE booking_calendar_id = :id ORDER BY position",
+        {"id": calendar_id},
+    )
+    return tuple(user_id for (user_id,) in rows)
