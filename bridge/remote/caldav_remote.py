@@ -35,8 +35,8 @@ _NAMESPACES = (
 _TOKEN_REFUSALS = frozenset({400, 405, 409, 410, 412, 415, 422, 501, 507})
 #: Of a write: try again later.
 _NOT_NOW = frozenset({408, 423, 425, 507})
-#: What a PUT can offend against besides its If-Match (RFC 4791 section 5.3.2.1); Xandikos answers 412 to all.
-_NOT_OF_THE_VERSION = frozenset(
+#: What can be wrong with an object itself (RFC 4791 section 5.3.2.1). Xandikos answers 412 to that, too.
+_OF_THE_OBJECT = frozenset(
     {
         "supported-calendar-data",
         "valid-calendar-data",
@@ -50,6 +50,8 @@ _NOT_OF_THE_VERSION = frozenset(
         "max-attendees-per-instance",
     }
 )
+_WHOLE = re.compile(rb"BEGIN:VCALENDAR.*END:VCALENDAR", re.DOTALL | re.IGNORECASE)
+_LINE_END = re.compile(r"\r?\n")
 _MAX_PAGES = 1000
 
 
@@ -141,7 +143,8 @@ class CaldavRemote:
         for row in answer.rows:
             etag, data = row.text(f"{D}getetag"), row.text(f"{C}calendar-data")
             if row.href and etag and data:
-                found.append(RemoteObject(row.href, etag, data))
+                # XML makes each line end in LF; calendar data has CRLF (RFC 5545 section 3.1).
+                found.append(RemoteObject(row.href, etag, _LINE_END.sub("\r\n", f"{data}\n")))
         return tuple(found)
 
     async def get(self, url: str, href: str) -> RemoteObject:
@@ -155,8 +158,8 @@ class CaldavRemote:
             raise NotFound(shown)
         if answer.status_code != 200:
             raise BadAnswer(shown, f"status {answer.status_code}")
-        if b"BEGIN:VCALENDAR" not in answer.content.upper():
-            raise BadAnswer(shown, "the answer is no calendar object")
+        if not _WHOLE.search(answer.content):
+            raise BadAnswer(shown, "the answer is no calendar object, or not all of it")
         etag = answer.headers.get("ETag")
         if not etag:
             etag = text(_own(await self._propfind(address, "<D:getetag/>", depth="0")).get(f"{D}getetag"))
@@ -169,7 +172,12 @@ class CaldavRemote:
         address = urljoin(url, member_path(url, href))
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         headers = {"Content-Type": "text/calendar; charset=utf-8", **condition}
-        response = await self._client.put(address, ics, headers)
+        try:
+            response = await self._client.put(address, ics, headers)
+        except Forbidden as error:
+            if error.detail in _OF_THE_OBJECT:
+                raise Refused(error.url, error.detail) from error
+            raise
         if etag is None and response.status in {404, 409, 410}:
             # iCloud answers 404 to an event that it does not like, such as one without DTEND. Or the calendar is gone.
             await self._propfind(url, "<D:resourcetype/>", depth="0")
@@ -308,7 +316,7 @@ def _check_write(response: DAVResponse, address: str) -> None:
     named = precondition(response.tree)
     if 200 <= status < 300:
         return
-    if status == 412 and named not in _NOT_OF_THE_VERSION:
+    if status == 412 and named not in _OF_THE_OBJECT:
         raise PreconditionFailed(shown)
     if status in {404, 410}:
         raise NotFound(shown)

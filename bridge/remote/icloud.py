@@ -81,6 +81,30 @@ QUIRKS = (
     ),
     Quirk("Retry-After is routinely shorter than the throttle", "a floor that doubles", "keeper.sh #890, #932", "M"),
     Quirk("DELETE takes no Depth header", "send none", "Calendar Relay", "C"),
+    Quirk(
+        "A forgotten sync-token is answered with everything, and no error",
+        "believe no deletion without a listing or a look at the object",
+        "python-caldav #122",
+        "C",
+    ),
+    Quirk(
+        "A multiget leaves objects out, or their hrefs",
+        "compare with what was asked for, and GET the missing ones",
+        "evolution-data-server, 2017; vdirsyncer #800, 2019; works for Compass and keeper.sh, 2026",
+        "R",
+    ),
+    Quirk(
+        "Hrefs are listed before their data is there; until then the old version comes, or a 404",
+        "compare ETags with those listed, and ask again",
+        "KashCal's live tests",
+        "C",
+    ),
+    Quirk(
+        "Deleting a shared calendar's collection leaves it",
+        "write to objects directly inside a calendar only",
+        "Calendar Relay",
+        "C",
+    ),
 )
 
 _APP_PASSWORD = re.compile(r"[a-z]{16}")

@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 import upstreams
+from upstreams.icloud import Cloud
 
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
@@ -29,8 +30,8 @@ def xandikos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[upstreams.Ser
         yield server
 
 
-def place_at(server: upstreams.Server) -> Place:
+def place_at(server: upstreams.Server | Cloud) -> Place:
     """A new person at a server."""
     person = server.login(f"person-{next(numbers)}@example.com")
-    policy = ProviderPolicy(server.kind, server.url, requests_per_minute=10_000)
+    policy = ProviderPolicy("test", server.url, requests_per_minute=10_000, timeout=10)
     return Place(person, CaldavRemote(policy, person.username, person.password), f"{person.home}never/")

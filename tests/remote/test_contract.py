@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import upstreams
+from upstreams import icloud
 
 from tests.remote.conftest import place_at
 from tests.remote.contract import RemoteContract
@@ -33,3 +34,27 @@ class TestAtXandikos(RemoteContract):
         place = place_at(xandikos)
         yield place
         await place.remote.close()
+
+
+class TestAtICloud(RemoteContract):
+    # A forgotten token that is answered with everything there is can't be told from a known one.
+    quirks = icloud.Quirks(forgotten_token=410)
+
+    @pytest.fixture
+    async def place(self) -> AsyncIterator[Place]:
+        with icloud.running(self.quirks) as cloud:
+            place = place_at(cloud)
+            yield place
+            await place.remote.close()
+
+
+class TestAtAnotherICloud(TestAtICloud):
+    """The switches with more than two positions, in their others."""
+
+    quirks = icloud.Quirks(
+        hrefs="443", wrong_partition=301, forgotten_token=507, page_size=1, no_dtend=403, duplicate_uid=409
+    )
+
+
+class TestByTheBook(TestAtICloud):
+    quirks = icloud.BY_THE_BOOK

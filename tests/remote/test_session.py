@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-import ipaddress
 import logging
-import ssl
 import traceback
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -14,9 +12,7 @@ from pathlib import Path
 
 import pytest
 import upstreams
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from aiolimiter import AsyncLimiter
 from upstreams import Drop, Scripted, Trickle, http
 
 from bridge.errors import (
@@ -323,6 +319,29 @@ async def test_a_write_that_meets_a_closing_connection_is_not_sent_again(
     assert [asked.method for asked in server.asked] == ["PUT", "DELETE"]
 
 
+async def test_every_attempt_is_taken_from_the_accounts_budget(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets: list[CountingLimiter] = []
+
+    class CountingLimiter(AsyncLimiter):
+        def __init__(self, max_rate: float, time_period: float) -> None:
+            super().__init__(max_rate, time_period)
+            self.taken = 0
+            budgets.append(self)
+
+        async def acquire(self, amount: float = 1) -> None:
+            self.taken += 1
+            await super().acquire(amount)
+
+    monkeypatch.setattr(session, "AsyncLimiter", CountingLimiter)
+    remote = CaldavRemote(ProviderPolicy("test", server.url, requests_per_minute=7), "ada", PASSWORD)
+    server.answer(Drop(), http(301, Location="/d/"), LISTING.replace(b"/c/", b"/d/"))
+    await remote.listing(f"{server.url}c/")
+    await remote.close()
+    assert [(budget.max_rate, budget.time_period, budget.taken) for budget in budgets] == [(7, 60, 3)]
+
+
 # --- Secrets ----------------------------------------------------------------------------------------------------
 
 
@@ -358,47 +377,8 @@ async def test_what_a_calendar_holds_is_in_no_log(
 # --- TLS --------------------------------------------------------------------------------------------------------
 
 
-def certificates(directory: Path, host: str) -> tuple[Path, ssl.SSLContext]:
-    """A certificate authority's file, and the TLS of a server at `host` that it vouches for."""
-    now = dt.datetime.now(dt.UTC)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test authority")])
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test server")])
-
-    def builder(subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(ca_name)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        )
-
-    authority = (
-        builder(ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-    certificate = builder(name, key.public_key()).add_extension(names, critical=False).sign(ca_key, hashes.SHA256())
-    ca_file, chain = directory / "ca.pem", directory / "server.pem"
-    ca_file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    pem = serialization.PrivateFormat.PKCS8
-    chain.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, pem, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain)
-    return ca_file, context
-
-
 async def test_a_certificate_authority_of_ones_own(tmp_path: Path) -> None:
-    ca_file, tls = certificates(tmp_path, "127.0.0.1")
+    ca_file, tls = upstreams.certificates(tmp_path, "127.0.0.1")
     async with upstreams.scripted(tls=tls) as server:
         server.answer(LISTING, LISTING)
         remote = CaldavRemote(ProviderPolicy("test", server.url, ca_file=str(ca_file)), "ada", PASSWORD)
@@ -412,7 +392,7 @@ async def test_a_certificate_authority_of_ones_own(tmp_path: Path) -> None:
 async def test_nothing_is_sent_to_a_server_that_no_authority_vouches_for(
     tmp_path: Path, given: bool, certified: str
 ) -> None:
-    ca_file, tls = certificates(tmp_path, certified)
+    ca_file, tls = upstreams.certificates(tmp_path, certified)
     async with upstreams.scripted(tls=tls) as server:
         policy = ProviderPolicy("test", server.url, ca_file=str(ca_file) if given else None)
         remote = CaldavRemote(policy, "ada", PASSWORD)

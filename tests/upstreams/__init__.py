@@ -7,13 +7,14 @@
         ...
         assert server.writes(work) == []
 
-A server answers when the context manager yields, and is gone when it ends.
+`upstreams.icloud` is a stand-in for iCloud. A server answers when the context manager yields, and is gone when it ends.
 """
 
 from upstreams.front import Request
 from upstreams.login import Login
 from upstreams.scripted import Drop, Scripted, Trickle, http, scripted
 from upstreams.server import Server, radicale, xandikos
+from upstreams.tls import certificates
 from upstreams.wsgi import free_port, serving
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Scripted",
     "Server",
     "Trickle",
+    "certificates",
     "free_port",
     "http",
     "radicale",
