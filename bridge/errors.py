@@ -208,13 +208,6 @@ class SlotUnavailable(BridgeError):
 
 
 @dataclass
-class CalendarsUnread(BridgeError):
-    """One of the User's calendars was never read yet: whether the time is free can't be told."""
-
-    user_id: str
-
-
-@dataclass
 class CalendarsStale(BridgeError):
     """Calendars of these Users were not read, or too long ago: whether they are free can't be told."""
 

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 #: Slots rendered before the transaction began, by (calendar id, href, etag): parsing thousands of events takes seconds.
 Prepared = dict[tuple[str, str, str], Rendered | None]
 
+#: Among the fields that an Appointment keeps for the CRM: Users whose time it takes beside its own User's.
+BESIDE = "users"
+
 
 @dataclass(slots=True)
 class Delta:
@@ -50,6 +53,15 @@ class Delta:
             upstream=_as_the_person_left_it(tx, booked),
         )
         self._replace(item, decide.appointment_href(booked.id))
+        for user_id in beside(booked):
+            other = users.get(tx, user_id)
+            if other is not None and other.id != self.user.id:
+                delta = Delta(other, self.now)
+                delta._replace(
+                    decide.appointment(booked, time_zone=other.time_zone, span=decide.horizon(self.now)),
+                    decide.appointment_href(booked.id),
+                )
+                delta.apply(tx)
 
     def crm_slot(self, slot: BlockedSlot) -> None:
         """The CRM BlockedSlot as it is now."""
@@ -125,6 +137,20 @@ def publish_appointment(tx: Tx, booked: Appointment, *, now: int) -> None:
     # A cancelled one's event may still be upstream, and then blocks like any other once nobody is about to remove it.
     delta.upstream(tx, [booked.uid])
     delta.apply(tx)
+
+
+def beside(booked: Appointment) -> list[str]:
+    """The ids of the Users whose time it takes beside its own User's: those of a collective calendar."""
+    found = booked.extra.get(BESIDE)
+    return [str(user_id) for user_id in found] if isinstance(found, list) else []
+
+
+def withdraw(tx: Tx, booked: Appointment, user_ids: Iterable[str], *, now: int) -> None:
+    """The Appointment takes the time of these Users no longer."""
+    for user_id in user_ids:
+        other = users.get(tx, user_id)
+        if other is not None and other.id != booked.user_id:
+            Delta(other, now, remove=[decide.appointment_href(booked.id)]).apply(tx)
 
 
 def publish_crm_slot(tx: Tx, slot: BlockedSlot, *, now: int) -> None:

@@ -11,12 +11,13 @@ from aiohttp import web
 
 from bridge.errors import (
     BridgeError,
-    CalendarsUnread,
+    CalendarsStale,
     DuplicateExternalId,
     FieldProblem,
     Invalid,
     KeyReused,
     NoPrimaryCalendar,
+    NotBookable,
     ReadOnly,
     SlotUnavailable,
     Unknown,
@@ -81,11 +82,16 @@ def problem_of(error: BridgeError) -> Problem:
                     ]
                 },
             )
-        case CalendarsUnread():
+        case NotBookable():
+            code, detail = _NOT_BOOKABLE[error.reason]
+            return Problem(409, code, detail, facts={"reason": error.reason})
+        case CalendarsStale():
             return Problem(
                 503,
                 "calendar_stale",
-                "One of the user's calendars was not read yet, so the time may not be free. Try again soon.",
+                "The calendars of these users were not read just now, so whether they are free can't be told. Try again"
+                " soon; if it stays so, `bridge status` tells what is wrong with their accounts.",
+                facts={"userIds": list(error.user_ids)},
                 headers={"Retry-After": "30"},
             )
         case DuplicateExternalId():
@@ -109,6 +115,19 @@ def problem_of(error: BridgeError) -> Problem:
             )
         case _:
             raise error
+
+
+_NOT_BOOKABLE = {
+    "outside_hours": ("outside_availability", "The time is outside working hours."),
+    "off_grid": (
+        "outside_availability",
+        "No slot starts then: take one of the free slots, or ignoreFreeSlotValidation.",
+    ),
+    "bad_length": ("outside_availability", "A booking takes one slot or several in a row: send another endTime."),
+    "day_full": ("outside_availability", "The user has as many appointments that day as the calendar allows."),
+    "short_notice": ("min_notice", "The calendar wants to be booked longer ahead. Set ignoreDateRange to book anyway."),
+    "too_far_ahead": ("max_horizon", "The calendar can't be booked so far ahead. Set ignoreDateRange to book anyway."),
+}
 
 
 def invalid(problems: tuple[FieldProblem, ...]) -> Problem:

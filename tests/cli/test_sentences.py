@@ -12,10 +12,11 @@ from bridge.cli.sentences import sentence
 
 #: Met only by programs at the HTTP API, or by the bridge's own services.
 NOT_AT_A_TERMINAL = {
-    errors.CalendarsUnread,
+    errors.CalendarsStale,
     errors.DuplicateExternalId,
     errors.KeyReused,
     errors.NoPrimaryCalendar,
+    errors.NotBookable,
     errors.ReadOnly,
     errors.SlotUnavailable,
     errors.Unreadable,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -32,7 +32,7 @@ UNSET = Unset.UNSET
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAppointment:
-    """An appointment as the CRM posts it. `user_id` None: the booking calendar's first User."""
+    """An appointment as the CRM posts it. `user_id` None: whoever of the booking calendar's Users is free and next."""
 
     location_id: str
     booking_calendar_id: str
@@ -44,6 +44,8 @@ class NewAppointment:
     extra: dict[str, object]
     #: False: book it even over something else (`ignoreFreeSlotValidation`).
     check_slot: bool
+    #: False: without regard to notice and horizon (`ignoreDateRange`).
+    check_dates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +74,27 @@ Also = Callable[[Tx, Created], None]
 
 
 def create_appointment(
-    db: Db, new: NewAppointment, *, now: int, also: Also | None = None, anew: bool = False
+    db: Db,
+    new: NewAppointment,
+    *,
+    now: int,
+    also: Also | None = None,
+    anew: bool = False,
+    unasked: Collection[str] = (),
 ) -> Created:
     """Book: durable, published and queued for iCloud when this returns.
 
     The same request with the same `external_id` is answered with the appointment made before, as it is now. With
-    `anew`, the `external_id` of a deleted appointment can be used again. Raises `Unknown`, `DuplicateExternalId`,
-    `NoPrimaryCalendar`, `SlotUnavailable`, `CalendarsUnread`.
+    `anew`, the `external_id` of a deleted appointment can be used again. Users in `unasked` could not be asked just now
+    whether they are free. Raises `Unknown`, `DuplicateExternalId`, `NoPrimaryCalendar`, `SlotUnavailable`,
+    `NotBookable`, `CalendarsStale`.
     """
     request = _digest(new)
     with db.write() as tx:
         user = visibility.booked_user(tx, new.location_id, new.booking_calendar_id, new.user_id)
         made = _made_before(tx, new, request, anew=anew)
         if made is None:
-            made = Created(_create(tx, user, new, now=now), replayed=False)
+            made = Created(_create(tx, user, new, unasked, now=now), replayed=False)
             bookings.note_request(tx, made.appointment.id, request)
         if also is not None:
             also(tx, made)
@@ -107,7 +116,7 @@ def _made_before(tx: Tx, new: NewAppointment, request: str, *, anew: bool) -> Cr
     return Created(existing, replayed=True)
 
 
-def _create(tx: Tx, user: User, new: NewAppointment, *, now: int) -> Appointment:
+def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *, now: int) -> Appointment:
     appointment_id = f"apt_{secrets.token_hex(12)}"
     appointment = Appointment(
         id=appointment_id,
@@ -132,8 +141,12 @@ def _create(tx: Tx, user: User, new: NewAppointment, *, now: int) -> Appointment
         href=None,
         agreed=None,
     )
+    named = new.user_id is not None
     if appointment.wanted_upstream and new.check_slot:
-        slot.check(tx, user, appointment, now=now)
+        appointment = slot.admit(tx, appointment, named=named, check_dates=new.check_dates, unasked=unasked, now=now)
+    else:
+        members = visibility.booking_calendar(tx, new.location_id, new.booking_calendar_id).user_ids
+        appointment = slot.assign(tx, appointment, members, named=named, now=now)
     appointment = upstream.queue(tx, appointment, now=now)
     bookings.put_appointment(tx, appointment)
     publish.publish_appointment(tx, appointment, now=now)
@@ -141,7 +154,7 @@ def _create(tx: Tx, user: User, new: NewAppointment, *, now: int) -> Appointment
 
 
 def read_rrule(text: str) -> str:
-    """A recurrence rule as it is kept: without the `RRULE:` prefix. Raises `Invalid` for one that can't be booked."""
+    """A recurrence rule as it is kept, as content lines. Raises `Invalid` for one that can't be booked."""
     problem = ical.rrule_problem(text)
     if problem is not None:
         raise Invalid((FieldProblem("/rrule", "unsupported_rrule", problem),))
@@ -168,12 +181,14 @@ def update_appointment(
     locations: Locations,
     expected_version: int | None,
     check_slot: bool,
+    check_dates: bool = True,
+    unasked: Collection[str] = (),
     now: int,
 ) -> Appointment:
     """Change an Appointment, field by field. Without an `expected_version`, the last writer wins.
 
-    Raises `Unknown` (also for a deleted one), `VersionMismatch`, `DuplicateExternalId`, `SlotUnavailable`,
-    `CalendarsUnread`, `NoPrimaryCalendar`.
+    `check_dates` and `unasked` as in `create_appointment`. Raises `Unknown` (also for a deleted one),
+    `VersionMismatch`, `DuplicateExternalId`, `SlotUnavailable`, `NotBookable`, `CalendarsStale`, `NoPrimaryCalendar`.
     """
     with db.write() as tx:
         before = visibility.appointment(tx, appointment_id, locations)
@@ -187,8 +202,12 @@ def update_appointment(
         after = replace(
             after, fields=_zoned(after.fields, user), version=before.version + 1, updated_at=max(now, before.updated_at)
         )
-        if check_slot and _takes_time_anew(before, after):
-            slot.check(tx, user, after, now=now)
+        if _takes_time_anew(before, after):
+            if check_slot:
+                after = slot.admit(tx, after, named=True, check_dates=check_dates, unasked=unasked, now=now)
+            else:
+                after = slot.assign(tx, after, (), named=True, now=now)
+            publish.withdraw(tx, after, set(publish.beside(before)) - set(publish.beside(after)), now=now)
         if user.id != before.user_id:
             after = _hand_over(tx, before, after, now=now)
         after = upstream.requeue(tx, after, now=now)
@@ -261,7 +280,12 @@ def _takes_time_anew(before: Appointment, after: Appointment) -> bool:
     """Whether it takes time that it did not take before: another User's, other times, or again after a cancellation."""
     if not after.wanted_upstream:
         return False
-    return not before.wanted_upstream or after.user_id != before.user_id or _when(after) != _when(before)
+    return not before.wanted_upstream or _whose(after) != _whose(before) or _when(after) != _when(before)
+
+
+def _whose(appointment: Appointment) -> tuple[str, str]:
+    # Another calendar may be another kind of calendar, with other rules.
+    return (appointment.user_id, appointment.booking_calendar_id)
 
 
 def _when(appointment: Appointment) -> tuple[object, ...]:

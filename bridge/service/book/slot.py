@@ -1,51 +1,177 @@
-"""Whether a time is still free: asked inside the booking's own transaction, so that of two racers one loses."""
+"""Whether a time can be booked, and whose: asked inside the booking's own transaction, so that of two racers one loses.
+
+What free slots are offered by is what bookings are accepted by: `bridge.domain.slots`.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from bridge.domain import publish as decide
-from bridge.domain.model import Appointment, Interval, ItemKind, Role, User
-from bridge.errors import CalendarsUnread, SlotUnavailable
-from bridge.service import publish
+from bridge.domain import slots
+from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.model import Appointment, Interval, ItemKind, User
+from bridge.domain.slots import Group, Refusal
+from bridge.errors import CalendarsStale, NotBookable, SlotUnavailable
+from bridge.service import people, publish
+from bridge.service.book import visibility
 from bridge.service.book.blocked_slots import expire_in
-from bridge.store import accounts
+from bridge.store import accounts, booking_calendars
 from bridge.store.db import Tx
 
 #: How many conflicts a refusal names; a recurring appointment can have hundreds.
 NAMED_CONFLICTS = 20
+#: Bookings are shared out by how many each User was given in so many seconds.
+SHARED_OUT_OVER = 30 * 86_400
 
 
-def check(tx: Tx, user: User, appointment: Appointment, *, now: int) -> None:
-    """Raises `SlotUnavailable` when something else is there already, at any of its times. Touching is not overlapping.
+def admit(
+    tx: Tx,
+    appointment: Appointment,
+    *,
+    named: bool,
+    check_dates: bool = True,
+    unasked: Collection[str] = (),
+    now: int,
+) -> Appointment:
+    """The Appointment with the Users whose time it takes: its own where `named`, else who is free and next in turn.
 
-    Raises `CalendarsUnread` while the User has a calendar of which nothing is known: it may hold anything.
+    Of a collective calendar it takes the time of all. Users in `unasked` could not be asked just now whether they are
+    free, so that they are not. Without `check_dates`, notice and horizon don't count. Raises `SlotUnavailable`,
+    `NotBookable`, and `CalendarsStale` where too little is known of the Users to tell.
     """
-    read = accounts.calendars(tx, user_id=user.id, roles=[Role.PRIMARY, Role.CONFLICT])
-    if any(calendar.last_success_at is None for calendar in read):
-        raise CalendarsUnread(user.id)
+    calendar = booking_calendars.get(tx, appointment.booking_calendar_id)
+    everyone = calendar is not None and calendar.everyone
+    wanted = (appointment.user_id,) if calendar is None or (named and not everyone) else calendar.user_ids
+    unknown = people.known(tx, wanted, now=now, stale_seconds=slots.FAR).stale | set(unasked)
+    members: Sequence[str] = [user_id for user_id in wanted if user_id not in unknown]
+    if not members or (everyone and len(members) < len(wanted)):
+        raise CalendarsStale(tuple(user_id for user_id in wanted if user_id in unknown))
     expire_in(tx, now=now)
-    wanted = stretches(user, appointment, now=now)
+    if calendar is None or appointment.fields.rrule is not None or appointment.fields.all_day:
+        # Its days may be others in a User's own zone, and a series has no rules: each of its times has to be free.
+        members = _without_conflicts(tx, members, appointment, everyone=everyone, now=now)
+    if calendar is not None and appointment.fields.rrule is None:
+        members = _by_the_rules(tx, calendar, members, appointment, check_dates=check_dates, now=now)
+    return assign(tx, appointment, members, named=named, now=now)
+
+
+def assign(tx: Tx, appointment: Appointment, free: Sequence[str], *, named: bool, now: int) -> Appointment:
+    """The Appointment with one of the `free` Users for its own, and of a collective calendar the others beside.
+
+    The one is who has a Primary calendar and was given the fewest appointments of this calendar lately, the longest
+    ago; then the order of the calendar's Users decides.
+    """
+    calendar = booking_calendars.get(tx, appointment.booking_calendar_id)
+    if calendar is None:
+        return appointment
+    own = appointment.user_id
+    if not named and len(free) > 1:
+        load = booking_calendars.load(tx, calendar.id, free, since=now - SHARED_OUT_OVER)
+        # Everybody takes part in a collective calendar's bookings: there is nothing to share out.
+        turn = [(accounts.primary_of(tx, u) is None, (0, 0) if calendar.everyone else load[u]) for u in free]
+        own = free[turn.index(min(turn))]
+    elif not named and free:
+        own = free[0]
+    beside = [user_id for user_id in calendar.user_ids if calendar.everyone and user_id != own]
+    extra = {name: value for name, value in appointment.extra.items() if name != publish.BESIDE}
+    return replace(appointment, user_id=own, extra={**extra, publish.BESIDE: beside} if beside else extra)
+
+
+def _by_the_rules(
+    tx: Tx,
+    calendar: CalendarSettings,
+    members: Sequence[str],
+    appointment: Appointment,
+    *,
+    check_dates: bool,
+    now: int,
+) -> Sequence[str]:
+    wanted = Interval(appointment.fields.start, appointment.fields.end)
+    rules = calendar.rules()
+    crew = people.crew(
+        tx,
+        calendar,
+        rules,
+        span=Interval(wanted.start, wanted.start + 1),
+        length=wanted.end - wanted.start,
+        now=now,
+        user_ids=members,
+        except_href=decide.appointment_href(appointment.id),
+    )
+    why, free = slots.refusal(
+        Group(crew.people, crew.needed),
+        wanted,
+        rules,
+        crew.allowed if check_dates else Interval(-slots.FAR, slots.FAR),
+        crew.anchors,
+        any_free_time=crew.any_free_time,
+    )
+    if why == Refusal.TAKEN:
+        raise _unavailable(appointment, _conflicts(tx, members, appointment, wanted, rules, now=now))
+    if why is not None:
+        raise NotBookable(str(why))
+    return free
+
+
+def _conflicts(
+    tx: Tx, members: Iterable[str], appointment: Appointment, wanted: Interval, rules: slots.SlotRules, *, now: int
+) -> Iterable[_Conflict]:
+    """What is in the way; where it is a buffer that is, what lies in it."""
+    users = [visibility.user(tx, member) for member in members]
+    furthest = max(
+        (max(c.rules().before, c.rules().after) for u in users for c in booking_calendars.of_user(tx, u.id)), default=0
+    )
+    for before, after in ((0, 0), (rules.before, rules.after), (furthest, furthest)):
+        around = [Interval(wanted.start - before, wanted.end + after)]
+        if found := [c for user in users for c in _touching(tx, user, appointment, around)]:
+            return found
+    return []
+
+
+def _without_conflicts(
+    tx: Tx, members: Sequence[str], appointment: Appointment, *, everyone: bool, now: int
+) -> Sequence[str]:
+    """Those of the Users for whom nothing else is at any of its times. Raises `SlotUnavailable` where too few are."""
+    free, conflicts = [], []
+    for user in (visibility.user(tx, member) for member in members):
+        found = _touching(tx, user, appointment, _stretches(user, appointment, now=now))
+        conflicts += found
+        if not found:
+            free.append(user.id)
+    if not free or (everyone and conflicts):
+        raise _unavailable(appointment, conflicts)
+    return free
+
+
+#: Start, end and kind.
+_Conflict = tuple[int, int, str]
+
+
+def _touching(tx: Tx, user: User, appointment: Appointment, wanted: Sequence[Interval]) -> list[_Conflict]:
+    """What else takes the User's time at any of these stretches, which are in order. Touching is not overlapping."""
     if not wanted:
-        return
+        return []
     own = decide.appointment_href(appointment.id)
     starts = [stretch.start for stretch in wanted]
     #: The latest end among the first so many: what begins before a busy time's end touches it if it reaches its start.
     reach = list(accumulate((stretch.end for stretch in wanted), max))
-    conflicts = {
+    return [
         (taken.start, taken.end, _KINDS[taken.kind])
         for taken in publish.busy(tx, user, Interval(starts[0], reach[-1]))
         if taken.href != own and (before := bisect_left(starts, taken.end)) > 0 and reach[before - 1] > taken.start
-    }
-    if conflicts:
-        raise SlotUnavailable(
-            tuple(sorted(conflicts)[:NAMED_CONFLICTS]), appointment.fields.time_zone, appointment.utc_offset
-        )
+    ]
 
 
-def stretches(user: User, appointment: Appointment, *, now: int) -> Sequence[Interval]:
+def _unavailable(appointment: Appointment, conflicts: Iterable[_Conflict]) -> SlotUnavailable:
+    named = tuple(sorted(set(conflicts))[:NAMED_CONFLICTS])
+    return SlotUnavailable(named, appointment.fields.time_zone, appointment.utc_offset)
+
+
+def _stretches(user: User, appointment: Appointment, *, now: int) -> Sequence[Interval]:
     """The times that an Appointment takes, in order: a recurring one's as far ahead as occurrences are stored."""
     fields = appointment.fields
     if fields.rrule is None and not fields.all_day:
