@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from pydantic import ValidationError
 
 from bridge.domain.model import Account
 from bridge.errors import AccountNotConnected
@@ -75,6 +78,10 @@ class RemotePool:
 
     def _provider(self, name: str) -> ProviderSettings:
         provider = self.settings.providers.get(name)
+        if provider is None and name.startswith("https://"):
+            # Connected by its address: nobody but that host gets the password.
+            with contextlib.suppress(ValidationError):
+                provider = ProviderSettings(url=name)
         if provider is None:
             raise AccountNotConnected("unknown_provider", name, "", ", ".join(sorted(self.settings.providers)))
         return provider

@@ -37,7 +37,7 @@ async def run(bridge: Bridge, *, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with _at_work(bridge.db.path):
-        runner = web.AppRunner(make_web_app(bridge), access_log=None, shutdown_timeout=GRACE_SECONDS)
+        runner = web.AppRunner(make_web_app(bridge, bridge.settings), access_log=None, shutdown_timeout=GRACE_SECONDS)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()

@@ -132,4 +132,4 @@ def remove(opened: Opened, user_id: str) -> None:
 
 def calendar_address(settings: Settings, user_id: str) -> str:
     """Where calendar programs find a User's merged calendar."""
-    return f"{settings.radicale.address}{user_id}/crm/"
+    return settings.radicale.calendar_address(user_id)

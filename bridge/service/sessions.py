@@ -1,4 +1,4 @@
-"""Signing in to the pages: by a one-time settings link, by a calendar password, or, for administrators, by an API token.
+"""Signing in to the pages: by a one-time settings link, a calendar password or, for administrators, an API token.
 
 The secrets of links and sessions are 256 random bits, kept as hashes: a copy of the store opens no session.
 """

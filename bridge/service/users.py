@@ -22,6 +22,7 @@ SCOPES = (
     "calendars/events.readonly",
     "calendars/events.write",
     "webhooks.write",
+    "metrics",
     "admin",
 )
 

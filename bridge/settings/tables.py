@@ -93,6 +93,17 @@ class RadicaleSettings(_Listener):
     port: Port = 5232
     config: File = Path("config/radicale.conf")
 
+    def calendar_address(self, user_id: str) -> str:
+        """Where calendar programs find a User's merged calendar."""
+        return f"{self.address}{user_id}/crm/"
+
+
+class PagesSettings(_Table):
+    """The settings pages."""
+
+    #: Whether people may connect a CalDAV server by typing its address.
+    other_servers: Flag = False
+
 
 class MirrorSettings(_Table):
     """How the upstream calendars are read."""
@@ -159,6 +170,7 @@ class Settings(_Table):
     secrets: SecretsSettings = SecretsSettings()
     sidecar: SidecarSettings = SidecarSettings()
     radicale: RadicaleSettings = RadicaleSettings()
+    pages: PagesSettings = PagesSettings()
     mirror: MirrorSettings = MirrorSettings()
     defaults: DefaultsSettings = DefaultsSettings()
     providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(

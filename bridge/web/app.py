@@ -5,17 +5,24 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.service.context import Context
+from bridge.settings import Settings
 from bridge.web import middleware
-from bridge.web.keys import CONTEXT
+from bridge.web.keys import CONTEXT, SETTINGS
+from bridge.web.pages import guard, sign_in
+from bridge.web.pages.attempts import Attempts
+from bridge.web.pages.routes import ROUTES as PAGES
 from bridge.web.routes import ROUTES
 
 #: Appointments are small.
 MAX_BODY = 256 * 1024
 
 
-def make_web_app(context: Context) -> web.Application:
-    """The HTTP API over the use cases."""
-    app = web.Application(middlewares=[middleware.errors, middleware.authentication], client_max_size=MAX_BODY)
+def make_web_app(context: Context, settings: Settings | None = None) -> web.Application:
+    """The HTTP API and the pages over the use cases."""
+    middlewares = [middleware.errors, middleware.authentication, guard.pages]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[CONTEXT] = context
-    app.add_routes(ROUTES)
+    app[SETTINGS] = settings or Settings()
+    app[sign_in.ATTEMPTS] = Attempts()
+    app.add_routes([*ROUTES, *PAGES])
     return app

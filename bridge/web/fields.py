@@ -294,6 +294,7 @@ def _kept(body: AppointmentBody) -> dict[str, object]:
         values["contact"] = body.contact.model_dump(include=set(type(body.contact).model_fields), exclude_none=True)
     if body.reminders is not None:
         values["reminders"] = [{"minutesBefore": reminder.minutes_before} for reminder in body.reminders]
+    values = {name: value for name, value in values.items() if value not in ({}, [])}
     if body.address and "meeting_location_type" not in body.model_fields_set:
         values["meetingLocationType"] = "custom"
     return values

@@ -59,15 +59,20 @@ async def body_of(request: web.Request, shape: type[S]) -> Body[S]:
     """The JSON body in its shape. Raises `Problem` (400, 415)."""
     if request.content_type not in {"application/json", "application/merge-patch+json"}:
         raise Problem(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
-    raw = await request.read()
+    try:
+        raw = await request.read()
+    except web.RequestPayloadError:
+        detail = "The body is not encoded as its headers say."
+        raise Problem(400, "bad_request", detail, headers={"Connection": "close"}) from None
     try:
         document = json.loads(raw, object_pairs_hook=_object, parse_constant=_no_number)
-        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        # Half a character, which JSON can spell, is nothing that can be stored or sent: it does not encode.
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Problem(400, "malformed_json", "The body is not well-formed JSON, or names a field twice.") from None
     if not isinstance(document, dict):
         raise Problem(400, "malformed_json", "Send a JSON object.")
-    fingerprint = hashlib.sha256(canonical.encode()).hexdigest()
+    fingerprint = hashlib.sha256(canonical).hexdigest()
     try:
         return Body(shape.model_validate(document), (), fingerprint)
     except ValidationError as error:

@@ -2,13 +2,12 @@
 
 from aiohttp import web
 
-from bridge.web import appointments, blocked_slots, front, health
+from bridge.web import appointments, blocked_slots, health, settings_links
 from bridge.web.middleware import needs
 
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
 
 ROUTES = [
-    web.get("/", front.page),
     web.get("/healthz", health.healthz),
     web.get("/readyz", health.readyz),
     web.post(appointments.PATH, needs(WRITE, appointments.create)),
@@ -23,4 +22,5 @@ ROUTES = [
     web.get("/v1/calendars/events", needs(READ, appointments.list_all)),
     web.get("/v1/calendars/blocked-slots", needs(READ, blocked_slots.list_all)),
     web.delete("/v1/calendars/events/{eventId}", needs(WRITE, appointments.delete)),
+    web.post(settings_links.PATH, needs("calendars.write", settings_links.create)),
 ]

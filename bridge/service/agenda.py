@@ -1,0 +1,83 @@
+"""A User's merged calendar as they see it themselves: what stands where, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.domain import ical
+from bridge.domain.model import Account, Appointment, Calendar, Interval, ItemKind, Titles, User
+from bridge.errors import Unknown
+from bridge.service import publish
+from bridge.store import accounts, bookings, published
+from bridge.store.db import Db, Tx
+from bridge.store.published import Busy
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stretch of the merged calendar. Instants are Unix seconds, UTC."""
+
+    start: int
+    end: int
+    all_day: bool
+    title: str
+    kind: ItemKind
+    href: str
+    #: Where a mirrored blocked slot comes from, or where an appointment is written to.
+    calendar: Calendar | None
+    appointment: Appointment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a stretch is blocked."""
+
+    entry: Entry
+    account: Account | None
+
+
+def agenda(db: Db, user: User, span: Interval) -> list[Entry]:
+    """Everything in the span, by start."""
+    with db.read() as tx:
+        return _entries(tx, user, publish.busy(tx, user, span))
+
+
+def explain(db: Db, user: User, href: str, start: int) -> Explanation:
+    """Why the User's time is taken by this item at this instant. Raises `Unknown`."""
+    with db.read() as tx:
+        busy = [one for one in publish.busy(tx, user, Interval(start, start + 1)) if one.href == href]
+        for entry in _entries(tx, user, busy):
+            if entry.start == start:
+                account = accounts.get(tx, entry.calendar.account_id) if entry.calendar else None
+                return Explanation(entry, account)
+    raise Unknown("blocked slot", href)
+
+
+def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:
+    calendars = {calendar.id: calendar for calendar in accounts.calendars(tx, user_id=user.id)}
+    titles = _titles(tx, user, busy, calendars)
+    found = []
+    for one in busy:
+        booked = bookings.appointment(tx, one.source_id) if one.kind == ItemKind.APPOINTMENT else None
+        calendar = calendars.get((booked.calendar_id or "") if booked else one.source_id)
+        found.append(
+            Entry(one.start, one.end, one.all_day, titles[one.href], one.kind, one.href, calendar, appointment=booked)
+        )
+    return found
+
+
+def _titles(tx: Tx, user: User, busy: list[Busy], calendars: Mapping[str, Calendar]) -> dict[str, str]:
+    """The title of each item. Only where a calendar shows titles has an item to be read for that."""
+    titles = dict.fromkeys((one.href for one in busy), "Busy")
+    for one in busy:
+        if one.kind == ItemKind.APPOINTMENT:
+            booked = bookings.appointment(tx, one.source_id)
+            titles[one.href] = booked.fields.title if booked else ""
+        elif one.kind == ItemKind.CRM:
+            slot = bookings.blocked_slot(tx, one.source_id)
+            titles[one.href] = slot.title if slot else ""
+    showing = {calendar.id for calendar in calendars.values() if calendar.settings.titles == Titles.TITLE}
+    to_read = [one.href for one in busy if one.kind == ItemKind.ICLOUD and one.source_id in showing]
+    titles |= {item.href: ical.summary(item.ics) for item in published.get(tx, user.id, dict.fromkeys(to_read))}
+    return titles

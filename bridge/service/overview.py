@@ -1,0 +1,47 @@
+"""How everything is doing, for administrators and for monitoring; and what changed last, for a User."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.domain.model import ItemKind
+from bridge.store import accounts, bookings, overview
+from bridge.store.db import Db
+from bridge.store.overview import Counts
+
+__all__ = ["Counts", "RecentChange", "counts", "recent_changes"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecentChange:
+    """A change to a User's merged calendar. `start` is when the item first begins."""
+
+    kind: ItemKind
+    #: An appointment's title, or the name of the calendar that a blocked slot comes from; empty where that is gone.
+    name: str
+    start: int
+    changed_at: int
+    removed: bool
+
+
+def counts(db: Db) -> Counts:
+    """How much there is of everything."""
+    with db.read() as tx:
+        return overview.counts(tx)
+
+
+def recent_changes(db: Db, user_id: str, *, limit: int) -> list[RecentChange]:
+    """What changed last in a User's merged calendar, newest first."""
+    with db.read() as tx:
+        names = {calendar.id: calendar.name for calendar in accounts.calendars(tx, user_id=user_id)}
+        found = []
+        for change in overview.newest_changes(tx, user_id, limit=limit):
+            name = names.get(change.source_id, "")
+            if change.kind == ItemKind.APPOINTMENT:
+                booked = bookings.appointment(tx, change.source_id)
+                name = booked.fields.title if booked else ""
+            elif change.kind == ItemKind.CRM:
+                slot = bookings.blocked_slot(tx, change.source_id)
+                name = slot.title if slot else ""
+            found.append(RecentChange(change.kind, name, change.first_start, change.changed_at, change.removed))
+        return found

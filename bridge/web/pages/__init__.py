@@ -1,0 +1,1 @@
+"""The settings pages: plain forms, rendered here, that work without JavaScript."""

@@ -1,0 +1,106 @@
+"""Calendar: the merged calendar by week, day and month, and why something is blocked."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+from aiohttp import web
+
+from bridge.domain.model import Calendar, Interval, Role, User
+from bridge.service import agenda, roles
+from bridge.web.keys import CONTEXT
+from bridge.web.pages import layout
+from bridge.web.pages.conventions import Conventions
+from bridge.web.pages.guard import visitor
+from bridge.web.pages.render import conventions_of, page
+
+#: How many entries are shown of each day, by view: a page stays below 100 kB whatever the calendar holds.
+MOST = {"day": 120, "week": 24, "month": 4}
+_FIRST, _LAST = dt.date(1971, 1, 1), dt.date(2199, 12, 31)
+
+
+async def show(request: web.Request, user: User) -> web.Response:
+    """The merged calendar."""
+    reads = conventions_of(request, visitor(request))
+    view = request.query.get("view", "week")
+    if view not in MOST:
+        raise web.HTTPNotFound
+    context = request.app[CONTEXT]
+    today = reads.local(context.clock()).date()
+    date = _date(request.query.get("date", ""), today)
+    dates = _dates(view, date, reads)
+    span = Interval(reads.midnight(dates[0]), reads.midnight(dates[-1] + dt.timedelta(days=1)))
+    # Reads the events of calendars that show titles: beside the loop.
+    entries = await asyncio.to_thread(agenda.agenda, context.db, user, span)
+    days = [layout.day_of(entries, one, reads, most=MOST[view]) for one in dates]
+    calendars = roles.list_calendars(context.db, user.id)
+    return page(
+        request,
+        "month.html" if view == "month" else "week.html",
+        view=view,
+        date=date,
+        today=today,
+        days=days,
+        hours=layout.hours(days),
+        before=_step(view, date, -1),
+        after=_step(view, date, 1),
+        calendars=[calendar for calendar in calendars if calendar.role != Role.NONE],
+        colours=colours(calendars),
+    )
+
+
+async def why(request: web.Request, user: User) -> web.Response:
+    """Why something is blocked."""
+    context = request.app[CONTEXT]
+    try:
+        at = int(request.query.get("at", ""))
+    except ValueError:
+        raise web.HTTPNotFound from None
+    if not 0 <= at < 2**35:
+        raise web.HTTPNotFound
+    told = agenda.explain(context.db, user, request.query.get("item", ""), at)
+    return page(request, "why.html", entry=told.entry, account=told.account)
+
+
+#: For calendars that bring no colour.
+_PALETTE = ("#3a6fd8", "#c2571a", "#2f8f5b", "#8a4fc7", "#b3364f", "#0f7f8c", "#8a6d1f", "#5f6b7a")
+
+
+def colours(calendars: list[Calendar]) -> dict[str, str]:
+    """A colour for each calendar: its own, else one of ours. As #rrggbb, whatever the server says."""
+    found = {}
+    for number, calendar in enumerate(sorted(calendars, key=lambda c: c.id)):
+        own = (calendar.colour or "")[:7]
+        usable = len(own) == 7 and own[0] == "#" and all(c in "0123456789abcdefABCDEF" for c in own[1:])
+        found[calendar.id] = own if usable else _PALETTE[number % len(_PALETTE)]
+    return found
+
+
+def _date(text: str, today: dt.date) -> dt.date:
+    if not text:
+        return today
+    try:
+        date = dt.date.fromisoformat(text)
+    except ValueError:
+        raise web.HTTPNotFound from None
+    return min(max(date, _FIRST), _LAST)
+
+
+def _dates(view: str, date: dt.date, reads: Conventions) -> list[dt.date]:
+    if view == "day":
+        return [date]
+    if view == "week":
+        first = reads.week_start(date)
+        return [first + dt.timedelta(days=n) for n in range(7)]
+    first = reads.week_start(date.replace(day=1))
+    last = _step("month", date.replace(day=1), 1) - dt.timedelta(days=1)
+    weeks = ((last - first).days // 7) + 1
+    return [first + dt.timedelta(days=n) for n in range(weeks * 7)]
+
+
+def _step(view: str, date: dt.date, by: int) -> dt.date:
+    if view == "month":
+        months = date.year * 12 + date.month - 1 + by
+        return dt.date(months // 12, months % 12 + 1, 1)
+    return date + dt.timedelta(days=by * (7 if view == "week" else 1))

@@ -1,0 +1,138 @@
+"""What every page goes through: the visit, the form's token, errors as pages, and who may see it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from aiohttp import web
+from multidict import MultiDictProxy
+
+from bridge.domain.model import User
+from bridge.errors import Unknown
+from bridge.service.sessions import Visitor
+from bridge.web.keys import TRACE_ID
+from bridge.web.pages import visit
+from bridge.web.pages.render import SECURITY_HEADERS, page, redirect
+from bridge.web.pages.visit import VISIT
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: What programs ask for: they get no cookie, and errors in their own way.
+_PROGRAMS = ("/v1/", "/healthz", "/readyz", "/metrics", "/static/")
+
+_REFUSALS = {
+    403: ("This form can't be used any more", "Perhaps you signed in or out elsewhere meanwhile. Go back, and repeat."),
+    404: ("There is nothing here", "Perhaps it was removed, or it belongs to somebody else."),
+    405: ("This can't be done here", "Go back, and use the buttons of the page."),
+    413: ("This is too much", "The form holds more than it may."),
+}
+
+
+@web.middleware
+async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Know the visitor, check the form, answer with pages."""
+    if request.path.startswith(_PROGRAMS):
+        return await handler(request)
+    request[VISIT] = visit.read(request)
+    try:
+        response = await handler(request) if await _may_send(request) else _refusal(request, 403)
+    except Unknown:
+        response = _refusal(request, 404)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = _refusal(request, error.status)
+    except Exception:
+        # The outermost frame: answered without internals, told in the log under the id that the page shows.
+        log.exception("request %s failed", request[TRACE_ID])
+        response = page(
+            request,
+            "error.html",
+            status=500,
+            title="Something unexpected went wrong",
+            text=f"It is in the bridge's log under {request[TRACE_ID]}. Nothing else was done.",
+        )
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if not request[VISIT].known and visit.COOKIE not in response.cookies:
+        visit.set_cookie(request, response, request[VISIT].secret)
+    return response
+
+
+async def _may_send(request: web.Request) -> bool:
+    return request.method != "POST" or visit.form_is_ours(request, await field(request, "csrf"))
+
+
+def _refusal(request: web.Request, status: int) -> web.Response:
+    title, text = _REFUSALS.get(status, ("This can't be done", "The request can't be read."))
+    return page(request, "error.html", status=status, title=title, text=text)
+
+
+def for_user(handler: Callable[[web.Request, User], Awaitable[web.StreamResponse]]) -> Handler:
+    """A page of a User, who has to be signed in."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        who = request[VISIT].visitor
+        if who is None:
+            return _ask_to_sign_in(request, "/sign-in")
+        if who.user is None:
+            raise web.HTTPNotFound
+        return await handler(request, who.user)
+
+    return guarded
+
+
+def for_admin(handler: Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]) -> Handler:
+    """A page of administrators. Users are told nothing of it."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        who = request[VISIT].visitor
+        if who is None:
+            return _ask_to_sign_in(request, "/sign-in/admin")
+        if not who.is_admin:
+            raise web.HTTPNotFound
+        return await handler(request, who)
+
+    return guarded
+
+
+def for_admin_of_all(handler: Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]) -> Handler:
+    """A page of administrators whose token is for every location."""
+
+    async def everywhere(request: web.Request, who: Visitor) -> web.StreamResponse:
+        if who.locations is not None:
+            raise web.HTTPNotFound
+        return await handler(request, who)
+
+    return for_admin(everywhere)
+
+
+def visitor(request: web.Request) -> Visitor:
+    """Who is signed in, on a page that asked for it."""
+    who = request[VISIT].visitor
+    if who is None:
+        raise web.HTTPNotFound
+    return who
+
+
+async def form(request: web.Request) -> MultiDictProxy[str]:
+    """The fields of a form. A file is no field."""
+    fields = await request.post()
+    if any(not isinstance(value, str) for value in fields.values()):
+        raise web.HTTPBadRequest
+    return fields  # type: ignore[return-value]  # checked just above
+
+
+async def field(request: web.Request, name: str) -> str:
+    """One field of a form; empty when it is missing."""
+    return (await form(request)).get(name, "")
+
+
+def _ask_to_sign_in(request: web.Request, where: str) -> web.Response:
+    if request.method == "GET" and request.path != "/":
+        return redirect(request, f"{where}?next={quote(request.path_qs, safe='')}")
+    return redirect(request, where)

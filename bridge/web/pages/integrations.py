@@ -1,0 +1,143 @@
+"""My Profile > Integrations: connecting, reconnecting and disconnecting accounts."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from bridge.domain.model import Account, User
+from bridge.errors import AccountNotConnected, Unknown
+from bridge.service import connect, preview, roles, sessions
+from bridge.web.keys import CONTEXT, SETTINGS
+from bridge.web.pages import words
+from bridge.web.pages.guard import field, visitor
+from bridge.web.pages.render import page, redirect
+from bridge.web.pages.sign_in import ATTEMPTS
+
+#: Chosen in the form by those who type the address of a server themselves.
+OTHER = "other"
+
+
+async def show(request: web.Request, user: User) -> web.Response:
+    """What is connected, and what can be."""
+    db = request.app[CONTEXT].db
+    return page(
+        request,
+        "integrations.html",
+        accounts=connect.list_accounts(db, user.id),
+        calendars=[c for c in roles.list_calendars(db, user.id) if c.present],
+        providers=_providers(request),
+    )
+
+
+async def show_connect(request: web.Request, user: User) -> web.Response:
+    """The form for a login, empty or of an account that needs a new password."""
+    account = _account(request, user, request.query["account"]) if "account" in request.query else None
+    provider = account.provider if account else request.query.get("provider", "icloud")
+    if account is None and provider not in _providers(request):
+        raise web.HTTPNotFound
+    return _form(request, provider, username=account.username if account else "", account=account)
+
+
+async def connect_account(request: web.Request, user: User) -> web.Response:
+    """Try a login, and connect the account if it works."""
+    context = request.app[CONTEXT]
+    provider, username = await field(request, "provider"), (await field(request, "username")).strip()
+    typed, password = (await field(request, "address")).strip(), (await field(request, "password")).strip()
+    known = await field(request, "account")
+    account = _account(request, user, known) if known else None
+    if account is not None:
+        provider, username = account.provider, account.username
+    elif provider not in _providers(request):
+        raise web.HTTPNotFound
+
+    def again(trouble: words.Trouble, status: int = 422) -> web.Response:
+        form = "icloud" if provider == "icloud" else provider
+        return _form(request, form, username=username, address=typed, account=account, trouble=trouble, status=status)
+
+    if not username or not password:
+        return again(words.Trouble("Something is missing.", "Fill in both the user name and the password."))
+    if account is None and provider == OTHER and not _is_server(typed):
+        return again(words.Trouble("This is no address of a server.", "Type one that begins with https://."))
+    attempts, who = request.app[ATTEMPTS], f"connecting {user.id}"
+    if wait := attempts.wait(who, now=context.clock()):
+        minutes = words.count(-(-wait // 60), "minute")
+        return again(words.Trouble("That were too many failed tries.", f"Wait {minutes}, then try again."), 429)
+    service = _server(typed) if account is None and provider == OTHER else provider
+    try:
+        connected = await connect.connect(context, user.id, service, username, password)
+    except AccountNotConnected as error:
+        attempts.fail(who, now=context.clock())
+        return again(words.not_connected(error))
+    attempts.succeed(who)
+    sessions.note(context.db, visitor(request), "account connected", connected.id, now=context.clock())
+    return redirect(request, "/profile/integrations?done=connected")
+
+
+async def show_disconnect(request: web.Request, user: User) -> web.Response:
+    """What disconnecting will do."""
+    context = request.app[CONTEXT]
+    account = _account(request, user, request.match_info["account"])
+    will = preview.disconnect_preview(context.db, user.id, account.id, now=context.clock())
+    return page(request, "disconnect.html", account=account, will=will)
+
+
+async def disconnect(request: web.Request, user: User) -> web.Response:
+    """Disconnect an account."""
+    context = request.app[CONTEXT]
+    await connect.disconnect(context, user.id, request.match_info["account"])
+    sessions.note(
+        context.db, visitor(request), "account disconnected", request.match_info["account"], now=context.clock()
+    )
+    return redirect(request, "/profile/integrations?done=disconnected")
+
+
+def _form(
+    request: web.Request,
+    provider: str,
+    *,
+    username: str = "",
+    address: str = "",
+    account: Account | None = None,
+    trouble: words.Trouble | None = None,
+    status: int = 200,
+) -> web.Response:
+    return page(
+        request,
+        "connect.html",
+        status=status,
+        provider=provider,
+        username=username,
+        address=address,
+        account=account,
+        trouble=trouble,
+        asks_for_address=provider == OTHER,
+    )
+
+
+def _providers(request: web.Request) -> list[str]:
+    """What an account can be connected to, iCloud first."""
+    settings = request.app[SETTINGS]
+    others = sorted(name for name in settings.providers if name != "icloud")
+    return ["icloud", *others, *([OTHER] if settings.pages.other_servers else [])]
+
+
+def _account(request: web.Request, user: User, account_id: str) -> Account:
+    for account in connect.list_accounts(request.app[CONTEXT].db, user.id):
+        if account.id == account_id:
+            return account
+    raise Unknown("account", account_id)
+
+
+def _is_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _server(address: str) -> str:
+    parts = urlsplit(address)
+    return f"https://{parts.netloc.lower()}{parts.path if parts.path.endswith('/') else parts.path + '/'}"

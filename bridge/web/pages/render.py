@@ -1,0 +1,132 @@
+"""From facts to HTML."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+from aiohttp import web
+
+from bridge.service.sessions import Visitor
+from bridge.web.keys import CONTEXT
+from bridge.web.pages import words
+from bridge.web.pages.conventions import Conventions, conventions
+from bridge.web.pages.visit import VISIT, address
+
+#: Nothing but what these pages bring along: no inline script or style, nothing from elsewhere, never in a frame.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
+        " base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file beside the pages. Its address changes with its content, so that browsers may keep it."""
+
+    body: bytes
+    content_type: str
+    mark: str
+
+
+def page(request: web.Request, template: str, *, status: int = 200, **facts: Any) -> web.Response:
+    """A page, for whoever asks, in their conventions."""
+    context = request.app[CONTEXT]
+    visit = request.get(VISIT)
+    visitor = visit.visitor if visit else None
+    text = (
+        _templates()
+        .get_template(template)
+        .render(
+            visitor=visitor,
+            csrf=visit.csrf if visit else "",
+            path=request.path,
+            link=lambda to: address(request, to),
+            asset=lambda name: address(request, f"/static/{name}?v={assets()[name].mark}"),
+            as_read=conventions_of(request, visitor),
+            now=context.clock(),
+            done=words.DONE.get(request.query.get("done", "")),
+            **facts,
+        )
+    )
+    return web.Response(text=text, status=status, content_type="text/html")
+
+
+def conventions_of(request: web.Request, visitor: Visitor | None) -> Conventions:
+    """The conventions of whoever asks. Administrators, whose time zone nobody knows, read UTC."""
+    zone = visitor.user.time_zone if visitor and visitor.user else "UTC"
+    return conventions(request.headers.get("Accept-Language", ""), zone)
+
+
+def redirect(request: web.Request, path: str) -> web.Response:
+    """Go on at another page, with GET."""
+    return web.Response(status=303, headers={"Location": address(request, path)})
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """Every file beside the pages, by name."""
+    files = [entry for entry in resources.files("bridge.web").joinpath("static").iterdir() if entry.is_file()]
+    found = {entry.name: entry.read_bytes() for entry in files}
+    found["grid.css"] = _grid().encode()
+    return {
+        name: Asset(body, _TYPES[name.rpartition(".")[2]], hashlib.sha256(body).hexdigest()[:12])
+        for name, body in found.items()
+        if name.rpartition(".")[2] in _TYPES
+    }
+
+
+async def static(request: web.Request) -> web.Response:
+    """A file beside the pages."""
+    asset = assets().get(request.match_info["name"])
+    if asset is None:
+        raise web.HTTPNotFound
+    return web.Response(
+        body=asset.body,
+        content_type=asset.content_type,
+        charset="utf-8",
+        headers={"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+#: A day is drawn in quarters of an hour, with up to so many events side by side.
+QUARTERS, LANES = 96, 6
+
+
+def _grid() -> str:
+    """Where an event stands in its day, as classes: a page without inline styles can't say it otherwise."""
+    rules = [f".at-{row}{{grid-row-start:{row + 1}}}" for row in range(QUARTERS)]
+    rules += [f".for-{rows}{{grid-row-end:span {rows}}}" for rows in range(1, QUARTERS + 1)]
+    for lanes in range(2, LANES + 1):
+        share = 100 / lanes
+        rules += [
+            f".lane-{lane}-of-{lanes}{{margin-left:{lane * share:.3f}%;width:{share:.3f}%}}" for lane in range(lanes)
+        ]
+    return "@media (min-width:52rem){" + "".join(rules) + "}"
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bridge.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["words"] = words
+    return environment

@@ -1,0 +1,40 @@
+"""Status: how everything is doing, in plain words."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bridge.domain.model import User
+from bridge.service import book, overview, push, sessions
+from bridge.service import status as statuses
+from bridge.web.keys import CONTEXT
+from bridge.web.pages.guard import visitor
+from bridge.web.pages.render import page, redirect
+
+RECENT = 20
+#: So many failed appointments are shown; with more than that, the first ones say enough.
+FAILED = 50
+
+
+async def show(request: web.Request, user: User) -> web.Response:
+    """How the User's calendars and appointments are doing."""
+    db = request.app[CONTEXT].db
+    (user_status,) = statuses.status(db, user.id)
+    changes = overview.recent_changes(db, user.id, limit=RECENT)
+    return page(request, "status.html", user_status=user_status, changes=changes, failed_shown=FAILED)
+
+
+async def retry(request: web.Request, user: User) -> web.Response:
+    """Try a failed appointment again."""
+    try_again(request, user, request.match_info["appointment"])
+    return redirect(request, "/status?done=retried")
+
+
+def try_again(request: web.Request, user: User, appointment_id: str) -> None:
+    """Try a failed appointment of a User again. Raises `Unknown`."""
+    context = request.app[CONTEXT]
+    booked = book.get_appointment(context.db, appointment_id, locations=frozenset({user.location_id}))
+    if booked.user_id != user.id:
+        raise web.HTTPNotFound
+    push.retry(context, appointment_id)
+    sessions.note(context.db, visitor(request), "appointment retried", appointment_id, now=context.clock())

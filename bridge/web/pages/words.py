@@ -1,0 +1,193 @@
+"""What the pages say: the one place for their sentences about states and troubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bridge.domain.model import Account, AccountState, ItemKind, Role, SlotSettings, SyncState, Titles
+from bridge.errors import AccountNotConnected
+
+APPLE_PAGE = "https://account.apple.com/"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong, and what to do."""
+
+    title: str
+    advice: str
+
+
+def provider(name: str) -> str:
+    """A provider as people call it."""
+    if name == "icloud":
+        return "iCloud Calendar"
+    if name == "other":
+        return "Another CalDAV server"
+    return urlsplit(name).hostname or name[:1].upper() + name[1:]
+
+
+def not_connected(error: AccountNotConnected) -> Trouble:
+    """Why an account could not be connected. Never the server's own text, never a secret."""
+    if error.provider == "icloud" and error.reason in _NOT_CONNECTED_ICLOUD:
+        return _NOT_CONNECTED_ICLOUD[error.reason]
+    return _NOT_CONNECTED.get(error.reason, _NOT_CONNECTED["server_error"])
+
+
+_NOT_CONNECTED_ICLOUD = {
+    "bad_password": Trouble(
+        "Apple refuses this e-mail address or password.",
+        "Use the primary e-mail address of your Apple Account, not an alias, and an app-specific password that you made"
+        " just now: changing your Apple password revokes all of them. Nothing was saved.",
+    ),
+    "not_app_specific_password": Trouble(
+        "Apple refuses the password, and it is not an app-specific one.",
+        "Your usual Apple password does not work for calendars. Make an app-specific password with the steps below:"
+        " it has four groups of four letters. Nothing was saved.",
+    ),
+    "unreachable": Trouble(
+        "Apple can't be reached at the moment.",
+        "This says nothing about your password. Try again in a few minutes; if it lasts, tell your administrator.",
+    ),
+    "throttled": Trouble(
+        "Apple asks us to slow down.",
+        "This says nothing about your password. Wait ten minutes, then try again.",
+    ),
+    "no_calendars": Trouble(
+        "The login works, but there is no calendar.",
+        "Turn iCloud Calendar on: Settings > your name > iCloud > Calendar. Then connect again.",
+    ),
+}
+
+_NOT_CONNECTED = {
+    "bad_password": Trouble(
+        "The server refuses the user name or the password.", "Check both, then try again. Nothing was saved."
+    ),
+    "wrong_host": Trouble(
+        "The server leads to another host, which was not given your password.",
+        "If that host is right, your administrator can allow it.",
+    ),
+    "not_caldav": Trouble(
+        "The server does not answer as a calendar server.", "Check the address with whoever runs the server."
+    ),
+    "no_calendars": Trouble("The login works, but there is no calendar.", "Make one there, then connect again."),
+    "unreachable": Trouble(
+        "The server can't be reached.",
+        "This says nothing about your password. Check the address, or try again in a few minutes.",
+    ),
+    "throttled": Trouble(
+        "The server asks us to slow down.", "This says nothing about your password. Wait ten minutes, then try again."
+    ),
+    "forbidden": Trouble(
+        "The server refuses access, though not for the password.",
+        "Try again later; if it lasts, ask whoever runs the server.",
+    ),
+    "insecure_url": Trouble(
+        "The server would get your password unencrypted.", "Use an address that begins with https://."
+    ),
+    "unknown_provider": Trouble("There is no such service here.", "Choose one that is listed."),
+    "server_error": Trouble("The server has trouble of its own.", "Try again later. Nothing was saved."),
+}
+
+
+def account_state(account_state: AccountState) -> str:
+    """How an account is doing, in a few words."""
+    return {
+        AccountState.CONNECTED: "Connected",
+        AccountState.NEEDS_PASSWORD: "Needs a new password",
+        AccountState.UNREACHABLE: "Not reachable at the moment",
+        AccountState.THROTTLED: "Asked to slow down",
+    }[account_state]
+
+
+def account_advice(account: Account) -> str:
+    """What to do about an account that is not well; empty for one that is."""
+    apple = account.provider == "icloud"
+    return {
+        AccountState.CONNECTED: "",
+        AccountState.NEEDS_PASSWORD: (
+            "Apple no longer takes the app-specific password. Make a new one and reconnect; everything continues where"
+            " it stopped."
+            if apple
+            else "The server no longer takes the password. Reconnect with the new one; everything continues where it"
+            " stopped."
+        ),
+        AccountState.UNREACHABLE: "The bridge tries again by itself. What was read before is kept.",
+        AccountState.THROTTLED: "The bridge waits and tries again by itself. What was read before is kept.",
+    }[account.state]
+
+
+def role(role: Role) -> str:
+    """What a calendar is to its owner."""
+    return {Role.PRIMARY: "Primary", Role.CONFLICT: "Checked for conflicts", Role.NONE: "Not used"}[role]
+
+
+def kind(kind: ItemKind) -> str:
+    """What stands in the merged calendar."""
+    return {
+        ItemKind.APPOINTMENT: "Appointment",
+        ItemKind.CRM: "Blocked in the CRM",
+        ItemKind.ICLOUD: "Blocked slot",
+    }[kind]
+
+
+def sync_state(state: SyncState) -> str:
+    """Where an appointment stands with iCloud."""
+    return {
+        SyncState.PENDING: "On its way to your Primary calendar.",
+        SyncState.SYNCED: "Written to your Primary calendar.",
+        SyncState.FAILED: "Could not be written to your Primary calendar.",
+        SyncState.CONFLICT: "Was changed in the CRM and in your calendar at the same time.",
+        SyncState.NOT_SYNCED: "Not in your Primary calendar.",
+    }[state]
+
+
+def slot_settings(settings: SlotSettings) -> str:
+    """What of a calendar blocks time, in a sentence."""
+    passes = [
+        name
+        for blocks, name in (
+            (settings.all_day_blocks, "all-day events"),
+            (settings.unanswered_blocks, "unanswered invitations"),
+            (settings.tentative_blocks, "tentative events"),
+        )
+        if not blocks
+    ]
+    shown = "Titles are shown" if settings.titles == Titles.TITLE else "Shown as “Busy”"
+    ignored = f"; {_list(passes)} don't block" if passes else ""
+    travel = "" if settings.travel_blocks else "; travel time doesn't block"
+    return f"{shown}{ignored}{travel}."
+
+
+def count(number: int, thing: str, several: str = "") -> str:
+    """A number of things: "1 event", "2 events"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {several or thing + 's'}"
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+#: What to say after something was done, by the word that the address carries.
+DONE = {
+    "connected": "Connected. Now choose what each calendar is used for.",
+    "disconnected": "Disconnected. The password was erased.",
+    "primary": "The Primary calendar is saved.",
+    "conflicts": "The calendars to check for conflicts are saved.",
+    "unchanged": "Nothing was changed.",
+    "settings": "The calendar's settings are saved.",
+    "revoked": "Revoked. Programs that use this password are refused from now on.",
+    "token-revoked": "Revoked. Programs that use this token are refused from now on.",
+    "retried": "It is being tried again.",
+    "signed-out": "You are signed out.",
+    "signed-out-everywhere": "Every session has ended, this one too.",
+    "user-signed-out": "Every session of this user has ended.",
+}
+
+#: Why a settings link does not work, by its state.
+LINKS = {
+    "used": "This link was used already: each works once.",
+    "expired": "This link has expired: it works for half an hour.",
+    "unknown": "This link does not work: perhaps part of it is missing, or it was withdrawn.",
+}

@@ -1,0 +1,26 @@
+// What helps where JavaScript is on. Every page works without it.
+"use strict";
+
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    const said = button.firstChild.nodeValue;
+    button.firstChild.nodeValue = "Copied";
+    setTimeout(() => { button.firstChild.nodeValue = said; }, 1500);
+  });
+}
+
+// A form that takes seconds says so, and is not sent twice.
+for (const form of document.querySelectorAll("form[data-busy]")) {
+  form.addEventListener("submit", () => {
+    const button = form.querySelector("button");
+    button.textContent = form.dataset.busy;
+    button.setAttribute("aria-busy", "true");
+    setTimeout(() => { button.disabled = true; });
+  });
+}
+
+// Back from the browser's memory, a sent form is as it was before.
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
