@@ -46,15 +46,6 @@ def plan_mirror(
     )
 
 
-def sends_everything(held: Mapping[str, str], changed: Mapping[str, str], written: frozenset[str]) -> bool:
-    """Whether an answer to "what changed?" looks like all there is: the server forgot the token and did not say so.
-
-    It then names objects that have not changed; but so does an honest server for those that we have `written` since.
-    What such an answer does not name may be gone, so only a listing tells.
-    """
-    return any(held.get(href) == etag and href not in written for href, etag in changed.items())
-
-
 #: How long changes are taken at their word, in seconds, before everything is compared with a complete listing.
 COMPARE_SECONDS = 86_400
 
@@ -70,6 +61,27 @@ HOLD_SECONDS = 30
 def loses_most(held: int, gone: int) -> bool:
     """Whether a calendar suddenly lists nothing, or has lost most of its events: held and checked again."""
     return held >= FEW_OBJECTS and gone * 2 > held
+
+
+def may_hide_removals(
+    held: Mapping[str, str],
+    changed: Mapping[str, str],
+    removed: frozenset[str],
+    written: frozenset[str],
+    *,
+    moved: bool,
+) -> bool:
+    """Whether an answer to "what changed?" may be all there is: the server forgot the token and did not say so.
+
+    What such an answer does not name may be gone, so only a listing tells. It names objects that have not changed (but
+    so does an honest server for those that we have `written` since), and calls nothing removed. Where few are held, or
+    nothing is named though the token `moved` on, there may be nothing unchanged to tell it by.
+    """
+    if removed or not moved:
+        return False
+    if any(held.get(href) == etag and href not in written for href, etag in changed.items()):
+        return True
+    return bool(held) and (not changed or len(held) < FEW_OBJECTS)
 
 
 # --- Polling ---------------------------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ class CalendarMirror:
                 changes = await self.remote.changes(url, None)
             except TokenRejected:
                 return Changes(await self.remote.listing(url), frozenset(), None, complete=True)
-        if changes.complete or not (self._compare_is_due() or self._sends_everything(changes)):
+        if changes.complete or not (self._compare_is_due() or self._may_hide_removals(changes)):
             return changes
         # The token is from before the listing, so nothing falls between the two.
         return Changes(await self.remote.listing(url), frozenset(), changes.sync_token, complete=True)
@@ -144,12 +144,11 @@ class CalendarMirror:
         compared_at = self.calendar.compared_at
         return compared_at is None or self.started - compared_at >= plan.COMPARE_SECONDS
 
-    def _sends_everything(self, changes: Changes) -> bool:
-        if not any(self.held.get(href) == etag for href, etag in changes.changed.items()):
-            return False
+    def _may_hide_removals(self, changes: Changes) -> bool:
         with self.context.db.read() as tx:
             written = bookings.hrefs_written_since(tx, self.calendar.id, self.calendar.read_at or 0)
-        return plan.sends_everything(self.held, changes.changed, written)
+        moved = changes.sync_token != self.calendar.sync_token
+        return plan.may_hide_removals(self.held, changes.changed, changes.removed, written, moved=moved)
 
     async def _verify(self, suspects: Sequence[str], *, complete: bool) -> tuple[list[str], list[str]]:
         """Split what seems to be gone into what is, and what is kept for now."""

@@ -172,8 +172,8 @@ def put_calendar(tx: sqlite3.Connection, calendar: Calendar) -> None:
 def set_role(tx: sqlite3.Connection, calendar_id: str, role: Role) -> None:
     """Give the Calendar its role; without one it is no longer read, so its sync state goes."""
     tx.execute(
-        "UPDATE calendars SET role = :role, once_primary = CASE WHEN :role = 'primary' THEN 1 ELSE once_primary END"
-        " WHERE id = :id",
+        "UPDATE calendars SET role = :role, once_primary = CASE WHEN :role = 'primary' THEN 1 ELSE once_primary END,"
+        " last_error = CASE WHEN :role = 'none' THEN NULL ELSE last_error END WHERE id = :id",
         {"id": calendar_id, "role": role},
     )
     if role == Role.NONE:

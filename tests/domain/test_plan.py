@@ -64,3 +64,23 @@ def test_a_throttle_is_honoured_when_it_asks_for_more():
 )
 def test_what_a_failed_push_means(error, attempts, outcome):
     assert plan.after_push(error, attempts, now=NOW) == outcome
+
+
+ANSWER = {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("held", "changed", "removed", "written", "moved", "suspicious"),
+    [
+        ({**ANSWER, "c": "3"}, {"a": "1", "b": "9"}, frozenset(), frozenset(), True, True),  # names what is unchanged
+        ({h: "1" for h in "abcdefghij"}, {"a": "1"}, frozenset(), frozenset("a"), True, False),  # our own write
+        ({h: "1" for h in "abcdefghij"}, {"a": "2"}, frozenset(), frozenset(), True, False),  # an ordinary change
+        ({h: "1" for h in "abcdefghij"}, {}, frozenset(), frozenset(), True, True),  # moved on, and says nothing
+        ({h: "1" for h in "abcdefghij"}, {}, frozenset(), frozenset(), False, False),  # nothing happened
+        ({h: "1" for h in "abcdefghij"}, {"a": "1"}, frozenset("b"), frozenset(), True, False),  # it knows its removals
+        (ANSWER, {"a": "9"}, frozenset(), frozenset(), True, True),  # so few that all may have changed
+        ({}, {"a": "9"}, frozenset(), frozenset(), True, False),  # nothing to lose
+    ],
+)
+def test_an_answer_that_may_hide_removals_is_compared(held, changed, removed, written, moved, suspicious):
+    assert plan.may_hide_removals(held, changed, removed, written, moved=moved) is suspicious

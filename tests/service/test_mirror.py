@@ -174,7 +174,7 @@ async def test_what_changes_never_told_of_is_found_by_the_daily_comparison(world
 
 
 async def test_own_writes_seen_again_cost_no_listing(world):
-    fill(world, 3, "Home")
+    fill(world, plan.FEW_OBJECTS, "Home")
     await poll(world)
     book.create_appointment(world.db, world.new(), now=world.now())
     await push.push_due(world.context)

@@ -1,0 +1,356 @@
+"""Random edits on both sides, random faults, crashes and changes of set-up; in the end both sides are equal.
+
+The model is simple: the set of events that the person has (by UID, with the calendar they are in), and the set of
+appointments that the CRM has (by id), of which the person may have moved, renamed or deleted some.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bridge.errors import BadAnswer, BridgeError, Forbidden, ServerFault, Throttled, Unreachable
+from bridge.remote.base import Changes
+from bridge.remote.memory import MemoryRemote, MemoryServer
+from bridge.service import book, connect, mirror, push, roles
+from bridge.service.book import AppointmentChange, NewBlockedSlot
+from bridge.store import accounts, bookings, outbox
+from bridge.store.db import Db
+
+from .agreement import SUMMARY, UID, assert_agreement, run_to_quiescence
+from .conftest import NOW, MemoryRemotes, event, make_world
+
+NAMES = ("Home", "Work", "Hobby")
+FAULTS = st.sampled_from(
+    [Unreachable("u"), ServerFault("u"), BadAnswer("u"), Throttled("u", retry_after=1), Forbidden("u")]
+)
+METHODS = st.sampled_from(["PROPFIND", "REPORT", "GET", "PUT", "after-PUT", "DELETE", "after-DELETE"])
+TITLES = st.sampled_from(["Alpha", "Beta", "Gamma"])
+DAYS = st.integers(1, 25)
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class FlakyRemote(MemoryRemote):
+    """Drops parts of answers, when told to."""
+
+    async def multiget(self, url, hrefs):
+        found = await super().multiget(url, hrefs)
+        return found[::2] if self._server.partial else found
+
+    async def changes(self, url, token):
+        if self._server.forgetful and token is not None:
+            everything = await super().changes(url, None)
+            return Changes(everything.changed, frozenset(), everything.sync_token, complete=False)
+        return await super().changes(url, token)
+
+    async def listing(self, url):
+        full = await super().listing(url)
+        return dict(list(full.items())[: len(full) // 2]) if self._server.partial else full
+
+
+class FlakyServer(MemoryServer):
+    partial = False
+    forgetful = False
+
+
+class Bridge(RuleBasedStateMachine):
+    """Everything that can happen."""
+
+    path = None
+    runs = 0
+
+    @initialize()
+    def start(self):
+        type(self).runs += 1
+        self.loop = asyncio.new_event_loop()
+        self.server = FlakyServer()
+        self.world = self.run(make_world(self.path / f"{self.runs}.db", self.server))
+        self.world.context.remotes.remote = FlakyRemote
+        self.count = 0
+        self.events = {}  # uid -> calendar name
+        self.by_hand = {}  # appointment id -> the title that a person gave its event, and nobody changed since
+        self.primaries = {"home"}
+
+    def teardown(self):
+        if hasattr(self, "loop"):
+            try:
+                self.settle()
+            finally:
+                self.world.db.close()
+                self.loop.close()
+
+    def run(self, work):
+        return self.loop.run_until_complete(work)
+
+    # --- The person ---
+
+    @rule(name=st.sampled_from(NAMES), day=DAYS)
+    def adds(self, name, day):
+        self.count += 1
+        uid = f"ev{self.count}"
+        self.server.edit(self.world.urls[name], f"{uid}.ics", self.event(uid, day))
+        self.events[uid] = name
+
+    def event(self, uid, day):
+        return event(uid, start=f"202703{day:02}T060000", end=f"202703{day:02}T070000")
+
+    @rule(pick=st.randoms(use_true_random=False), day=DAYS)
+    def edits(self, pick, day):
+        if self.events:
+            uid = pick.choice(sorted(self.events))
+            self.server.edit(self.world.urls[self.events[uid]], f"{uid}.ics", self.event(uid, day))
+
+    @rule(pick=st.randoms(use_true_random=False), name=st.sampled_from(NAMES))
+    def moves(self, pick, name):
+        if self.events:
+            uid = pick.choice(sorted(self.events))
+            if self.events[uid] != name:
+                old = self.world.urls[self.events[uid]]
+                text = next(t for h, t in self.server.texts(old).items() if h.endswith(f"/{uid}.ics"))
+                self.server.edit(old, f"{uid}.ics", None)
+                self.server.edit(self.world.urls[name], f"{uid}.ics", text)
+                self.events[uid] = name
+
+    @rule(pick=st.randoms(use_true_random=False))
+    def deletes(self, pick):
+        if self.events:
+            uid = pick.choice(sorted(self.events))
+            self.server.edit(self.world.urls[self.events.pop(uid)], f"{uid}.ics", None)
+
+    def own_events(self):
+        """The events of appointments, wherever they are: (calendar url, href, uid)."""
+        return sorted(
+            (url, href, UID.search(text)[1])
+            for url in self.world.urls.values()
+            for href, text in self.server.texts(url).items()
+            if UID.search(text)[1].startswith("apt_")
+        )
+
+    @rule(pick=st.randoms(use_true_random=False), title=TITLES)
+    def renames_an_appointment(self, pick, title):
+        if own := self.own_events():
+            url, href, uid = pick.choice(own)
+            text = SUMMARY.sub(f"SUMMARY:{title} by hand\r", self.server.texts(url)[href])
+            self.server.edit(url, href.rpartition("/")[2], text)
+            with self.world.db.read() as tx:
+                one = bookings.appointment_by_uid(tx, uid)
+                if one is not None and one.deleted_at is None and not outbox.is_open(tx, one.id):
+                    self.by_hand[one.id] = f"{title} by hand"
+
+    @rule(pick=st.randoms(use_true_random=False))
+    def deletes_an_appointment(self, pick):
+        if own := self.own_events():
+            url, href, _ = pick.choice(own)
+            self.server.edit(url, href.rpartition("/")[2], None)
+
+    # --- The CRM ---
+
+    @rule(title=TITLES, day=DAYS)
+    def books(self, title, day):
+        with suppress(BridgeError):
+            book.create_appointment(
+                self.world.db,
+                self.world.new(title=title, start=NOW + day * 86_400, end=NOW + day * 86_400 + 1800, check_slot=False),
+                now=self.world.now(),
+            )
+
+    def appointments(self):
+        with self.world.db.read() as tx:
+            return bookings.appointments_of_user(tx, "ada")
+
+    @rule(pick=st.randoms(use_true_random=False), title=TITLES)
+    def changes(self, pick, title):
+        if known := self.appointments():
+            self.change(pick.choice(known), {"title": title})
+
+    @rule(pick=st.randoms(use_true_random=False), status=st.sampled_from(["cancelled", "confirmed"]))
+    def changes_status(self, pick, status):
+        if known := self.appointments():
+            self.change(pick.choice(known), {"status": status})
+
+    def change(self, one, fields):
+        self.by_hand.pop(one.id, None)
+        with suppress(BridgeError):
+            book.update_appointment(
+                self.world.db,
+                one.id,
+                AppointmentChange(fields=fields),
+                locations=None,
+                expected_version=None,
+                check_slot=False,
+                now=self.world.now(),
+            )
+
+    @rule(pick=st.randoms(use_true_random=False))
+    def cancels(self, pick):
+        if known := self.appointments():
+            book.delete_event(
+                self.world.db, pick.choice(known).id, locations=None, expected_version=None, now=self.world.now()
+            )
+
+    @rule(day=DAYS)
+    def blocks(self, day):
+        book.create_blocked_slot(
+            self.world.db,
+            NewBlockedSlot(
+                location_id="loc",
+                user_id="ada",
+                booking_calendar_id=None,
+                title="CRM slot",
+                start=NOW + day * 86_400,
+                end=NOW + day * 86_400 + 600,
+                time_zone=None,
+                utc_offset=0,
+                expires_at=None,
+            ),
+            now=self.world.now(),
+        )
+
+    # --- Set-up ---
+
+    @rule(primary=st.sampled_from(NAMES), conflicts=st.sets(st.sampled_from(NAMES)))
+    def chooses(self, primary, conflicts):
+        ids = {c.name: c.id for c in roles.list_calendars(self.world.db, "ada")}
+        if ids:
+            self.primaries.add(primary.lower())
+            self.try_to(
+                roles.choose(
+                    self.world.context, "ada", primary=ids[primary], conflicts=[ids[name] for name in sorted(conflicts)]
+                )
+            )
+
+    @rule()
+    def password_revoked(self):
+        self.server.password = "another"
+
+    @rule()
+    def password_renewed(self):
+        self.try_to(connect.connect(self.world.context, "ada", "icloud", self.server.username, self.server.password))
+
+    # --- Faults ---
+
+    @rule(method=METHODS, error=FAULTS, times=st.integers(1, 3))
+    def fails(self, method, error, times):
+        left = [times]
+
+        def on_call(called):
+            if called == method and left[0] > 0:
+                left[0] -= 1
+                raise error
+
+        self.server.on_call = on_call
+
+    @rule(at=st.integers(0, 12))
+    def crashes(self, at):
+        left = [at]
+
+        def on_call(called):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Crash
+
+        self.server.on_call = on_call
+        try:
+            self.run(self.work())
+        except (Crash, BaseExceptionGroup):
+            self.reopen()
+        self.server.on_call = lambda _: None
+
+    def reopen(self):
+        self.world.db.close()
+        db = Db(self.world.db.path)
+        with db.write() as tx:
+            outbox.release_leases(tx, now=self.world.now())
+        remotes = MemoryRemotes(self.server, FlakyRemote)
+        self.world = replace(self.world, context=replace(self.world.context, db=db, remotes=remotes))
+
+    @rule()
+    def tokens_forgotten(self):
+        self.server.forget_tokens()
+
+    @rule(partial=st.booleans(), forgetful=st.booleans())
+    def answers_oddly(self, partial, forgetful):
+        self.server.partial, self.server.forgetful = partial, forgetful
+
+    # --- The bridge at work ---
+
+    async def work(self):
+        with self.world.db.read() as tx:
+            connected = accounts.all_of(tx, "ada")
+        for account in connected:
+            with suppress(BridgeError):
+                await mirror.mirror_account(self.world.context, account.id)
+        await push.push_due(self.world.context)
+
+    def try_to(self, work):
+        with suppress(BridgeError):
+            self.run(work)
+
+    @rule(seconds=st.sampled_from([1, 40, 400]))
+    def works(self, seconds):
+        self.world.later(seconds)
+        self.run(self.work())
+
+    @rule()
+    def mirrors(self):
+        with self.world.db.read() as tx:
+            connected = accounts.all_of(tx, "ada")
+        for account in connected:
+            self.try_to(mirror.mirror_account(self.world.context, account.id))
+
+    @rule()
+    def pushes(self):
+        self.run(push.push_due(self.world.context))
+
+    # --- What must hold ---
+
+    def settle(self):
+        """Faults off; the person gives a new password; the bridge runs until it is quiet."""
+        self.server.on_call = lambda _: None
+        self.server.partial = self.server.forgetful = False
+        self.run(connect.connect(self.world.context, "ada", "icloud", self.server.username, self.server.password))
+        self.run(run_to_quiescence(self.world, rounds=5))
+        for one in self.appointments():
+            push.retry(self.world.context, one.id)
+        self.run(run_to_quiescence(self.world, rounds=3))
+        assert_agreement(self.world)
+        titles = {one.id: one.fields.title for one in self.appointments() if one.wanted_upstream}
+        assert {i: titles[i] for i in self.by_hand if i in titles} == {
+            i: t for i, t in self.by_hand.items() if i in titles
+        }
+        assert {href.split("/")[2] for _, href in self.server.writes} <= self.primaries
+        # The person's events are where the person put them, and each as it is.
+        for uid, name in self.events.items():
+            assert any(h.endswith(f"/{uid}.ics") for h in self.server.texts(self.world.urls[name]))
+
+
+def test_whatever_happens_both_sides_end_equal(tmp_path, caplog):
+    caplog.set_level(logging.CRITICAL)
+    Bridge.path = tmp_path
+    Bridge.runs = 0
+    run_state_machine_as_test(
+        Bridge,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+            database=None,
+            print_blob=False,
+        ),
+    )
