@@ -343,7 +343,9 @@ def _days(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[S
 
 def _weeks(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[Sequence[dt.date]]:
     origin = start.toordinal() - (start.weekday() - rule.wkst) % 7
-    weekdays = {day for _, day in rule.byday} or {start.weekday()}
+    chosen = {day for _, day in rule.byday}
+    # Other parts that choose days have no place in a weekly rule; where they are, they choose among all of the week.
+    weekdays = chosen or (range(7) if rule.bymonthday or rule.byyearday or rule.byweekno else {start.weekday()})
     offsets = sorted((day - rule.wkst) % 7 for day in weekdays)
     step = 7 * rule.interval
     fits = _limits(rule, with_days=False)
@@ -376,7 +378,7 @@ def _month(rule: Rule, start: dt.date, year: int, month: int) -> list[dt.date]:
 
 
 def _year(rule: Rule, start: dt.date, year: int) -> list[dt.date]:
-    if rule.byyearday or rule.byweekno or (rule.byday and not rule.bymonth and not rule.bymonthday):
+    if rule.byyearday or rule.byweekno or (rule.byday and not rule.bymonth):
         return _chosen_in_year(rule, start, year)
     if rule.bymonth:
         months: Sequence[int] = rule.bymonth

@@ -327,7 +327,8 @@ def _yearly_tail(changes: list[tuple[dt.datetime, int, int]]) -> _Tail | None:
             first = at
             for earlier, was, became in series[1:]:
                 same = next(recurrence.starts(rule, earlier, earlier, earlier), None) is not None
-                if not same or (was, became) != (before, after) or earlier.year != first.year - 1:
+                alike = (was, became, earlier.time()) == (before, after, at.time())
+                if not (same and alike) or earlier.year != first.year - 1:
                     break
                 first = earlier
             if at.year - first.year >= 3:
