@@ -36,7 +36,7 @@ Subscribe (Thunderbird, DAVx5, Evolution, vdirsyncer …)
   user       {facts["user"]}
   password   {facts["password"]}
 
-The sidecar
+Settings and status, in a browser: sign in with the same user and password
   {facts["settings_url"]}
 
 Book an appointment
@@ -45,11 +45,11 @@ Book an appointment
 Block time in the CRM
 {_post(facts, "calendars/events/block-slots", slot)}
 
-Look at the merged calendar: both are there, among the blocked slots from "iCloud"
-  curl -s -u {facts["user"]}:{facts["password"]} {facts["caldav_url"]} | grep -E "^(SUMMARY|DTSTART)"
+Look into the merged calendar: both are there, among the blocked slots from "iCloud"
+  curl -s -u {facts["user"]}:{facts["password"]} {facts["caldav_url"]} | grep SUMMARY
 
 Look into "iCloud": only the appointment arrived
-  curl -s -u {private["user"]}:{private["password"]} {private["primary"]} | grep -E "^(SUMMARY|DTSTART)"
+  curl -s -u {private["user"]}:{private["password"]} {private["primary"]} | grep SUMMARY
 
 Ctrl-C ends the demo.
 """
@@ -57,7 +57,7 @@ Ctrl-C ends the demo.
 
 def _post(facts: dict[str, Any], path: str, body: dict[str, Any]) -> str:
     return (
-        f"  curl -X POST {facts['api_url']}/{path} \\\n"
+        f"  curl -sS -X POST {facts['api_url']}/{path} \\\n"
         f'    -H "Authorization: Bearer {facts["api_token"]}" -H "Content-Type: application/json" \\\n'
         f"    -d '{json.dumps(body)}'"
     )
