@@ -17,7 +17,7 @@ from bridge.remote.base import Remote
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
 from bridge.secrets import Vault, open_vault
-from bridge.service.context import Context
+from bridge.service.context import Context, Freshness
 from bridge.settings import ProviderSettings, Settings
 from bridge.store.db import Db
 
@@ -110,6 +110,12 @@ def build(settings: Settings, *, clock: Callable[[], int] = lambda: int(time.tim
         clock=clock,
         default_titles=settings.defaults.titles,
         wake_push=push_wanted.set,
+        freshness=Freshness(
+            fresh=settings.booking.fresh_seconds,
+            patience=settings.booking.ask_seconds,
+            stale=settings.booking.stale_seconds,
+            last_known_will_do=settings.booking.when_unreachable == "last-known",
+        ),
         settings=settings,
         push_wanted=push_wanted,
     )

@@ -170,10 +170,11 @@ def visible_user(tx: Tx, user_id: str, locations: Locations) -> User:
 
 
 def _members(calendar: CalendarSettings, user_ids: Collection[str]) -> tuple[str, ...]:
+    """These of the calendar's Users, or all; of a collective calendar always all. Raises `Unknown` for others."""
     for user_id in user_ids:
         if user_id not in calendar.user_ids:
             raise Unknown("user", user_id)
-    return tuple(u for u in calendar.user_ids if not user_ids or u in user_ids)
+    return tuple(u for u in calendar.user_ids if calendar.everyone or not user_ids or u in user_ids)
 
 
 def _of_calendars(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.domain.model import Account, Titles
@@ -56,6 +57,19 @@ class Remotes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Freshness:
+    """How much must be known of Users' calendars to offer and to book their time. In seconds."""
+
+    #: Before a booking, calendars that were last read longer ago are asked first, for so long at most.
+    fresh: int = 15
+    patience: int = 5
+    #: Nobody is offered as free whose calendars were last read longer ago.
+    stale: int = 900
+    #: Book by what is known where the calendars can't be asked.
+    last_known_will_do: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The store, the secrets, the remotes and the clock (Unix seconds, UTC)."""
 
@@ -67,3 +81,6 @@ class Context:
     default_titles: Titles
     #: Called after a write that leaves something to push.
     wake_push: Callable[[], None]
+    freshness: Freshness = field(default=Freshness(), kw_only=True)
+    #: The polls under way that bookings wait for, by Account.
+    polls: dict[str, asyncio.Task[None]] = field(default_factory=dict, kw_only=True, repr=False)

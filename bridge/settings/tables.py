@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -114,6 +114,19 @@ class MirrorSettings(_Table):
     parallel_accounts: int = Field(default=20, strict=True, ge=1, le=1000)
 
 
+class BookingSettings(_Table):
+    """How much must be known of people's calendars to offer and to book their time."""
+
+    #: Before a booking, calendars that were last read longer ago than this are read first. 0: always.
+    fresh_seconds: int = Field(default=15, strict=True, ge=0, le=86_400)
+    #: How long a booking waits for that.
+    ask_seconds: int = Field(default=5, strict=True, ge=1, le=60)
+    #: What happens to a booking when they can't be read: "closed" refuses it, "last-known" goes by what is known.
+    when_unreachable: Literal["closed", "last-known"] = "closed"
+    #: Nobody is offered as free whose calendars were last read longer ago than this.
+    stale_seconds: Seconds = 900
+
+
 class DefaultsSettings(_Table):
     """What a calendar starts with; each can be changed later."""
 
@@ -172,6 +185,7 @@ class Settings(_Table):
     radicale: RadicaleSettings = RadicaleSettings()
     pages: PagesSettings = PagesSettings()
     mirror: MirrorSettings = MirrorSettings()
+    booking: BookingSettings = BookingSettings()
     defaults: DefaultsSettings = DefaultsSettings()
     providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(
         default_factory=dict, validate_default=True

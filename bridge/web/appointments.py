@@ -13,11 +13,13 @@ from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown, V
 from bridge.service import book, users
 from bridge.service.book import Created
 from bridge.service.idempotency import Answer
+from bridge.service.look_first import Looked, look_first
 from bridge.web import answers, fields, idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.requests import Body
 from bridge.web.shapes import AppointmentBody, is_id
+from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/events/appointments"
 #: How long a deleted one can still be read, in seconds.
@@ -29,10 +31,10 @@ LOOK_AGAIN = 0.05
 async def create(request: web.Request) -> web.Response:
     """Book an appointment."""
     body = await requests.body_of(request, AppointmentBody)
-    return await _waited(request, _create(request, body))
+    return await _waited(request, await _create(request, body))
 
 
-def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bool = False) -> web.Response:
+async def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bool = False) -> web.Response:
     context = request.app[CONTEXT]
     new = fields.new_appointment(
         body.value,
@@ -40,9 +42,12 @@ def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bool = F
         location_id=requests.location_for(request, body.value.location_id),
         slot_minutes=users.slot_minutes(context.db, body.value.calendar_id) or fields.DEFAULT_MINUTES,
     )
+    looked = None
+    if new.check_slot:
+        looked = await look_first(context, new.location_id, new.booking_calendar_id, new.user_id)
 
     def answer_to(made: Created) -> Answer:
-        answer = _answer(made.appointment, body, status=200 if made.replayed else 201)
+        answer = _answer(made.appointment, body, looked, status=200 if made.replayed else 201)
         if made.replayed:
             answer.headers["Idempotency-Replayed"] = "true"
         return answer
@@ -50,7 +55,9 @@ def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bool = F
     response = idempotency.once(
         request,
         body.fingerprint,
-        lambda also: book.create_appointment(context.db, new, now=context.clock(), also=also, anew=anew),
+        lambda also: book.create_appointment(
+            context.db, new, now=context.clock(), also=also, anew=anew, unasked=looked.refused if looked else ()
+        ),
         answer_to,
     )
     context.wake_push()
@@ -74,17 +81,23 @@ async def read(request: web.Request) -> web.Response:
 async def update(request: web.Request) -> web.Response:
     """Change an appointment, field by field."""
     body = await requests.body_of(request, AppointmentBody)
-    return await _waited(request, _update(request, body, request.match_info["eventId"]))
+    return await _waited(request, await _update(request, body, request.match_info["eventId"]))
 
 
-def _update(request: web.Request, body: Body[AppointmentBody], appointment_id: str) -> web.Response:
+async def _update(request: web.Request, body: Body[AppointmentBody], appointment_id: str) -> web.Response:
     context = request.app[CONTEXT]
     locations = requests.locations_of(request)
     expected = requests.expected_version(request)
+    looked = None
     while True:
         current = book.get_appointment(context.db, appointment_id, locations=locations)
         if body.value.location_id not in {None, current.location_id}:
             raise Unknown("appointment", appointment_id)
+        if looked is None and _may_take_time(body.value):
+            calendar_id = body.value.calendar_id or current.booking_calendar_id
+            user_id = body.value.assigned_user_id or current.user_id
+            looked = await look_first(context, current.location_id, calendar_id, user_id)
+            continue  # it may have changed while others were asked
         try:
             appointment = book.update_appointment(
                 context.db,
@@ -94,6 +107,8 @@ def _update(request: web.Request, body: Body[AppointmentBody], appointment_id: s
                 # A change is worked out from what is there: if that is no longer so, it is worked out again.
                 expected_version=current.version if expected is None else expected,
                 check_slot=not body.value.ignore_free_slot_validation,
+                check_dates=not body.value.ignore_date_range,
+                unasked=looked.refused if looked else (),
                 now=context.clock(),
             )
         except VersionMismatch:
@@ -101,7 +116,7 @@ def _update(request: web.Request, body: Body[AppointmentBody], appointment_id: s
                 raise
         else:
             context.wake_push()
-            return idempotency.response(_answer(appointment, body, status=200))
+            return idempotency.response(_answer(appointment, body, looked, status=200))
 
 
 async def put_by_external_id(request: web.Request) -> web.Response:
@@ -113,23 +128,23 @@ async def put_by_external_id(request: web.Request) -> web.Response:
     body = (await requests.body_of(request, AppointmentBody)).strict()
     if body.value.external_id not in {None, external_id}:
         raise Problem(400, "bad_request", "The externalId in the body is not the one in the address.")
-    return await _waited(request, _put(request, body, external_id))
+    return await _waited(request, await _put(request, body, external_id))
 
 
-def _put(request: web.Request, body: Body[AppointmentBody], external_id: str) -> web.Response:
+async def _put(request: web.Request, body: Body[AppointmentBody], external_id: str) -> web.Response:
     location_id = requests.location_for(request, body.value.location_id)
     known = None
     if location_id is not None:
         known = book.find_by_external_id(request.app[CONTEXT].db, location_id, external_id)
     if known is not None and known.deleted_at is None:
         requests.refuse_if_present(request, known.version)
-        return _update(request, body, known.id)
+        return await _update(request, body, known.id)
     requests.refuse_if_absent(request)
     try:
-        return _create(request, body.with_values(external_id=external_id), anew=True)
+        return await _create(request, body.with_values(external_id=external_id), anew=True)
     except DuplicateExternalId:
         # Somebody else created it just now.
-        return _put(request, body, external_id)
+        return await _put(request, body, external_id)
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -161,11 +176,23 @@ async def list_all(request: web.Request) -> web.Response:
     return web.json_response({"events": [answers.appointment(appointment) for appointment in found]})
 
 
-def _answer(appointment: Appointment, body: Body[AppointmentBody], *, status: int) -> Answer:
+def _may_take_time(body: AppointmentBody) -> bool:
+    """Whether a change may need time that has to be free."""
+    times = {"calendar_id", "assigned_user_id", "start_time", "end_time", "timezone", "all_day", "rrule"}
+    return not body.ignore_free_slot_validation and bool(body.model_fields_set & {*times, "appointment_status"})
+
+
+def _answer(appointment: Appointment, body: Body[AppointmentBody], looked: Looked | None, *, status: int) -> Answer:
     headers = {"ETag": _etag(appointment), **body.ignored()}
     if status == 201:
         headers["Location"] = f"{PATH}/{appointment.id}"
-    return Answer(status, json.dumps(answers.appointment(appointment), ensure_ascii=False), headers)
+    document = answers.appointment(appointment)
+    if looked is not None and looked.as_of is not None:
+        headers["X-Data-As-Of"] = format_utc(looked.as_of)
+    if looked is not None and appointment.user_id in looked.unasked:
+        detail = "The user's calendars could not be read just now: this was accepted by what was known before."
+        document["warnings"] = [{"code": "calendar_stale", "detail": detail}]
+    return Answer(status, json.dumps(document, ensure_ascii=False), headers)
 
 
 def _etag(appointment: Appointment) -> str:

@@ -131,6 +131,7 @@ def new_appointment(
         utc_offset=start.utc_offset,
         extra=_kept(body),
         check_slot=not body.ignore_free_slot_validation,
+        check_dates=not body.ignore_date_range,
     )
 
 
