@@ -137,8 +137,10 @@ class CalendarMirror:
                 return Changes(await self.remote.listing(url), frozenset(), None, complete=True)
         if changes.complete or not (self._compare_is_due() or self._may_hide_removals(changes)):
             return changes
-        # The token is from before the listing, so nothing falls between the two.
-        return Changes(await self.remote.listing(url), frozenset(), changes.sync_token, complete=True)
+        # The token is from before the listing, so nothing falls between the two. What changed is fetched even if a
+        # listing that was cut short lacks it.
+        everything = {**changes.changed, **await self.remote.listing(url)}
+        return Changes(everything, frozenset(), changes.sync_token, complete=True)
 
     def _compare_is_due(self) -> bool:
         compared_at = self.calendar.compared_at

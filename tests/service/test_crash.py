@@ -13,10 +13,9 @@ from bridge.remote.memory import MemoryRemote, MemoryServer
 from bridge.service import book, connect, mirror, push, roles
 from bridge.service.book import AppointmentChange
 from bridge.store import bookings, outbox
-from bridge.store.db import Db
 
 from .agreement import assert_agreement, run_to_quiescence
-from .conftest import NOW, MemoryRemotes, event, make_world
+from .conftest import NOW, MemoryRemotes, QuickDb, event, make_world
 
 
 class Crash(BaseException):
@@ -41,7 +40,7 @@ class Steps:
         return self.taken > self.fatal
 
 
-class CrashingDb(Db):
+class CrashingDb(QuickDb):
     """Dies before a transaction, before its commit, or right after it."""
 
     steps: Steps
@@ -98,7 +97,7 @@ def doomed(world, steps):
 
 def reopened(world):
     """The same world in a new process."""
-    db = Db(world.db.path)
+    db = QuickDb(world.db.path)
     with db.write() as tx:
         outbox.release_leases(tx, now=world.now())
     return replace(world, context=replace(world.context, db=db, remotes=MemoryRemotes(world.server)))
@@ -112,7 +111,7 @@ def copied(world, path):
         tx.execute("BEGIN")
     server = deepcopy(world.server)
     clock = [world.now()]
-    context = replace(world.context, db=Db(path), remotes=MemoryRemotes(server), clock=lambda: clock[0])
+    context = replace(world.context, db=QuickDb(path), remotes=MemoryRemotes(server), clock=lambda: clock[0])
     return replace(world, context=context, server=server, clock=clock)
 
 

@@ -173,6 +173,21 @@ async def test_what_changes_never_told_of_is_found_by_the_daily_comparison(world
     assert len(world.merged()) == 21
 
 
+async def test_a_comparison_with_a_listing_that_is_cut_short_loses_nothing_new(world):
+    fill(world, 20)
+    await poll(world)
+
+    async def listing(self, url):
+        full = await MemoryRemote.listing(self, url)
+        return dict(list(full.items())[:20])
+
+    seen_as(world, listing=listing)
+    world.server.edit(world.urls["Work"], "new.ics", event("new"))
+    world.later(plan.COMPARE_SECONDS)
+    await poll(world)
+    assert len(world.merged()) == 21
+
+
 async def test_own_writes_seen_again_cost_no_listing(world):
     fill(world, plan.FEW_OBJECTS, "Home")
     await poll(world)

@@ -26,10 +26,9 @@ from bridge.remote.memory import MemoryRemote, MemoryServer
 from bridge.service import book, connect, mirror, push, roles
 from bridge.service.book import AppointmentChange, NewBlockedSlot
 from bridge.store import accounts, bookings, outbox
-from bridge.store.db import Db
 
 from .agreement import SUMMARY, UID, assert_agreement, run_to_quiescence
-from .conftest import NOW, MemoryRemotes, event, make_world
+from .conftest import NOW, MemoryRemotes, QuickDb, event, make_world
 
 NAMES = ("Home", "Work", "Hobby")
 FAULTS = st.sampled_from(
@@ -272,7 +271,7 @@ class Bridge(RuleBasedStateMachine):
 
     def reopen(self):
         self.world.db.close()
-        db = Db(self.world.db.path)
+        db = QuickDb(self.world.db.path)
         with db.write() as tx:
             outbox.release_leases(tx, now=self.world.now())
         remotes = MemoryRemotes(self.server, FlakyRemote)
@@ -329,9 +328,8 @@ class Bridge(RuleBasedStateMachine):
         self.run(run_to_quiescence(self.world, rounds=3))
         assert_agreement(self.world)
         titles = {one.id: one.fields.title for one in self.appointments() if one.wanted_upstream}
-        assert {i: titles[i] for i in self.by_hand if i in titles} == {
-            i: t for i, t in self.by_hand.items() if i in titles
-        }
+        for one, title in self.by_hand.items():
+            assert titles.get(one, title) == title
         assert {href.split("/")[2] for _, href in self.server.writes} <= self.primaries
         # The person's events are where the person put them, and each as it is.
         for uid, name in self.events.items():
