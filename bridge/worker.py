@@ -21,7 +21,7 @@ LONGEST_NAP = 1.0
 REST_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60
 #: How many recurring items are expanded anew in one go, and the seconds between two looks for more.
-EXPAND_AT_ONCE, EXPAND_SECONDS = 20, 60
+EXPAND_AT_ONCE, EXPAND_SECONDS = 5, 60
 #: Settled outbox entries are kept this long, for `explain`.
 KEEP_DONE_SECONDS = 30 * 86_400
 

@@ -84,6 +84,7 @@ class MergedCalendar(_ReadOnly):
         super().__init__(f"{head.user_id}/{CALENDAR}")
         self._db = db
         self._head = head
+        self._last_modified = email.utils.formatdate(head.changed_at, usegmt=True)
 
     @property
     def etag(self) -> str:
@@ -93,7 +94,7 @@ class MergedCalendar(_ReadOnly):
     @property
     def last_modified(self) -> str:
         """When the revision last rose."""
-        return email.utils.formatdate(self._head.changed_at, usegmt=True)
+        return self._last_modified
 
     def get_meta(self, key: str | None = None) -> Any:
         """The calendar's properties."""
@@ -159,7 +160,7 @@ class MergedCalendar(_ReadOnly):
         if wanted is None:
             return
         for item, times in self._candidates(wanted):
-            if not _has(self._item(item), wanted.properties):
+            if wanted.properties and not _has(self._item(item), wanted.properties):
                 continue
             yield self._item(item) if times is None else self._busy_item(item, times), wanted.exact
 
@@ -205,7 +206,7 @@ class MergedCalendar(_ReadOnly):
             "name": "VCALENDAR",
             "component_name": "VEVENT",
             "time_range": (item.first_start, end),
-            "last_modified": self.last_modified,
+            "last_modified": self._last_modified,
         }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from bridge import worker
 from bridge.domain import publish as decide
 from bridge.domain.model import Interval
 from bridge.service import mirror, publish
@@ -111,3 +114,17 @@ async def test_busy_times_past_the_horizon_are_computed(world):
             assert len(publish.busy(tx, user, Interval(first, first + 7 * DAY))) == 1
         ((kind, length),) = {(b.kind, b.end - b.start) for b in publish.busy(tx, user, Interval(end, end + 90 * DAY))}
         assert (kind, length) == ("icloud", 3600)
+
+
+async def test_the_worker_moves_it_as_days_pass(world):
+    await weekly(world, count=3)
+    world.later(500 * DAY)
+    span = Interval(world.now() + 700 * DAY, world.now() + 707 * DAY)
+    assert stored(world, span) == {}
+    work = asyncio.create_task(worker._move_horizon(world.context))
+    async with asyncio.timeout(30):
+        while True:
+            if len(stored(world, span)) == 3:
+                break
+            await asyncio.sleep(0.01)
+    work.cancel()
