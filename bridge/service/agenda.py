@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.domain import ical
+from bridge.domain.hours import Opening, openings
 from bridge.domain.model import Account, Appointment, Calendar, Interval, ItemKind, Titles, User
 from bridge.errors import Unknown
-from bridge.service import publish
+from bridge.service import people, publish
 from bridge.store import accounts, bookings, published
 from bridge.store.db import Db, Tx
 from bridge.store.published import Busy
@@ -37,10 +38,20 @@ class Explanation:
     account: Account | None
 
 
-def agenda(db: Db, user: User, span: Interval) -> list[Entry]:
-    """Everything in the span, by start."""
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """What stands in a span, by start; and when the User works, as far as anybody said."""
+
+    entries: list[Entry]
+    working: tuple[Opening, ...]
+
+
+def agenda(db: Db, user: User, span: Interval) -> Agenda:
+    """Everything in the span, in one snapshot."""
     with db.read() as tx:
-        return _entries(tx, user, publish.busy(tx, user, span))
+        hours = people.working_hours(tx, user)
+        working = openings(hours, span) if hours is not None else ()
+        return Agenda(_entries(tx, user, publish.busy(tx, user, span)), working)
 
 
 def explain(db: Db, user: User, href: str, start: int) -> Explanation:

@@ -86,7 +86,15 @@ async def add_token(request: web.Request, who: Visitor) -> web.Response:
         context.db, label=label, location_ids=locations, scopes=scopes, now=context.clock()
     )
     sessions.note(context.db, who, "API token made", token_id, now=context.clock())
-    return page(request, "token_made.html", label=label, token=token)
+    return page(request, "token_made.html", label=label, made=token)
+
+
+async def show_revoke_token(request: web.Request, _who: Visitor) -> web.Response:
+    """Ask before a token is revoked."""
+    for token in users.list_tokens(request.app[CONTEXT].db):
+        if token.id == request.match_info["token"] and token.revoked_at is None:
+            return page(request, "revoke_token.html", revoked=token)
+    raise web.HTTPNotFound
 
 
 async def revoke_token(request: web.Request, who: Visitor) -> web.Response:

@@ -32,8 +32,8 @@ async def show(request: web.Request, user: User) -> web.Response:
     dates = _dates(view, date, reads)
     span = Interval(reads.midnight(dates[0]), reads.midnight(dates[-1] + dt.timedelta(days=1)))
     # Reads the events of calendars that show titles: beside the loop.
-    entries = await asyncio.to_thread(agenda.agenda, context.db, user, span)
-    days = [layout.day_of(entries, one, reads, most=MOST[view]) for one in dates]
+    found = await asyncio.to_thread(agenda.agenda, context.db, user, span)
+    days = [layout.day_of(found, one, reads, most=MOST[view]) for one in dates]
     calendars = roles.list_calendars(context.db, user.id)
     return page(
         request,
@@ -43,6 +43,7 @@ async def show(request: web.Request, user: User) -> web.Response:
         today=today,
         days=days,
         hours=layout.hours(days),
+        known_hours=any(day.working for day in days),
         before=_step(view, date, -1),
         after=_step(view, date, 1),
         calendars=[calendar for calendar in calendars if calendar.role != Role.NONE],

@@ -44,14 +44,14 @@ async def edit_primary(request: web.Request, user: User) -> web.Response:
 async def choose_primary(request: web.Request, user: User) -> web.Response:
     """Show what another Primary would do; once confirmed, choose it."""
     before = roles.list_calendars(request.app[CONTEXT].db, user.id)
-    chosen = await field(request, "primary") or None
-    if await field(request, "primary") == "" and "primary" not in await form(request):
+    chosen = await field(request, "primary")
+    if not chosen:
         problem = "Choose a calendar first."
         return page(request, "primary.html", status=422, groups=_groups(request, user), problem=problem)
     keep_old = bool(await field(request, "keep_old"))
     conflicts = [calendar.id for calendar in before if calendar.role == Role.CONFLICT and calendar.id != chosen]
     conflicts += [calendar.id for calendar in before if keep_old and calendar.role == Role.PRIMARY and calendar.present]
-    kept = {"primary": chosen or "", **({"keep_old": "yes"} if keep_old else {})}
+    kept = {"primary": chosen, **({"keep_old": "yes"} if keep_old else {})}
     return await _choose(request, user, chosen, conflicts, kept=kept, to="primary")
 
 

@@ -43,6 +43,10 @@ class Conventions:
         """A day of the week, short."""
         return _plain(dates.format_date(day, "EEE", locale=self.locale))
 
+    def days(self, first: dt.date, last: dt.date) -> str:
+        """A span of days: "1 – 7 Mar 2027"."""
+        return _plain(dates.format_interval(first, last, "yMMMd", locale=self.locale))
+
     def month(self, day: dt.date) -> str:
         """A month with its year: "March 2027"."""
         return _plain(dates.format_date(day, "LLLL y", locale=self.locale))
@@ -123,4 +127,4 @@ def _english(asked: Locale) -> Locale:
 
 def _plain(text: str) -> str:
     # CLDR puts narrow and unbreakable spaces between the parts; screen readers and searches want common ones.
-    return text.replace("\u202f", " ").replace("\xa0", " ")
+    return text.replace("\u202f", " ").replace("\u2009", " ").replace("\xa0", " ")

@@ -26,7 +26,7 @@ async def show(request: web.Request, user: User) -> web.Response:
         request,
         "integrations.html",
         accounts=connect.list_accounts(db, user.id),
-        calendars=[c for c in roles.list_calendars(db, user.id) if c.present],
+        calendars=sorted((c for c in roles.list_calendars(db, user.id) if c.present), key=lambda c: c.name.casefold()),
         providers=_providers(request),
     )
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bridge.service.agenda import Entry
+from bridge.service.agenda import Agenda, Entry
 from bridge.web.pages.conventions import Conventions
 from bridge.web.pages.render import LANES, QUARTERS
 
 #: What is shown of a day at least, and the least height of an event, in quarters of an hour.
 MORNING, EVENING, LEAST = 8 * 4, 18 * 4, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Working hours within one day: instants, and from which quarter of an hour, for how many."""
+
+    start: int
+    end: int
+    at: int
+    quarters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,9 @@ class Block:
     entry: Entry
     at: int
     quarters: int
+    #: Whether it began before this day, and whether it goes on after it.
+    before: bool = False
+    after: bool = False
     lane: int = 0
     lanes: int = 1
 
@@ -30,6 +43,8 @@ class Day:
     """One day of the agenda. `more` entries are left out, so that no page grows without bounds."""
 
     date: dt.date
+    #: Working hours.
+    working: tuple[Stretch, ...]
     all_day: tuple[Entry, ...]
     blocks: tuple[Block, ...]
     more: int = 0
@@ -40,33 +55,39 @@ class Day:
         return (*self.all_day, *(block.entry for block in self.blocks))
 
 
-def day_of(entries: Iterable[Entry], date: dt.date, reads: Conventions, *, most: int) -> Day:
-    """What of these entries is on a day, up to `most` of them."""
+def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int) -> Day:
+    """What of an agenda is on a day, up to `most` entries."""
     first, last = reads.midnight(date), reads.midnight(date + dt.timedelta(days=1))
-    touching = [e for e in entries if e.start < last and (e.end > first or e.start == e.end == first)]
-    touching = [e for e in touching if e.start == e.end or e.end > first]
+    touching = [e for e in agenda.entries if e.start < last and (e.end > first or e.start == e.end == first)]
     shown = touching[:most]
     whole = [entry for entry in shown if entry.all_day or (entry.start <= first and entry.end >= last)]
     timed = [entry for entry in shown if entry not in whole]
     blocks = [_block(entry, first, last, reads) for entry in timed]
-    return Day(date, tuple(whole), tuple(_side_by_side(blocks)), len(touching) - len(shown))
+    working = [(max(start, first), min(end, last)) for start, end in agenda.working if start < last and end > first]
+    stretches = [Stretch(start, end, *_quarters(start, end, first, last, reads)) for start, end in working]
+    return Day(date, tuple(stretches), tuple(whole), tuple(_side_by_side(blocks)), len(touching) - len(shown))
 
 
 def hours(days: Sequence[Day]) -> range:
     """The hours to show: those of an office, and whatever else something happens in."""
-    blocks = [block for day in days for block in day.blocks]
-    first = min([MORNING, *(block.at for block in blocks)])
-    last = max([EVENING, *(block.at + block.quarters for block in blocks)])
+    shown: list[Block | Stretch] = [part for day in days for part in (*day.blocks, *day.working)]
+    first = min([MORNING, *(part.at for part in shown)])
+    last = max([EVENING, *(part.at + part.quarters for part in shown)])
     return range(first // 4, -(-last // 4))
 
 
 def _block(entry: Entry, first: int, last: int, reads: Conventions) -> Block:
-    # By the clock on the wall: on the day that has 23 or 25 hours, ten o'clock is still where ten o'clock is.
-    start, end = reads.local(entry.start), reads.local(entry.end)
-    at = 0 if entry.start < first else start.hour * 4 + start.minute // 15
-    until = QUARTERS if entry.end >= last else end.hour * 4 - (-end.minute // 15)
+    at, quarters = _quarters(entry.start, entry.end, first, last, reads)
     at = min(at, QUARTERS - LEAST)
-    return Block(entry, at, max(until - at, LEAST))
+    return Block(entry, at, max(quarters, LEAST), before=entry.start < first, after=entry.end > last)
+
+
+def _quarters(begins: int, ends: int, first: int, last: int, reads: Conventions) -> tuple[int, int]:
+    # By the clock on the wall: on the day that has 23 or 25 hours, ten o'clock is still where ten o'clock is.
+    start, end = reads.local(begins), reads.local(ends)
+    at = 0 if begins < first else start.hour * 4 + start.minute // 15
+    until = QUARTERS if ends >= last else end.hour * 4 - (-end.minute // 15)
+    return at, max(until - at, 1)
 
 
 def _side_by_side(blocks: Sequence[Block]) -> list[Block]:

@@ -48,5 +48,6 @@ ROUTES = [
     web.post("/users/{user}/{appointment}/retry", for_admin(admin.retry)),
     web.get("/system", for_admin_of_all(admin.system)),
     web.post("/system/tokens", for_admin_of_all(admin.add_token)),
+    web.get("/system/tokens/{token}/revoke", for_admin_of_all(admin.show_revoke_token)),
     web.post("/system/tokens/{token}/revoke", for_admin_of_all(admin.revoke_token)),
 ]
