@@ -258,6 +258,8 @@ class Appointment:
     href: str | None
     #: The fields as both sides last agreed on them.
     agreed: AppointmentFields | None
+    #: The event's text in the Calendar that it leaves, under its new UID: what a person added goes along.
+    carried: str | None = None
 
     @property
     def wanted_upstream(self) -> bool:

@@ -82,18 +82,19 @@ def blocked_slots(candidates: Iterable[tuple[MirrorItem, ical.Rendered | None]])
 
 
 def appointment(
-    booked: Appointment, *, time_zone: str, span: Interval, upstream: MirrorItem | None = None
+    booked: Appointment, *, time_zone: str, span: Interval, upstream: str | None = None
 ) -> PublishedItem | None:
     """The published item of an Appointment; None for a cancelled, invalid or deleted one.
 
-    `upstream` is its event as it is in iCloud: where single instances of it were moved or deleted, that is what counts.
+    `upstream` is its event as it is in iCloud: where single instances were moved or changed there, that is what counts.
     """
     if not booked.wanted_upstream:
         return None
     rendered: ical.Rendered | None
-    if upstream is not None and ("RECURRENCE-ID" in upstream.ics or "EXDATE" in upstream.ics):
+    if upstream is not None and "RECURRENCE-ID" in upstream:
         rendered = ical.blocked_slot(
-            upstream.ics,
+            # What the CRM has still to write is in it already, as it will be.
+            ical.upstream_event(booked, now=booked.updated_at, onto=upstream),
             uid=booked.id,
             settings=SlotSettings(titles=Titles.TITLE),
             time_zone=time_zone,

@@ -40,6 +40,9 @@ def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, 
     booked = bookings.appointment(tx, str(stand_in.extra[book.STANDS_IN_FOR]))
     if booked is None or not booked.wanted_upstream:
         return
+    if booked.carried is not None:
+        booked = replace(booked, carried=book.under_uid(item.ics, item.uid, booked.uid))
+        bookings.put_appointment(tx, booked)
     taken = _changed(tx, delta, replace(booked, agreed=stand_in.agreed), item, before)
     if taken is not None:
         # Written to where the Appointment goes; and not to be taken for a change once more.

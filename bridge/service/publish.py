@@ -153,6 +153,18 @@ def withdraw(tx: Tx, booked: Appointment, user_ids: Iterable[str], *, now: int) 
             Delta(other, now, remove=[decide.appointment_href(booked.id)]).apply(tx)
 
 
+def publish_everything(tx: Tx, user: User, *, now: int) -> None:
+    """Publish all that is a User's anew, as one revision: what decides how it looks has changed."""
+    delta = Delta(user, now)
+    for booked in bookings.appointments_of_user(tx, user.id):
+        delta.appointment(tx, booked)
+    for slot in bookings.blocked_slots_of_user(tx, user.id):
+        delta.crm_slot(slot)
+    delta.upstream(tx, sorted(mirror.uids_of_user(tx, user.id)))
+    delta.apply(tx)
+    published.expand(tx, user.id, delta.put)  # the same text may stand for other times: an all-day event's, say
+
+
 def publish_crm_slot(tx: Tx, slot: BlockedSlot, *, now: int) -> None:
     """Publish one CRM BlockedSlot as it is now, in the caller's transaction."""
     delta = Delta(_user(tx, slot.user_id), now)
@@ -206,15 +218,12 @@ def _user(tx: Tx, user_id: str) -> User:
     return user
 
 
-def _as_the_person_left_it(tx: Tx, booked: Appointment) -> MirrorItem | None:
-    """A recurring Appointment's event, where only it knows which instances were moved or deleted.
-
-    Not while something of the CRM's is still to be written: then the Appointment knows better.
-    """
-    if booked.fields.rrule is None or booked.agreed != booked.fields or booked.calendar_id is None:
+def _as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
+    """A recurring Appointment's event upstream, which alone knows what became of single instances."""
+    if booked.fields.rrule is None:
         return None
-    item = mirror.get(tx, booked.calendar_id, booked.href or "")
-    return item if item is not None and item.unreadable is None else None
+    item = mirror.get(tx, booked.calendar_id or "", booked.href or "")
+    return item.ics if item is not None else booked.carried
 
 
 def _is_echo(tx: Tx, uid: str) -> bool:

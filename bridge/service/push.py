@@ -175,9 +175,8 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
             known = None
         else:
             fields = reconcile.to_write(job.appointment.fields, job.appointment.agreed, theirs)
-    body = ical.upstream_event(
-        replace(job.appointment, fields=fields), now=context.clock(), onto=known.ics if known is not None else None
-    )
+    onto = known.ics if known is not None else job.appointment.carried
+    body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto)
     if known is not None and body == known.ics:
         with context.db.write() as tx:  # sharers of a calendar are told of every write, so none is sent for nothing
             _synced(tx, job, known, now=context.clock())
@@ -205,7 +204,8 @@ def _start_anew(context: Context, job: _Job) -> None:
         booked = bookings.appointment(tx, job.appointment.id)
         if booked is None or not outbox.holds(tx, job.entry) or not _same_event(booked, job):
             return
-        bookings.put_appointment(tx, replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None))
+        anew = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
+        bookings.put_appointment(tx, anew)
         outbox.retry(tx, job.entry, at=now, error=None, now=now)
 
 
@@ -262,7 +262,7 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
             return
         if _same_event(booked, job):
             # Should it ever be wanted again, that is another event: iCloud may not take a deleted one's UID.
-            booked = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None)
+            booked = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
         _settled(tx, job.entry, booked, SyncState.NOT_SYNCED, now=now)
         delta = publish.Delta(_user(tx, booked), now)
         delta.upstream(tx, [job.appointment.uid])
@@ -319,7 +319,7 @@ def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None =
         return  # the lease ran out: who took the entry over finds the event as it is
     mirror.put(tx, job.appointment.user_id, [item])
     if _same_event(booked, job):
-        booked = replace(booked, agreed=job.appointment.fields, synced_at=now)
+        booked = replace(booked, agreed=job.appointment.fields, synced_at=now, carried=None)
     _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
     if sent is not None and _moved(sent, item.ics, booked):
         # Servers rewrite words, never times: a person moved it between our write and our reading it back.

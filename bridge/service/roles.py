@@ -121,14 +121,14 @@ def _choose(
     # The old Primary steps down first: there is never more than one.
     for calendar in sorted(changed, key=lambda c: roles.get(c.id, Role.NONE) == Role.PRIMARY):
         accounts.set_role(tx, calendar.id, roles.get(calendar.id, Role.NONE))
-    for calendar in dropped:
-        mirror.remove_all(tx, calendar.id)
     for account_id in {calendar.account_id for calendar in changed}:
         # Read by this very use case in a moment; by the worker, should that come to nothing.
         accounts.schedule(tx, account_id, next_poll_at=now + READ_WITHIN, failures=0)
     moved = 0
     if new_primary is not None and (old_primary is None or old_primary.id != new_primary.id):
         moved = _bring_appointments(tx, new_primary, appointments, now=now)
+    for calendar in dropped:  # only now, as appointments take along what was read of their events
+        mirror.remove_all(tx, calendar.id)
     delta = publish.Delta(user, now)
     delta.upstream(tx, sorted(uids))
     delta.apply(tx)

@@ -8,9 +8,11 @@ import re
 import secrets
 import zoneinfo
 from collections.abc import Iterable
+from dataclasses import replace
 
-from bridge.domain.model import ApiToken, BookingCalendar, User
+from bridge.domain.model import ApiToken, BookingCalendar, TwoWay, User
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
+from bridge.service import publish
 from bridge.store import passwords, users
 from bridge.store.db import Db
 
@@ -27,6 +29,9 @@ SCOPES = (
 )
 
 
+_TIME_ZONE_PROBLEM = FieldProblem("/timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
+
+
 def add_user(db: Db, *, id: str, location_id: str, name: str, time_zone: str, now: int) -> tuple[User, BookingCalendar]:
     """Add a User and a booking calendar of their own. Raises `Invalid` or `Exists`."""
     problems = []
@@ -41,9 +46,7 @@ def add_user(db: Db, *, id: str, location_id: str, name: str, time_zone: str, no
     if not location_id.strip():
         problems.append(FieldProblem("/locationId", "missing", "Name the CRM's location that the User belongs to."))
     if not is_time_zone(time_zone):
-        problems.append(
-            FieldProblem("/timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
-        )
+        problems.append(_TIME_ZONE_PROBLEM)
     if problems:
         raise Invalid(tuple(problems))
     user = User(id=id, location_id=location_id, name=name or id, time_zone=time_zone, revision=0)
@@ -76,6 +79,39 @@ def get_user(db: Db, user_id: str) -> User:
     if user is None:
         raise Unknown("user", user_id)
     return user
+
+
+def change_user(db: Db, user_id: str, *, now: int, name: str | None = None, time_zone: str | None = None) -> User:
+    """Give a User another name or time zone. All-day and floating events follow the zone, in one revision.
+
+    Raises `Unknown`, `Invalid`.
+    """
+    if time_zone is not None and not is_time_zone(time_zone):
+        raise Invalid((_TIME_ZONE_PROBLEM,))
+    with db.write() as tx:
+        before = users.get(tx, user_id)
+        if before is None:
+            raise Unknown("user", user_id)
+        after = replace(before, name=name or before.name, time_zone=time_zone or before.time_zone)
+        users.change(tx, after)
+        if after.time_zone != before.time_zone:
+            publish.publish_everything(tx, after, now=now)
+    return after
+
+
+def two_way(db: Db, user_id: str) -> TwoWay:
+    """What happens when a person changes an Appointment's event in iCloud. Raises `Unknown`."""
+    with db.read() as tx:
+        if users.get(tx, user_id) is None:
+            raise Unknown("user", user_id)
+        return users.two_way(tx, user_id)
+
+
+def set_two_way(db: Db, user_id: str, choice: TwoWay) -> None:
+    """Set what happens when a person changes an Appointment's event in iCloud. Raises `Unknown`."""
+    with db.write() as tx:
+        if not users.set_two_way(tx, user_id, choice):
+            raise Unknown("user", user_id)
 
 
 def list_users(db: Db) -> list[User]:

@@ -45,6 +45,7 @@ def put_appointment(tx: sqlite3.Connection, appointment: Appointment) -> None:
             "calendar_id": appointment.calendar_id,
             "href": appointment.href,
             "agreed": None if appointment.agreed is None else json.dumps(asdict(appointment.agreed)),
+            "carried": appointment.carried,
         },
     )
 
@@ -240,7 +241,7 @@ def expired_slots(tx: sqlite3.Connection, *, now: int) -> list[BlockedSlot]:
 _APPOINTMENT = (
     "id, location_id, booking_calendar_id, user_id, contact_id, external_id, title, start_at, end_at, time_zone,"
     " utc_offset, all_day, description, address, rrule, status, extra, version, created_at, updated_at, deleted_at,"
-    " uid, sync_state, sync_error, synced_at, calendar_id, href, agreed"
+    " uid, sync_state, sync_error, synced_at, calendar_id, href, agreed, carried"
 )
 _SLOT = (
     "id, location_id, user_id, booking_calendar_id, title, start_at, end_at, time_zone, utc_offset, expires_at,"
@@ -285,6 +286,7 @@ def _appointment(row: sqlite3.Row) -> Appointment:
         calendar_id=row["calendar_id"],
         href=row["href"],
         agreed=AppointmentFields(**json.loads(row["agreed"])) if row["agreed"] else None,
+        carried=row["carried"],
     )
 
 

@@ -67,6 +67,12 @@ def m0006_working_hours(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def m0007_events_that_move(db: Database) -> None:
+    """What an Appointment's event said in the Calendar that it leaves, to be written to the next one."""
+    db.execute("ALTER TABLE appointments ADD COLUMN carried TEXT")
+
+
 _FIRST_SCHEMA = """\
 CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 

@@ -25,7 +25,7 @@ from bridge.service.book.blocked_slots import (
     update_blocked_slot,
 )
 from bridge.service.book.events import delete_event
-from bridge.service.book.upstream import STANDS_IN_FOR, detach, new_uid, queue, upcoming
+from bridge.service.book.upstream import STANDS_IN_FOR, detach, new_uid, queue, under_uid, upcoming
 from bridge.service.book.visibility import Locations
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "new_uid",
     "queue",
     "read_rrule",
+    "under_uid",
     "upcoming",
     "update_appointment",
     "update_blocked_slot",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bridge.domain.model import Appointment, Role, SyncState
 from bridge.errors import NoPrimaryCalendar
-from bridge.store import accounts, bookings, outbox
+from bridge.store import accounts, bookings, mirror, outbox
 from bridge.store.db import Tx
 
 #: In the `extra` of a stand-in: the Appointment whose former event it removes.
@@ -60,7 +60,8 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
     """
     if booked.calendar_id is None:
         return booked
-    if accounts.calendar(tx, booked.calendar_id) is not None:
+    carried = None
+    if (home := accounts.calendar(tx, booked.calendar_id)) is not None:
         bookings.put_appointment(tx, replace(booked, uid=f"{booked.uid}#"))  # gives up the UID
         stand_in = replace(
             booked,
@@ -73,7 +74,13 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
         )
         bookings.put_appointment(tx, queue(tx, stand_in, now=now))
         outbox.wait_for(tx, stand_in.id, booked.id)  # a write under way could land after the removal
-    booked = replace(booked, uid=new_uid(), calendar_id=None, href=None, agreed=None)
+        event = mirror.get(tx, home.id, booked.href or "")
+        if event is not None and home.user_id == booked.user_id:  # one person's notes are not another's
+            carried = event.ics
+    uid = new_uid()
+    if carried is not None:
+        carried = under_uid(carried, booked.uid, uid)
+    booked = replace(booked, uid=uid, calendar_id=None, href=None, agreed=None, carried=carried)
     bookings.put_appointment(tx, booked)
     return booked
 
@@ -81,6 +88,11 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
 def new_uid() -> str:
     """A UID for an event that goes on under another one than its Appointment's id."""
     return f"apt_{secrets.token_hex(12)}"
+
+
+def under_uid(ics: str, old: str, new: str) -> str | None:
+    """An event's text under another UID; None where the old one is not written as the bridge writes it."""
+    return ics.replace(f"UID:{old}", f"UID:{new}") if f"UID:{old}" in ics else None
 
 
 def _left_behind(tx: Tx, appointment: Appointment) -> bool:
