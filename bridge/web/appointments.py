@@ -164,7 +164,9 @@ async def delete(request: web.Request) -> web.Response:
 async def list_all(request: web.Request) -> web.Response:
     """The appointments of a user or a calendar in a span."""
     wanted = requests.listing(request)
-    found = book.list_appointments(
+    # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
+    found = await asyncio.to_thread(
+        book.list_appointments,
         request.app[CONTEXT].db,
         locations=requests.locations_of(request),
         location_id=wanted.location_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from aiohttp import web
@@ -86,7 +87,9 @@ def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> 
 async def list_all(request: web.Request) -> web.Response:
     """All blocked time of a user or a calendar in a span: from iCloud and from the CRM."""
     wanted = requests.listing(request)
-    found = book.list_blocked_slots(
+    # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
+    found = await asyncio.to_thread(
+        book.list_blocked_slots,
         request.app[CONTEXT].db,
         locations=requests.locations_of(request),
         location_id=wanted.location_id,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.conftest import event
 
+from bridge.web import problems
 from bridge.web.routes import ROUTES
 
 from .conftest import SCOPES
@@ -32,7 +33,7 @@ def test_every_code_is_documented_and_every_documented_code_is_there():
     used = set(re.findall(r"Problem\(\s*(\d{3}),\s*\"(\w+)\"", CODE))
     used |= set(re.findall(r"^    (\d{3}): \(\"(\w+)\"", CODE, re.MULTILINE))
     used |= {("422", "validation_failed"), ("422", "nonexistent_local_time"), ("422", "unsupported_rrule")}
-    used |= {("400", "bad_request")}
+    used |= {("400", "bad_request")} | {("409", code) for code, _ in problems._NOT_BOOKABLE.values()}
     assert set(documented) == used
 
 
