@@ -113,7 +113,10 @@ class Remote(Protocol):
         ...
 
     async def multiget(self, url: str, hrefs: Iterable[str]) -> tuple[RemoteObject, ...]:
-        """Fetch objects. One request; those that are gone are left out, so compare with what was asked for."""
+        """Fetch objects. One request; those that are gone are left out, so compare with what was asked for.
+
+        The ETag is that of the text it comes with. A server may for a while deliver an older version than it lists.
+        """
         ...
 
     async def get(self, url: str, href: str) -> RemoteObject:

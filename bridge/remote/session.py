@@ -112,7 +112,7 @@ class Session:
         response = await self._http.request(
             method,
             url,
-            headers=dict(headers or {}),
+            headers={**(headers or {}), "User-Agent": "crm-calendar-bridge"},
             data=data,
             auth=self._auth,
             allow_redirects=False,

@@ -66,7 +66,7 @@ async def test_the_first_request_carries_the_credentials(server: Scripted, remot
     server.answer(LISTING)
     await remote.listing(f"{server.url}c/")
     (asked,) = server.asked
-    assert asked.headers["Authorization"] == BASIC
+    assert (asked.headers["Authorization"], asked.headers["User-Agent"]) == (BASIC, "crm-calendar-bridge")
 
 
 async def test_discovery_from_the_root_to_a_partition_on_another_host(
