@@ -27,6 +27,7 @@ from bridge.domain.model import (
 from bridge.errors import (
     BadAnswer,
     BridgeError,
+    Forbidden,
     NotFound,
     PreconditionFailed,
     Refused,
@@ -186,27 +187,34 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
     except (PreconditionFailed, NotFound) as error:
         await _compare(context, remote, job, error)
         return
-    except Refused:
-        if job.known is not None or job.appointment.uid != job.appointment.id:
+    except (Refused, Forbidden) as error:
+        if isinstance(error, Forbidden) and job.entry.attempts < 2:
+            raise  # may be throttling
+        if not _start_anew(context, job):
             raise
-        # A UID that is new to this calendar may be known to another of the account, or to the server from an event
-        # that was deleted. Under another one it is a new event.
-        _start_anew(context, job)
         return
     stored = await remote.get(job.calendar.url, job.href)
     with context.db.write() as tx:
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
 
 
-def _start_anew(context: Context, job: _Job) -> None:
+def _start_anew(context: Context, job: _Job) -> bool:
+    """Go on under another UID, once, where a new event is not taken.
+
+    A UID that is new to this calendar may be known to another of the account, or to the server from an event that was
+    deleted. iCloud refuses both.
+    """
+    if job.known is not None or job.appointment.uid != job.appointment.id:
+        return False
     now = context.clock()
     with context.db.write() as tx:
         booked = bookings.appointment(tx, job.appointment.id)
         if booked is None or not outbox.holds(tx, job.entry) or not _same_event(booked, job):
-            return
+            return True
         anew = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
         bookings.put_appointment(tx, anew)
         outbox.retry(tx, job.entry, at=now, error=None, now=now)
+    return True
 
 
 async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeError) -> None:
@@ -215,6 +223,8 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
         found = await remote.get(job.calendar.url, job.href)
     except NotFound:
         if job.known is None:
+            if isinstance(error, PreconditionFailed) and _start_anew(context, job):
+                return
             raise error from None  # nothing there, and nothing can be made there
         # Deleted by the person, or moved to another calendar: the mirror finds out which. If it is deleted, the newer
         # wish, the CRM's, makes it anew.

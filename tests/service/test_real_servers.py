@@ -1,0 +1,226 @@
+"""The mirror and the push at Radicale, Xandikos and the stand-in for iCloud with its ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+import upstreams
+from upstreams import icloud
+
+from bridge.domain import plan
+from bridge.domain.model import SyncState, Titles
+from bridge.remote.caldav_remote import CaldavRemote
+from bridge.remote.policy import ProviderPolicy
+from bridge.service import book, connect, mirror, push, roles, users
+from bridge.service.book import AppointmentChange
+from bridge.service.context import Context
+
+from .conftest import NOW, MemoryRemotes, OpenVault, QuickDb, World, event
+
+
+@dataclass
+class RealRemotes(MemoryRemotes):
+    """Connections to a real server."""
+
+    open: dict = field(default_factory=dict)
+
+    def for_login(self, provider, username, password):
+        policy = ProviderPolicy("test", self.server.url, requests_per_minute=100_000, timeout=10)
+        return CaldavRemote(policy, username, password)
+
+    def for_account(self, account):
+        key = (account.id, account.secret)
+        if key not in self.open:
+            self.open[key] = self.for_login(account.provider, account.username, account.secret.decode())
+        return self.open[key]
+
+    async def close(self):
+        for remote in self.open.values():
+            await remote.close()
+
+
+@dataclass
+class RealWorld(World):
+    person: object = None
+
+
+async def make_real_world(path, server):
+    person = server.login()
+    urls = {name: person.make_calendar(name) for name in ("Home", "Work", "Hobby")}
+    clock = [NOW]
+    context = Context(
+        db=QuickDb(path),
+        vault=OpenVault(),
+        remotes=RealRemotes(server),
+        clock=lambda: clock[0],
+        default_titles=Titles.BUSY,
+        wake_push=lambda: None,
+    )
+    _, calendar = users.add_user(
+        context.db, id="ada", location_id="loc", name="Ada", time_zone="Europe/Berlin", now=NOW
+    )
+    account = await connect.connect(context, "ada", "icloud", person.username, person.password)
+    world = RealWorld(context, server, urls, clock, booking_calendar_id=calendar.id, account_id=account.id)
+    world.person = person
+    world.ids = {calendar.name: calendar.id for calendar in roles.list_calendars(context.db, "ada")}
+    await roles.choose(context, "ada", primary=world.ids["Home"], conflicts=[world.ids["Work"]])
+    return world
+
+
+@pytest.fixture(params=["radicale", "xandikos", "icloud", "by_the_book"])
+async def real(request, tmp_path):
+    makers = {
+        "radicale": lambda: upstreams.radicale(tmp_path / "server"),
+        "xandikos": lambda: upstreams.xandikos(tmp_path / "server"),
+        "icloud": lambda: icloud.running(icloud.Quirks()),
+        "by_the_book": lambda: icloud.running(icloud.BY_THE_BOOK),
+    }
+    with makers[request.param]() as server:
+        world = await make_real_world(tmp_path / "bridge.db", server)
+        yield world
+        await world.context.remotes.close()
+
+
+def cloud(**quirks):
+    """The stand-in for iCloud, with some ways changed."""
+    return icloud.running(replace(icloud.Quirks(), **quirks))
+
+
+async def poll(world):
+    return await mirror.mirror_account(world.context, world.account_id)
+
+
+def slots(world):
+    return [item for item in world.merged().values() if item.href.startswith("ics_")]
+
+
+def fill(world, count, name="Work"):
+    for number in range(count):
+        day = 1 + number % 28
+        text = event(f"{name}{number}", start=f"202703{day:02}T100000", end=f"202703{day:02}T110000")
+        world.person.put(world.urls[name], f"{number}.ics", text)
+
+
+async def test_the_circle_and_what_it_costs(real):
+    fill(real, 12)
+    await poll(real)
+    assert len(slots(real)) == 12
+    made = book.create_appointment(real.db, real.new(check_slot=False), now=real.now()).appointment
+    await push.push_due(real.context)
+    await poll(real)
+    await poll(real)
+    real.server.requests.clear()
+    runs = await poll(real)
+    assert len(real.server.requests) == 1, "one request when nothing changed"
+    assert all(run.error is None for run in runs)
+    # A change, a deletion, and an appointment that the person moves to another calendar.
+    real.person.put(real.urls["Work"], "1.ics", event("Work1", start="20270320T100000", end="20270320T123000"))
+    real.person.delete(real.urls["Work"], "2.ics")
+    ((name, text),) = real.person.texts(real.urls["Home"]).items()
+    real.person.delete(real.urls["Home"], name)
+    real.person.put(real.urls["Work"], name, text)
+    await poll(real)
+    assert len(slots(real)) == 11
+    assert any(item.last_end - item.first_start == 9000 for item in slots(real))
+    stored = book.get_appointment(real.db, made.id, locations=None)
+    assert (stored.fields.status, stored.calendar_id) == ("confirmed", real.ids["Work"])
+    assert real.server.writes(real.urls["Work"]) == []
+
+
+async def test_an_appointment_is_one_event_whatever_the_primary(real):
+    made = book.create_appointment(real.db, real.new(check_slot=False), now=real.now()).appointment
+    await push.push_due(real.context)
+    book.update_appointment(
+        real.db,
+        made.id,
+        AppointmentChange(fields={"title": "Second call"}),
+        locations=None,
+        expected_version=1,
+        check_slot=False,
+        now=real.now(),
+    )
+    await push.push_due(real.context)
+    assert len([r for r in real.server.writes(real.urls["Home"]) if r.method == "PUT"]) == 2
+    await roles.choose(real.context, "ada", primary=real.ids["Hobby"], conflicts=[real.ids["Home"]])
+    for _ in range(3):
+        await push.push_due(real.context)
+        await poll(real)
+        real.later(400)
+    assert real.person.texts(real.urls["Home"]) == {}
+    ((_, text),) = real.person.texts(real.urls["Hobby"]).items()
+    assert "Second call" in text
+    assert list(real.merged()) == [f"{made.id}.ics"]
+    book.delete_event(real.db, made.id, locations=None, expected_version=None, now=real.now())
+    await push.push_due(real.context)
+    assert real.person.texts(real.urls["Hobby"]) == {}
+
+
+@pytest.mark.parametrize("answer", ["everything", 400, 403, 404, 409, 410, 412, 507])
+async def test_a_token_that_icloud_forgot(tmp_path, answer):
+    with cloud(forgotten_token=answer) as server:
+        world = await make_real_world(tmp_path / "bridge.db", server)
+        fill(world, 12)
+        await poll(world)
+        world.person.forget_tokens()
+        world.person.delete(world.urls["Work"], "3.ics")
+        world.person.put(world.urls["Work"], "4.ics", event("Work4", title="Edited"))
+        runs = await poll(world)
+        assert [run.error for run in runs] == [None, None]
+        assert len(slots(world)) == 11
+        await world.context.remotes.close()
+
+
+@pytest.mark.parametrize("quirk", [{"multiget": "leaves_out"}, {"multiget": "empty_hrefs"}, {"page_size": 5}])
+async def test_ways_of_answering_with_objects(tmp_path, quirk):
+    with cloud(**quirk) as server:
+        world = await make_real_world(tmp_path / "bridge.db", server)
+        fill(world, 12)
+        await poll(world)
+        assert len(slots(world)) == 12
+        await world.context.remotes.close()
+
+
+async def test_an_object_that_comes_later_than_its_listing(tmp_path):
+    with cloud(late_data=3) as server:
+        world = await make_real_world(tmp_path / "bridge.db", server)
+        fill(world, 2)
+        for _ in range(4):
+            await poll(world)
+        assert len(slots(world)) == 2
+        assert [c.last_error for c in roles.list_calendars(world.db, "ada")] == [None] * 3
+        await world.context.remotes.close()
+
+
+@pytest.mark.parametrize("answer", [301, 403])
+async def test_an_account_that_moves_to_another_partition(tmp_path, answer):
+    with cloud(wrong_partition=answer) as server:
+        world = await make_real_world(tmp_path / "bridge.db", server)
+        fill(world, 12)
+        await poll(world)
+        before = world.merged()
+        server.move_partition(world.person)
+        await poll(world)
+        assert world.merged() == before
+        world.later(plan.HOLD_SECONDS)
+        world.person.delete(world.urls["Work"], "3.ics")
+        made = book.create_appointment(world.db, world.new(check_slot=False), now=world.now()).appointment
+        await push.push_due(world.context)
+        await poll(world)
+        assert len(slots(world)) == 11
+        assert book.get_appointment(world.db, made.id, locations=None).sync_state == SyncState.SYNCED
+        await world.context.remotes.close()
+
+
+@pytest.mark.parametrize("answer", [403, 409, 412, None])
+async def test_a_uid_that_is_in_another_calendar_of_the_account(tmp_path, answer):
+    with cloud(duplicate_uid=answer) as server:
+        world = await make_real_world(tmp_path / "bridge.db", server)
+        made = book.create_appointment(world.db, world.new(check_slot=False), now=world.now()).appointment
+        world.person.put(world.urls["Hobby"], "copy.ics", event(made.uid))
+        for _ in range(4):
+            await push.push_due(world.context)
+            world.later(400)
+        assert book.get_appointment(world.db, made.id, locations=None).sync_state == SyncState.SYNCED
+        assert len(world.person.texts(world.urls["Home"])) == 1
+        await world.context.remotes.close()
