@@ -20,8 +20,13 @@ _WANTED = frozenset(
     }
 )
 _COLON = re.compile(r'(?:[^":]|"[^"]*")*?:')
+#: Where the value of a date property begins, when an unquoted colon in a parameter (TZID=GMT+01:00) hides it.
+_DATE_VALUE = re.compile(r":(?=\d{4}-?\d\d-?\d\d)")
+_DATES = frozenset({"DTSTART", "DTEND", "RECURRENCE-ID", "RDATE", "EXDATE"})
 _PARAM = re.compile(r';\s*([A-Za-z0-9-]+)\s*=\s*("[^"]*"|[^;]*)')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+#: The ends of the calendar, as Unix seconds; the last is a day early, so that it is a time in every zone.
+_FIRST, LAST = -62_135_596_800, 253_402_214_400
 #: What may not stand in a text value, whatever the escaping (RFC 5545 section 3.1: CONTROL).
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _DURATION = re.compile(
@@ -100,12 +105,16 @@ def split(line: str) -> Line | None:
     semicolon = head.find(";")
     if semicolon < 0:
         return Line(head.strip().upper(), "", line[at + 1 :])
+    name = head[:semicolon].strip().upper()
     if '"' in head:
         quoted = _COLON.match(line)
         if quoted is not None:
             at = quoted.end() - 1
-            head = line[:at]
-    return Line(head[:semicolon].strip().upper(), head[semicolon:], line[at + 1 :])
+    elif name in _DATES and not line[at + 1 : at + 5].isdigit():
+        hidden = _DATE_VALUE.search(line, at + 1)
+        if hidden is not None:
+            at = hidden.start()
+    return Line(name, line[semicolon:at], line[at + 1 :])
 
 
 def read(text: str) -> Component:
@@ -197,8 +206,8 @@ def stamp(local: dt.datetime) -> str:
 
 
 def utc(instant: int) -> str:
-    """An instant as a DATE-TIME in UTC."""
-    return stamp(dt.datetime(1970, 1, 1) + dt.timedelta(seconds=instant)) + "Z"
+    """An instant as a DATE-TIME in UTC; beyond the calendar's ends, its ends."""
+    return stamp(dt.datetime(1970, 1, 1) + dt.timedelta(seconds=max(_FIRST, min(instant, LAST)))) + "Z"
 
 
 def day(local: dt.datetime) -> str:

@@ -55,14 +55,15 @@ class Length(NamedTuple):
 
     def end(self, start: dt.datetime, zone: dt.tzinfo, at: int) -> int:
         """When what starts at `start` (the instant `at`) ends."""
-        if not self.wall:
-            return at + self.exact
-        try:
-            end = instant(start + self.wall, zone) + self.exact
-        except OverflowError:
-            return at + int(self.wall.total_seconds()) + self.exact
+        plainly = at + int(self.wall.total_seconds()) + self.exact
+        end = plainly
+        if self.wall:
+            try:
+                end = instant(start + self.wall, zone) + self.exact
+            except OverflowError:
+                end = content.LAST
         # Across skipped hours the wall clock may show the end before the start.
-        return end if end > at else at + int(self.wall.total_seconds()) + self.exact
+        return min(end if end > at else plainly, max(content.LAST, at))
 
 
 @dataclass(slots=True)

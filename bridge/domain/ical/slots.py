@@ -242,6 +242,10 @@ def _rendered(slot: Slot, uid: str, zones: Zones, horizon: Interval) -> Rendered
     times = measured(slot, horizon)
     if times.expanded is None and not times.occurrences:
         return None
+    made = slot.pattern
+    if not (made.rules or made.rdates or slot.added or slot.overrides):
+        only = times.occurrences[0]
+        return _rendered_single(uid, Stretch(only.start, only.end, only.all_day, slot.summary), zones.user)
     return rendering.rendered(content.calendar(_lines(slot, uid, zones.user)), *times)
 
 
