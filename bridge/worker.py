@@ -20,6 +20,8 @@ LONGEST_NAP = 1.0
 #: How long a loop that met a surprise rests, in seconds.
 REST_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60
+#: A clock that is set back by less is being kept in time.
+CLOCK_SLACK_SECONDS = 60
 #: How many recurring items are expanded anew in one go, and the seconds between two looks for more.
 EXPAND_AT_ONCE, EXPAND_SECONDS = 5, 60
 #: Settled outbox entries are kept this long, for `explain`.
@@ -28,8 +30,6 @@ KEEP_DONE_SECONDS = 30 * 86_400
 
 async def run(bridge: Bridge) -> None:
     """Work until cancelled. A loop that meets a surprise logs it and goes on: nothing is lost, it is in the store."""
-    if interrupted := push.take_over(bridge):
-        log.info("taking up %d pushes that were interrupted", interrupted)
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("mirror", lambda: _mirror(bridge)))
         group.create_task(_forever("push", lambda: _push(bridge)))
@@ -98,6 +98,8 @@ def _put_off(bridge: Bridge, account_id: str) -> None:
 
 async def _push(bridge: Bridge) -> None:
     """Carry out what is due when it is due, at once when woken; one push that takes long holds up no other."""
+    if interrupted := push.take_over(bridge):
+        log.info("taking up %d pushes that were interrupted", interrupted)
     tasks: set[asyncio.Task[None]] = set()
 
     async def one(entry: OutboxEntry) -> None:
@@ -128,10 +130,12 @@ async def _push(bridge: Bridge) -> None:
 
 
 async def _keep_house(bridge: Bridge) -> None:
-    """Let holds expire, note the last use of calendar passwords, forget what is settled."""
-    rounds = 0
+    """Let holds expire, note the last use of calendar passwords, forget what is settled; mind the clock."""
+    rounds, now = 0, bridge.clock()
     while True:
-        now = bridge.clock()
+        before, now = now, bridge.clock()
+        if now < before - CLOCK_SLACK_SECONDS:
+            _plan_anew(bridge, before - now)
         book.expire_holds(bridge.db, now=now)
         if rounds % HOUSEKEEPING_SECONDS == 0:
             used = passwords.collect_last_use(passwords.last_use_directory(bridge.db.path))
@@ -140,6 +144,15 @@ async def _keep_house(bridge: Bridge) -> None:
                 outbox.prune(tx, before=now - KEEP_DONE_SECONDS)
         rounds += 1
         await asyncio.sleep(1)
+
+
+def _plan_anew(bridge: Bridge, seconds: int) -> None:
+    """What was planned by a clock that ran ahead would otherwise wait until the time comes round again."""
+    log.warning("the clock was set back by %d s: everything that waits is due now", seconds)
+    now = bridge.clock()
+    with bridge.db.write() as tx:
+        accounts.bring_forward(tx, now=now)
+        outbox.bring_forward(tx, now=now)
 
 
 async def _move_horizon(bridge: Bridge) -> None:

@@ -94,6 +94,11 @@ def schedule(tx: sqlite3.Connection, account_id: str, *, next_poll_at: int, fail
     )
 
 
+def bring_forward(tx: sqlite3.Connection, *, now: int) -> None:
+    """Make every Account's turn come at once: the clock that their turns were planned by was wrong."""
+    tx.execute("UPDATE accounts SET next_poll_at = :now WHERE next_poll_at > :now", {"now": now})
+
+
 def set_state(tx: sqlite3.Connection, account_id: str, state: AccountState, reason: str, *, now: int) -> bool:
     """Note how the Account is doing. True when that is news."""
     return (

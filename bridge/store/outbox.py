@@ -123,6 +123,13 @@ def release_leases(tx: sqlite3.Connection, *, now: int) -> int:
     ).rowcount
 
 
+def bring_forward(tx: sqlite3.Connection, *, now: int) -> None:
+    """Make everything that waits due at once: the clock that it was planned by was wrong."""
+    tx.execute(
+        "UPDATE outbox SET next_attempt_at = :now WHERE state = 'ready' AND next_attempt_at > :now", {"now": now}
+    )
+
+
 def next_due(tx: sqlite3.Connection) -> int | None:
     """The instant at which the next entry is due, or None."""
     row = tx.execute(
