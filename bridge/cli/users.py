@@ -9,6 +9,7 @@ import click
 
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import facts, json_option, print_json, table, yes_option
+from bridge.domain.model import TwoWay
 from bridge.service import connect, users
 from bridge.settings import Settings
 
@@ -117,6 +118,32 @@ def show(opened: Opened, user_id: str, as_json: bool) -> None:
             ("accounts", ", ".join(f"{one.provider} {one.username} ({one.state})" for one in accounts) or "none"),
         ]
     )
+
+
+@user.command()
+@click.argument("user_id", metavar="ID")
+@click.option("--name", default=None, help="What people call the user.")
+@click.option(
+    "--time-zone",
+    callback=lambda ctx, param, name: None if name is None else _time_zone(ctx, param, name),
+    metavar="ZONE",
+    help="Where the user's days begin: an IANA name. All-day events follow.",
+)
+@click.option(
+    "--two-way",
+    type=click.Choice([str(one) for one in TwoWay]),
+    help="When the user changes an appointment's event in iCloud: the appointment follows (accept), the difference is"
+    " only shown (report), or the event is put back (restore).",
+)
+@pass_opened
+def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | None, two_way: str | None) -> None:
+    """Change the user ID. Without options: say how it is."""
+    with opened.store() as db:
+        changed = users.change_user(db, user_id, name=name, time_zone=time_zone, now=opened.now)
+        if two_way is not None:
+            users.set_two_way(db, user_id, TwoWay(two_way))
+        choice = users.two_way(db, user_id)
+    facts([("name", changed.name), ("time zone", changed.time_zone), ("changes made in iCloud", choice)])
 
 
 @user.command()

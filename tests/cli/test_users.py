@@ -76,6 +76,15 @@ def test_a_mistyped_time_zone_is_told_with_the_one_that_was_meant(bridge: Comman
     assert 'did you mean "Europe/Berlin"?' in result.output
 
 
+def test_a_user_s_time_zone_and_what_icloud_may_change_can_be_set(anna: Command) -> None:
+    said = anna.done("user", "change", "anna", "--time-zone", "America/New_York", "--two-way", "restore")
+
+    assert "America/New_York" in said
+    assert "restore" in said
+    assert "America/New_York" in anna.done("user", "show", "anna")
+    assert "restore" in anna.done("user", "change", "anna")
+
+
 def test_removing_a_user_asks_unless_told_not_to(anna: Command) -> None:
     assert anna("user", "remove", "anna", typed="n\n").exit_code == 1
     assert len(anna.json("user", "list")) == 1
