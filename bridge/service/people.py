@@ -27,10 +27,15 @@ class Known:
     stale: frozenset[str]
 
     @property
+    def complete(self) -> bool:
+        """Whether every source was read at some time."""
+        return all(source.last_read_at is not None for source in self.sources)
+
+    @property
     def as_of(self) -> int | None:
         """When the source that was read longest ago was read. None: one never was, or there are none."""
-        times = [source.last_read_at for source in self.sources]
-        return min((at for at in times if at is not None), default=None) if None not in times else None
+        times = [source.last_read_at for source in self.sources if source.last_read_at is not None]
+        return min(times, default=None) if self.complete else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -392,7 +392,9 @@ ALTER TABLE booking_calendars ADD COLUMN updated_at INTEGER;
 CREATE INDEX booking_calendar_users_by_user ON booking_calendar_users (user_id, booking_calendar_id);
 
 CREATE TABLE schedules (
-    id TEXT PRIMARY KEY,
+    -- In the order in which they were made: of two the newer one holds.
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     location_id TEXT NOT NULL,
     -- NULL: whoever belongs to the booking calendars that it names.
     user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
@@ -408,7 +410,7 @@ CREATE TABLE schedules (
 CREATE INDEX long_appointments ON appointments (booking_calendar_id, start_at)
     WHERE rrule IS NOT NULL OR end_at - start_at > 172800;
 
-CREATE INDEX schedules_by_location ON schedules (location_id, created_at);
+CREATE INDEX schedules_by_location ON schedules (location_id, number);
 
 CREATE INDEX schedules_by_user ON schedules (user_id);
 

@@ -75,7 +75,7 @@ def _schedules(
 ) -> list[Schedule]:
     rows = tx.execute(
         "SELECT id, location_id, user_id, name, time_zone, rules, created_at, updated_at FROM schedules"
-        f" WHERE {where} ORDER BY created_at, id LIMIT :limit OFFSET :skip",
+        f" WHERE {where} ORDER BY number LIMIT :limit OFFSET :skip",
         {**values, "skip": page[0], "limit": page[1]},
     ).fetchall()
     return [

@@ -20,6 +20,12 @@ class Source:
     #: A sentence, where the last attempt failed.
     trouble: str | None
 
+    def status(self, now: int, stale_seconds: int) -> str:
+        """How much it is worth now: `ok`, `stale` or `never_read`."""
+        if self.last_read_at is None:
+            return "never_read"
+        return "stale" if now - self.last_read_at > stale_seconds else "ok"
+
 
 def of_users(tx: sqlite3.Connection, user_ids: Iterable[str]) -> list[Source]:
     """The Sources of these Users, in their order, Primary first."""

@@ -2,10 +2,11 @@
 
 from aiohttp import web
 
-from bridge.web import appointments, blocked_slots, health, settings_links
+from bridge.web import appointments, availability, blocked_slots, calendars, health, schedules, settings_links
 from bridge.web.middleware import needs
 
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
+SEE, SET = "calendars.readonly", "calendars.write"
 
 ROUTES = [
     web.get("/healthz", health.healthz),
@@ -23,4 +24,26 @@ ROUTES = [
     web.get("/v1/calendars/blocked-slots", needs(READ, blocked_slots.list_all)),
     web.delete("/v1/calendars/events/{eventId}", needs(WRITE, appointments.delete)),
     web.post(settings_links.PATH, needs("calendars.write", settings_links.create)),
+    web.post("/v1/availability", needs(SEE, availability.ask)),
+    web.post("/v1/freebusy", needs(SEE, availability.free_busy)),
+    web.get(schedules.PATH + "/search", needs(SEE, schedules.search)),
+    web.get(schedules.PATH, needs(SEE, schedules.search)),
+    web.post(schedules.PATH, needs(SET, schedules.create)),
+    web.get(schedules.PATH + "/event-calendar/{calendarId}", needs(SEE, schedules.read_of_calendar)),
+    web.post(schedules.PATH + "/event-calendar/{calendarId}", needs(SET, schedules.set_of_calendar)),
+    web.put(schedules.PATH + "/event-calendar/{calendarId}", needs(SET, schedules.set_of_calendar)),
+    web.get(schedules.PATH + "/{scheduleId}", needs(SEE, schedules.read)),
+    web.put(schedules.PATH + "/{scheduleId}", needs(SET, schedules.update)),
+    web.delete(schedules.PATH + "/{scheduleId}", needs(SET, schedules.delete)),
+    web.put(schedules.PATH + "/{scheduleId}/associations/{calendarId}", needs(SET, schedules.associate)),
+    web.post(schedules.PATH + "/{scheduleId}/associations/{calendarId}", needs(SET, schedules.associate)),
+    web.delete(schedules.PATH + "/{scheduleId}/associations/{calendarId}", needs(SET, schedules.associate)),
+    web.get(calendars.PATH, needs(SEE, calendars.list_all)),
+    web.get(calendars.PATH + "/", needs(SEE, calendars.list_all)),
+    web.post(calendars.PATH, needs(SET, calendars.create)),
+    web.post(calendars.PATH + "/", needs(SET, calendars.create)),
+    web.get(calendars.PATH + "/{calendarId}", needs(SEE, calendars.read)),
+    web.put(calendars.PATH + "/{calendarId}", needs(SET, calendars.update)),
+    web.delete(calendars.PATH + "/{calendarId}", needs(SET, calendars.delete)),
+    web.get(calendars.PATH + "/{calendarId}/free-slots", needs(SEE, availability.free_slots)),
 ]

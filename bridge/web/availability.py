@@ -1,0 +1,249 @@
+"""Free slots, availability and free-busy over HTTP."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from bridge.domain.model import Interval
+from bridge.service import availability
+from bridge.service.availability import Occupied, Offer, Offers, Participants, Question
+from bridge.service.people import Known
+from bridge.service.users import is_time_zone
+from bridge.web import requests
+from bridge.web.fields import Reader
+from bridge.web.keys import CONTEXT
+from bridge.web.problems import Problem
+from bridge.web.shapes_calendars import AvailabilityBody, FreeBusyBody
+from bridge.web.times import format_time, format_utc
+
+DAY = 86_400
+#: The longest spans that can be asked for, in seconds; with an hour for the clocks being put back.
+LONGEST_SLOTS = 31 * DAY + 3600
+LONGEST_PERIODS = 92 * DAY + 3600
+LONGEST_FREE_BUSY = 366 * DAY
+AS_OF = "X-Data-As-Of"
+
+
+async def free_slots(request: web.Request) -> web.Response:
+    """The free slots of a booking calendar, by day."""
+    context = request.app[CONTEXT]
+    reader, query = Reader(), request.query
+    span = _query_span(reader, query.get("startDate"), query.get("endDate"))
+    zone = reader.zone(query.get("timezone") or None)
+    slot_format = query.get("slotFormat") or "start"
+    if slot_format not in {"start", "range"}:
+        reader.wrong("slotFormat", "unknown_value", 'Use "start" or "range".')
+    duration = query.get("duration") or None
+    if duration is not None and not (duration.isascii() and duration.isdigit() and 1 <= int(duration[:9]) <= 1440):
+        reader.wrong("duration", "invalid_value", "Give a length in minutes, from 1 to 1440.")
+        duration = None
+    reader.done()
+    if span.end - span.start > LONGEST_SLOTS:
+        raise Problem(400, "range_too_large", "Ask for 31 days at most; ask again for the rest.")
+    now = context.clock()
+    found = availability.free_slots(
+        context.db,
+        request.match_info["calendarId"],
+        span,
+        locations=requests.locations_of(request),
+        user_ids=_user_ids(request),
+        length=int(duration) * 60 if duration else None,
+        now=now,
+        stale_seconds=None if _says_yes(query.get("allowStale")) else context.freshness.stale,
+    )
+    time_zone = ZoneInfo(zone or found.time_zone)
+    days: dict[str, dict[str, list[Any]]] = {day: {"slots": []} for day in _days(span, time_zone)}
+    for start in found.starts:
+        text = dt.datetime.fromtimestamp(start, time_zone).isoformat()
+        slot: Any = text
+        if slot_format == "range":
+            end = dt.datetime.fromtimestamp(start + found.length, time_zone).isoformat()
+            slot = {"start": text, "end": end}
+        days[text[:10]]["slots"].append(slot)
+    return web.json_response(days, headers=_as_of(found.known, now))
+
+
+async def ask(request: web.Request) -> web.Response:
+    """When can these booking calendars be booked, or these Users meet?"""
+    context = request.app[CONTEXT]
+    body = (await requests.body_of(request, AvailabilityBody)).strict()
+    asked, now = body.value, context.clock()
+    question = _question(Reader(list(body.problems)), asked)
+    if sum(span.end - span.start for span in question.spans) > LONGEST_PERIODS:
+        raise Problem(400, "range_too_large", "Ask for 92 days at most; ask again for the rest.")
+    found = availability.availability(
+        context.db,
+        question,
+        locations=requests.locations_of(request),
+        now=now,
+        stale_seconds=None if asked.allow_stale else _at_most(asked.max_stale_seconds, context.freshness.stale),
+    )
+    zone = asked.timezone or found.time_zone
+    answer = {
+        "periods" if question.periods else "slots": [_offer(offer, zone) for offer in found.offers],
+        "timezone": zone,
+        "computedAt": format_utc(now),
+        "asOf": _as_of(found.known, now).get(AS_OF),
+        "sources": _sources(found, context.freshness.stale, now),
+        "truncated": found.truncated,
+    }
+    return web.json_response(answer, headers=_as_of(found.known, now))
+
+
+async def free_busy(request: web.Request) -> web.Response:
+    """When Users and booking calendars are busy, in Google's shape. No titles."""
+    context = request.app[CONTEXT]
+    body = await requests.body_of(request, FreeBusyBody)
+    asked, reader = body.value, Reader(list(body.problems))
+    zone = asked.time_zone or "UTC"
+    if not is_time_zone(zone):
+        reader.wrong("timeZone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
+        zone = "UTC"
+    for name, value in (("timeMin", asked.time_min), ("timeMax", asked.time_max), ("items", asked.items)):
+        if value is None:
+            reader.wrong(name, "missing", "Say from when (timeMin) until when (timeMax), and for whom (items).")
+    start, end = reader.time("timeMin", asked.time_min, zone), reader.time("timeMax", asked.time_max, zone)
+    if start is not None and end is not None and end.at <= start.at:
+        reader.wrong("timeMax", "end_before_start", "The end has to come after the start.")
+    reader.done()
+    assert start is not None and end is not None and asked.items, "or the reader would have complained"  # noqa: S101
+    span = Interval(start.at, end.at)
+    if span.end - span.start > LONGEST_FREE_BUSY:
+        raise Problem(400, "range_too_large", "Ask for 366 days at most; ask again for the rest.")
+    found = availability.free_busy(
+        context.db,
+        [item.id for item in asked.items],
+        span,
+        locations=requests.locations_of(request),
+        now=context.clock(),
+        stale_seconds=None if asked.allow_stale else context.freshness.stale,
+    )
+    return web.json_response(
+        {
+            "kind": "calendar#freeBusy",
+            "timeMin": format_time(span.start, zone=zone, utc_offset=0),
+            "timeMax": format_time(span.end, zone=zone, utc_offset=0),
+            "calendars": {id_: _occupied(occupied, zone) for id_, occupied in found.items()},
+        }
+    )
+
+
+def _question(reader: Reader, asked: AvailabilityBody) -> Question:
+    """What a body asks. Raises `Invalid`."""
+    zone = reader.zone(asked.timezone)
+    if (asked.calendar_ids is None) == (asked.participants is None):
+        reader.wrong("calendarIds", "missing", "Give either calendarIds or participants.")
+    if asked.periods is None:
+        reader.wrong("periods", "missing", "Say when: periods with start and end.")
+    participants = []
+    for number, group in enumerate(asked.participants or ()):
+        user_ids = tuple(dict.fromkeys(group.user_ids))
+        required = None if group.required == "all" else group.required
+        if required is not None and required > len(user_ids):
+            reader.wrong(f"participants/{number}/required", "out_of_range", "More are required than there are.")
+        participants.append(Participants(user_ids, required))
+    spans = []
+    for number, period in enumerate(asked.periods or ()):
+        start = reader.time(f"periods/{number}/start", period.start, zone)
+        end = reader.time(f"periods/{number}/end", period.end, zone)
+        if start is None or end is None:
+            continue
+        if end.at <= start.at:
+            reader.wrong(f"periods/{number}/end", "end_before_start", "The end has to come after the start.")
+        spans.append(Interval(start.at, end.at))
+    reader.done()
+    return Question(
+        calendar_ids=tuple(asked.calendar_ids or ()),
+        participants=tuple(participants),
+        spans=tuple(spans),
+        length=None if asked.duration_minutes is None else asked.duration_minutes * 60,
+        interval=None if asked.interval_minutes is None else asked.interval_minutes * 60,
+        before=asked.buffer.before_minutes * 60,
+        after=asked.buffer.after_minutes * 60,
+        notice=asked.min_notice_minutes * 60,
+        horizon_days=asked.max_horizon_days,
+        overlapping=asked.format == "overlapping_slots",
+        periods=asked.format == "periods",
+        limit=asked.max_results,
+    )
+
+
+def _query_span(reader: Reader, start: str | None, end: str | None) -> Interval:
+    times = []
+    for name, text in (("startDate", start), ("endDate", end)):
+        if not text:
+            reader.wrong(name, "missing", "Give startDate and endDate in epoch milliseconds.")
+        # An unencoded "+" of an offset arrives as a space.
+        time = reader.time(name, (text or "").replace(" ", "+") or None, None)
+        times.append(0 if time is None else time.at)
+    if not reader.problems and times[1] <= times[0]:
+        reader.wrong("endDate", "end_before_start", "The end has to come after the start.")
+    return Interval(times[0], times[1])
+
+
+def _user_ids(request: web.Request) -> list[str]:
+    named = [value for name in ("userId", "userIds", "userIds[]") for value in request.query.getall(name, [])]
+    return [user_id for value in named for user_id in value.split(",") if user_id]
+
+
+def _says_yes(text: str | None) -> bool:
+    return (text or "").lower() in {"1", "true"}
+
+
+def _at_most(asked: int | None, setting: int) -> int:
+    """The stricter of what the question and the settings allow."""
+    return setting if asked is None else min(asked, setting)
+
+
+def _days(span: Interval, zone: ZoneInfo) -> Iterable[str]:
+    first = dt.datetime.fromtimestamp(span.start, zone).date()
+    last = dt.datetime.fromtimestamp(span.end - 1, zone).date()
+    for number in range((last - first).days + 1):
+        yield (first + dt.timedelta(days=number)).isoformat()
+
+
+def _as_of(known: Known, now: int) -> dict[str, str]:
+    """Without sources there is nothing to be late: what the bridge knows, it knows now."""
+    return {AS_OF: format_utc(known.as_of if known.as_of is not None else now)} if known.complete else {}
+
+
+def _offer(offer: Offer, zone: str) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "start": format_time(offer.start, zone=zone, utc_offset=0),
+        "end": format_time(offer.end, zone=zone, utc_offset=0),
+        "userIds": list(offer.user_ids),
+    }
+    return document if offer.calendar_id is None else {**document, "calendarId": offer.calendar_id}
+
+
+def _sources(found: Offers, stale_seconds: int, now: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "connectionId": source.account_id,
+            "userId": source.user_id,
+            "calendar": source.name,
+            "lastSyncedAt": None if source.last_read_at is None else format_utc(source.last_read_at),
+            "status": source.status(now, stale_seconds),
+        }
+        for source in found.known.sources
+    ]
+
+
+def _occupied(occupied: Occupied, zone: str) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "busy": [
+            {
+                "start": format_time(busy.start, zone=zone, utc_offset=0),
+                "end": format_time(busy.end, zone=zone, utc_offset=0),
+            }
+            for busy in occupied.busy
+        ]
+    }
+    if occupied.trouble is not None:
+        document["errors"] = [{"domain": "bridge", "reason": occupied.trouble}]
+    return document

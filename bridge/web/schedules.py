@@ -1,0 +1,171 @@
+"""Schedules over HTTP: working hours of Users, and of booking calendars themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from bridge.domain.schedules import Schedule, rule_problems
+from bridge.service import booking_calendars
+from bridge.service.booking_calendars import ScheduleChange
+from bridge.service.idempotency import Answer
+from bridge.web import idempotency, requests
+from bridge.web.fields import Reader
+from bridge.web.keys import CONTEXT
+from bridge.web.shapes_calendars import ScheduleBody
+from bridge.web.times import format_utc
+
+PATH = "/v1/calendars/schedules"
+MOST = 500
+
+
+async def create(request: web.Request) -> web.Response:
+    """Add a User's schedule."""
+    context = request.app[CONTEXT]
+    body = await requests.body_of(request, ScheduleBody)
+    reader = Reader(list(body.problems))
+    location_id = reader.location(requests.location_for(request, body.value.location_id))
+    for name, value in (("userId", body.value.user_id), ("name", body.value.name), ("timezone", body.value.timezone)):
+        if value is None:
+            reader.wrong(name, "missing", "A schedule has a userId, a name and a timezone.")
+    change = _change(reader, body.value)
+    return idempotency.once(
+        request,
+        body.fingerprint,
+        lambda also: booking_calendars.create_schedule(
+            context.db, location_id, body.value.user_id or "", change, now=context.clock(), also=also
+        ),
+        lambda schedule: Answer(
+            201,
+            json.dumps({"schedule": document(schedule)}, ensure_ascii=False),
+            {"Location": f"{PATH}/{schedule.id}"},
+        ),
+    )
+
+
+async def read(request: web.Request) -> web.Response:
+    """One schedule."""
+    schedule = booking_calendars.get_schedule(
+        request.app[CONTEXT].db, request.match_info["scheduleId"], locations=requests.locations_of(request)
+    )
+    return web.json_response({"schedule": document(schedule)})
+
+
+async def search(request: web.Request) -> web.Response:
+    """The schedules of a location, of a User or for a booking calendar."""
+    query = request.query
+    reader = Reader()
+    location_id = reader.location(requests.location_for(request, query.get("locationId")))
+    skip = _number(reader, query.get("skip"), "skip", 0, 1_000_000)
+    limit = _number(reader, query.get("limit"), "limit", MOST, MOST)
+    reader.done()
+    found = booking_calendars.search_schedules(
+        request.app[CONTEXT].db,
+        location_id,
+        user_id=query.get("userId") or None,
+        calendar_id=query.get("calendarId") or None,
+        skip=skip,
+        limit=limit,
+    )
+    return web.json_response({"schedules": [document(schedule) for schedule in found]})
+
+
+async def update(request: web.Request) -> web.Response:
+    """Change a schedule."""
+    context = request.app[CONTEXT]
+    body = await requests.body_of(request, ScheduleBody)
+    schedule = booking_calendars.update_schedule(
+        context.db,
+        request.match_info["scheduleId"],
+        _change(Reader(list(body.problems)), body.value),
+        locations=requests.locations_of(request),
+        now=context.clock(),
+    )
+    return web.json_response({"schedule": document(schedule)})
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Remove a schedule."""
+    booking_calendars.delete_schedule(
+        request.app[CONTEXT].db, request.match_info["scheduleId"], locations=requests.locations_of(request)
+    )
+    return web.json_response({"success": True})
+
+
+async def associate(request: web.Request) -> web.Response:
+    """Let a schedule hold for a booking calendar (PUT, POST), or no longer (DELETE)."""
+    context = request.app[CONTEXT]
+    schedule = booking_calendars.associate(
+        context.db,
+        request.match_info["scheduleId"],
+        request.match_info["calendarId"],
+        applies=request.method != "DELETE",
+        locations=requests.locations_of(request),
+        now=context.clock(),
+    )
+    return web.json_response({"schedule": document(schedule)})
+
+
+async def read_of_calendar(request: web.Request) -> web.Response:
+    """The schedule of a booking calendar itself."""
+    schedule = booking_calendars.calendar_schedule(
+        request.app[CONTEXT].db, request.match_info["calendarId"], locations=requests.locations_of(request)
+    )
+    return web.json_response({"schedule": document(schedule)})
+
+
+async def set_of_calendar(request: web.Request) -> web.Response:
+    """Make (POST) or change (PUT) the schedule of a booking calendar itself."""
+    context = request.app[CONTEXT]
+    body = await requests.body_of(request, ScheduleBody)
+    reader = Reader(list(body.problems))
+    creates = request.method == "POST"
+    if creates and body.value.timezone is None:
+        reader.wrong("timezone", "missing", "Say whose clocks the times are: an IANA time zone name.")
+    schedule = booking_calendars.set_calendar_schedule(
+        context.db,
+        request.match_info["calendarId"],
+        _change(reader, body.value),
+        locations=requests.locations_of(request),
+        create=creates,
+        now=context.clock(),
+    )
+    return web.json_response({"schedule": document(schedule)}, status=201 if creates else 200)
+
+
+def document(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as it is answered."""
+    return {
+        "id": schedule.id,
+        "locationId": schedule.location_id,
+        "userId": schedule.user_id,
+        "name": schedule.name,
+        "timezone": schedule.time_zone,
+        "rules": list(schedule.rules),
+        "calendarIds": list(schedule.calendar_ids),
+        "dateAdded": format_utc(schedule.created_at),
+        "dateUpdated": format_utc(schedule.updated_at),
+    }
+
+
+def _change(reader: Reader, body: ScheduleBody) -> ScheduleChange:
+    """What a body sets. Raises `Invalid`."""
+    zone = reader.zone(body.timezone)
+    rules = None
+    if body.rules is not None:
+        rules = [rule.model_dump(by_alias=True, exclude_none=True, mode="json") for rule in body.rules]
+        if not reader.is_wrong("rules"):
+            reader.problems += rule_problems(rules)
+    reader.done()
+    return ScheduleChange(name=body.name, time_zone=zone, rules=rules, calendar_ids=body.calendar_ids)
+
+
+def _number(reader: Reader, text: str | None, name: str, default: int, most: int) -> int:
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        reader.wrong(name, "invalid_value", "Give a whole number.")
+        return default
+    return min(int(text), most)
