@@ -59,7 +59,7 @@ class Visitor:
         return await self._ask("POST", path, data=data, headers=headers)
 
     async def _ask(self, method: str, path: str, *, headers: dict[str, str], data: Any = None) -> Page:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {"Accept": "text/html", **{name.replace("_", "-"): value for name, value in headers.items()}}
         async with self.client.request(method, path, data=data, headers={**self.headers, **named}) as response:
             return Page(response.status, response.headers.copy(), str(response.url.path_qs), await response.text())
 

@@ -176,6 +176,10 @@ def test_the_calendar_by_week_day_and_month(page: Page, bridge, person):
         {**place, **later, "assignedUserId": person.id, "title": "Focus"},
     )
 
+    days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    rules = [{"type": "wday", "day": day, "intervals": [{"from": "08:30", "to": "17:00"}]} for day in days]
+    api(bridge, token, "/calendars/schedules", {**place, "name": "Hours", "userId": person.id, "rules": rules})
+
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Calendar").click()
     live.look(page)
     expect(page.get_by_role("region", name="Legend")).to_contain_text("Appointment from the CRM")
@@ -183,6 +187,8 @@ def test_the_calendar_by_week_day_and_month(page: Page, bridge, person):
     for words in ("09:00.*Busy.*Blocked", "15:00.*Intro call: Grace Example.*Appointment", "16:00.*Focus.*CRM"):
         expect(page.get_by_role("link", name=re.compile(words)).first).to_be_visible()
     live.look(page)
+    heading = page.get_by_role("heading", level=2).filter(has_text=f"{tomorrow(9).day} ").first
+    expect(heading).to_contain_text("working hours 08:30 – 17:00")
     boxes = [one.bounding_box() for one in page.get_by_role("link", name=re.compile("11:00.*Busy")).all()]
     assert len(boxes) == 4
     for first in boxes:

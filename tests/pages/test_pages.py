@@ -142,6 +142,14 @@ async def test_text_from_outside_is_only_text(site):
     assert "<script>alert(1)</script>" in (await ada.get("/profile/integrations")).text
 
 
+async def test_a_person_who_is_lost_gets_a_page_and_a_program_a_problem(site):
+    visitor = await site.browser()
+    assert "There is nothing here" in (await visitor.get("/calendars/events")).text
+    async with visitor.client.get("/calendars/events", headers={"Accept": "application/json"}) as response:
+        assert response.status == 404
+        assert response.content_type == "application/problem+json"
+
+
 # --- Integrations ----------------------------------------------------------------------------------------------------
 
 

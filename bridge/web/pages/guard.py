@@ -35,7 +35,7 @@ _REFUSALS = {
 @web.middleware
 async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Know the visitor, check the form, answer with pages."""
-    if request.path.startswith(_PROGRAMS):
+    if request.path.startswith(_PROGRAMS) or _is_lost_program(request):
         return await handler(request)
     request[VISIT] = visit.read(request)
     try:
@@ -65,6 +65,11 @@ async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _may_send(request: web.Request) -> bool:
     return request.method != "POST" or visit.form_is_ours(request, await field(request, "csrf"))
+
+
+def _is_lost_program(request: web.Request) -> bool:
+    """Whether a program asks for something that is not here, such as the API without its /v1."""
+    return request.match_info.http_exception is not None and "text/html" not in request.headers.get("Accept", "")
 
 
 def _refusal(request: web.Request, status: int) -> web.Response:

@@ -70,7 +70,9 @@ def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int) -> D
 
 def hours(days: Sequence[Day]) -> range:
     """The hours to show: those of an office, and whatever else something happens in."""
-    shown: list[Block | Stretch] = [part for day in days for part in (*day.blocks, *day.working)]
+    shown: list[Block | Stretch] = []
+    for day in days:
+        shown += [*day.blocks, *day.working]
     first = min([MORNING, *(part.at for part in shown)])
     last = max([EVENING, *(part.at + part.quarters for part in shown)])
     return range(first // 4, -(-last // 4))
