@@ -187,12 +187,12 @@ def bindable(port: int) -> bool:
 
 
 def eventually(look: Callable[[], T], *, patience: float = PATIENCE, often: float = 0.1) -> T:
-    """The first true value that `look` returns; an assertion in it that fails is looked at again."""
+    """The first true value that `look` returns. A failed assertion or request in it is one more reason to look again."""
     deadline = time.monotonic() + patience
     while True:
         try:
             seen = look()
-        except AssertionError:
+        except (AssertionError, OSError):
             if time.monotonic() > deadline:
                 raise
         else:
