@@ -106,7 +106,7 @@ def create_schedule(
     with db.write() as tx:
         user = users.get(tx, user_id)
         if user is None or user.location_id != location_id:
-            raise Invalid((FieldProblem("/userId", "not_found", "There is no such user in this location."),))
+            raise Invalid((FieldProblem("/userId", "unknown_value", "There is no such user in this location."),))
         schedule = _rescheduled(tx, _new(location_id, user_id, user.time_zone, now), change, now=now)
         schedules.put(tx, schedule)
         if also is not None:
@@ -203,7 +203,7 @@ def _changed(tx: Tx, calendar: CalendarSettings, change: CalendarChange, *, now:
     strangers = [u for u in user_ids if (user := users.get(tx, u)) is None or user.location_id != calendar.location_id]
     if strangers:
         detail = f"There is no such user in this location: {', '.join(strangers)}."
-        raise Invalid((FieldProblem("/teamMembers", "not_found", detail),))
+        raise Invalid((FieldProblem("/teamMembers", "unknown_value", detail),))
     settings = {**calendar.settings, **change.settings}
     return replace(
         calendar,
@@ -237,7 +237,7 @@ def _rescheduled(tx: Tx, schedule: Schedule, change: ScheduleChange, *, now: int
         known = [booking_calendars.get(tx, calendar_id) for calendar_id in calendar_ids]
         if any(calendar is None or calendar.location_id != schedule.location_id for calendar in known):
             detail = "One of these calendars does not exist in this location."
-            raise Invalid((FieldProblem("/calendarIds", "not_found", detail),))
+            raise Invalid((FieldProblem("/calendarIds", "unknown_value", detail),))
     return replace(
         schedule,
         name=schedule.name if change.name is None else change.name,

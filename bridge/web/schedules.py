@@ -95,7 +95,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def associate(request: web.Request) -> web.Response:
-    """Let a schedule hold for a booking calendar (PUT, POST), or no longer (DELETE)."""
+    """Let a schedule hold for a booking calendar (PUT), or no longer (DELETE)."""
     context = request.app[CONTEXT]
     schedule = booking_calendars.associate(
         context.db,

@@ -103,7 +103,7 @@ async def test_every_example_is_answered_as_documented(api):
     text = event("dentist", start="20300115T090000", end="20300115T100000")
     api.world.server.edit(api.world.urls["Work"], "dentist.ics", text)
     await api.poll()
-    api = api.with_token(scopes=(*SCOPES, "calendars.write"))
+    api = api.with_token(scopes=(*SCOPES, "calendars.readonly", "calendars.write"))
     variables = {
         "BRIDGE": "",
         "TOKEN": api.token,
