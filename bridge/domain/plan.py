@@ -148,7 +148,7 @@ PushOutcome = RetryAt | Dead | PauseAccount
 #: Seconds to wait after the first, second, … failed attempt; then the last one again and again.
 PUSH_BACKOFF = (2, 5, 15, 60, 300, 900, 3600)
 #: A 403 may be throttling, so it is believed only after this many attempts (20 minutes). The same for a calendar that
-#: is not there.
+#: is not there, and for an event that can't be made where there is none.
 FORBIDDEN_ATTEMPTS = 7
 
 
@@ -160,11 +160,11 @@ def after_push(error: BridgeError, attempts: int, *, now: int) -> PushOutcome:
             return PauseAccount()
         case Refused():
             return Dead()
-        case Forbidden() | NotFound():
+        case Forbidden() | NotFound() | PreconditionFailed():
             return Dead() if attempts >= FORBIDDEN_ATTEMPTS else RetryAt(now + wait)
         case Throttled():
             return RetryAt(now + int(max(error.retry_after or 0, wait)))
-        case Unreachable() | ServerFault() | BadAnswer() | PreconditionFailed() | AccountNotConnected():
+        case Unreachable() | ServerFault() | BadAnswer() | AccountNotConnected():
             return RetryAt(now + wait)
         case _:
             # Anything else is a decision somebody has to take (credentials withheld, a broken invariant): visible.

@@ -212,7 +212,10 @@ class CalendarMirror:
                 except (NotFound, BadAnswer, ServerFault):
                     # Deleted since the listing, or not there yet though listed: the next run asks again.
                     self._undelivered += 1
-        return [objects[href] for href in wanted if href in objects]
+        # Only what is listed as new is asked for: the version that is held already is one that comes late.
+        late = {href for href, found in objects.items() if found.etag == self.held.get(href)}
+        self._undelivered += len(late)
+        return [objects[href] for href in wanted if href in objects and href not in late]
 
     def _understand(self, objects: Sequence[RemoteObject]) -> tuple[list[MirrorItem], publish.Prepared]:
         items = []

@@ -194,6 +194,8 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
             raise
         return
     stored = await remote.get(job.calendar.url, job.href)
+    if job.known is not None and stored.etag == job.known.etag:
+        raise BadAnswer(job.calendar.url, "it delivers the version from before the write")
     with context.db.write() as tx:
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
 
@@ -223,7 +225,9 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
         found = await remote.get(job.calendar.url, job.href)
     except NotFound:
         if job.known is None:
-            if isinstance(error, PreconditionFailed) and _start_anew(context, job):
+            # Listed, it is there and only comes late.
+            taken = isinstance(error, PreconditionFailed) and job.href not in await remote.listing(job.calendar.url)
+            if taken and _start_anew(context, job):
                 return
             raise error from None  # nothing there, and nothing can be made there
         # Deleted by the person, or moved to another calendar: the mirror finds out which. If it is deleted, the newer

@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 import upstreams
 from upstreams import icloud
 
 from bridge.domain import plan
-from bridge.domain.model import SyncState, Titles
-from bridge.remote.caldav_remote import CaldavRemote
-from bridge.remote.policy import ProviderPolicy
-from bridge.service import book, connect, mirror, push, roles, users
+from bridge.domain.model import SyncState
+from bridge.service import book, mirror, push, roles
 from bridge.service.book import AppointmentChange
-from bridge.service.context import Context
 
-from .conftest import NOW, MemoryRemotes, OpenVault, QuickDb, World, event
-
-
-@dataclass
-class RealRemotes(MemoryRemotes):
-    """Connections to a real server."""
-
-    open: dict = field(default_factory=dict)
-
-    def for_login(self, provider, username, password):
-        policy = ProviderPolicy("test", self.server.url, requests_per_minute=100_000, timeout=10)
-        return CaldavRemote(policy, username, password)
-
-    def for_account(self, account):
-        key = (account.id, account.secret)
-        if key not in self.open:
-            self.open[key] = self.for_login(account.provider, account.username, account.secret.decode())
-        return self.open[key]
-
-    async def close(self):
-        for remote in self.open.values():
-            await remote.close()
-
-
-@dataclass
-class RealWorld(World):
-    person: object = None
-
-
-async def make_real_world(path, server):
-    person = server.login()
-    urls = {name: person.make_calendar(name) for name in ("Home", "Work", "Hobby")}
-    clock = [NOW]
-    context = Context(
-        db=QuickDb(path),
-        vault=OpenVault(),
-        remotes=RealRemotes(server),
-        clock=lambda: clock[0],
-        default_titles=Titles.BUSY,
-        wake_push=lambda: None,
-    )
-    _, calendar = users.add_user(
-        context.db, id="ada", location_id="loc", name="Ada", time_zone="Europe/Berlin", now=NOW
-    )
-    account = await connect.connect(context, "ada", "icloud", person.username, person.password)
-    world = RealWorld(context, server, urls, clock, booking_calendar_id=calendar.id, account_id=account.id)
-    world.person = person
-    world.ids = {calendar.name: calendar.id for calendar in roles.list_calendars(context.db, "ada")}
-    await roles.choose(context, "ada", primary=world.ids["Home"], conflicts=[world.ids["Work"]])
-    return world
+from .conftest import event
+from .real import make_real_world
 
 
 @pytest.fixture(params=["radicale", "xandikos", "icloud", "by_the_book"])

@@ -67,6 +67,8 @@ class Quirks:
     multiget: Literal["works", "leaves_out", "empty_hrefs"] = "works"
     #: So many times a new or changed object is asked for in vain after it was listed. C: KashCal's live tests.
     late_data: int = 0
+    #: So many times what a program has written is asked for in vain afterwards. ?: nobody knows.
+    late_after_put: int = 0
 
     # --- Writing -------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def put(call: Call, place: Place, name: str) -> Answer:
     if refusal is not None:
         return refusal
     created = name not in collection.objects
-    stored = collection.store(name, _rewritten(ics) if quirks.put_rewrites else ics, late=0)
+    stored = collection.store(name, _rewritten(ics) if quirks.put_rewrites else ics, late=quirks.late_after_put)
     _mail(call, ics, "REQUEST")
     _tell(call, place)
     return Answer(201 if created else 204, headers={} if quirks.put_without_etag else {"ETag": stored.etag})
