@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from aiohttp import web
-from multidict import MultiDictProxy
+from multidict import MultiDict
 
 from bridge.domain.model import User
 from bridge.errors import Unknown
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+#: More fields than any form has, even one with a box for each of many calendars.
+MOST_FIELDS = 1000
 #: What programs ask for: they get no cookie, and errors in their own way.
 _PROGRAMS = ("/v1/", "/healthz", "/readyz", "/metrics", "/static/")
 
@@ -124,12 +126,15 @@ def visitor(request: web.Request) -> Visitor:
     return who
 
 
-async def form(request: web.Request) -> MultiDictProxy[str]:
-    """The fields of a form. A file is no field."""
-    fields = await request.post()
-    if any(not isinstance(value, str) for value in fields.values()):
+async def form(request: web.Request) -> MultiDict[str]:
+    """The fields of a form. Raises `HTTPBadRequest` for what none of our forms sends."""
+    if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPBadRequest
-    return fields  # type: ignore[return-value]  # checked just above
+    text = (await request.read()).decode(errors="replace")
+    try:
+        return MultiDict(parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise web.HTTPBadRequest from None
 
 
 async def field(request: web.Request, name: str) -> str:
