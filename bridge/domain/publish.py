@@ -101,10 +101,10 @@ def appointment(
             addresses=frozenset(),
             horizon=span,
         )
-        if rendered is None:
-            return None  # every single instance was deleted
     else:
         rendered = ical.appointment(booked, time_zone=time_zone, horizon=span)
+    if rendered is None:
+        return None  # every single instance was deleted
     return _published(appointment_href(booked.id), booked.id, ItemKind.APPOINTMENT, rendered)
 
 

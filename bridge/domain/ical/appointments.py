@@ -17,28 +17,37 @@ from bridge.domain.ical import content, recurrence, rendering
 from bridge.domain.ical.content import Component
 from bridge.domain.ical.editing import Edit, without_params
 from bridge.domain.ical.events import Event, Moment, event, same_kind, until_of
-from bridge.domain.ical.rendering import Rendered, until_value
+from bridge.domain.ical.judge import Judge
+from bridge.domain.ical.rendering import Rendered, Stretch, published, single_stretch, until_value
 from bridge.domain.ical.repeats import excluded, normalise_rrule, read_rrule
 from bridge.domain.ical.series import read, single
-from bridge.domain.ical.slots import Slot, measured, zones_of
+from bridge.domain.ical.slots import slot_of, years_around, zones_of
 from bridge.domain.ical.zones import Zones, local, tzid_of, vtimezones
-from bridge.domain.model import Appointment, AppointmentFields, Interval
+from bridge.domain.model import Appointment, AppointmentFields, Interval, SlotSettings
 from bridge.errors import Unreadable
 
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _GONE = frozenset({"cancelled", "invalid"})
 
 
-def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Rendered:
-    """An Appointment as the merged calendar shows it, under its id. `time_zone` is the User's."""
+def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Rendered | None:
+    """An Appointment as the merged calendar shows it, under its id. `time_zone` is the User's.
+
+    None when every single instance of it is taken out. One without length is shown, and takes no time.
+    """
     fields = booked.fields
-    stamp = content.utc(booked.updated_at)
-    lines = ["BEGIN:VEVENT", f"UID:{booked.id}", f"DTSTAMP:{stamp}", *_owned(fields), "TRANSP:OPAQUE", "END:VEVENT"]
-    ics = content.calendar([*_zone_lines(fields), *lines])
-    root = content.read(ics)
-    several, _ = read(root, zones_of(root, time_zone), horizon.start)
-    times = measured(Slot(several[0].pattern, "", set(several[0].excluded)), horizon)
-    return rendering.rendered(ics, *times)
+    lines = _owned(fields)
+    root = content.read("\n".join(["BEGIN:VEVENT", *lines, "END:VEVENT"]))
+    zones = zones_of(root, time_zone)
+    series = read(root, zones, horizon.start)[0][0]
+    title = content.clean(fields.title)
+    details = tuple(line for line in lines if line.startswith(("DESCRIPTION:", "LOCATION:", "URL:", "STATUS:")))
+    if not series.pattern.rules and not series.excluded:
+        only = single(series.master)
+        return single_stretch(booked.id, Stretch(only.start, only.end, only.all_day, title), zones.user, details)
+    slot = slot_of(series, Judge(SlotSettings(), frozenset()), years_around(horizon))
+    slot.summary, slot.details = title, details
+    return published(slot, booked.id, zones.user, horizon)
 
 
 def upstream_event(booked: Appointment, *, now: int, onto: str | None) -> str:

@@ -25,8 +25,8 @@ _DATE_VALUE = re.compile(r":(?=\d{4}-?\d\d-?\d\d)")
 _DATES = frozenset({"DTSTART", "DTEND", "RECURRENCE-ID", "RDATE", "EXDATE"})
 _PARAM = re.compile(r';\s*([A-Za-z0-9-]+)\s*=\s*("[^"]*"|[^;]*)')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-#: The ends of the calendar, as Unix seconds.
-_FIRST, LAST = -62_135_596_800, 253_402_300_799
+#: The ends of the calendar, as Unix seconds; the last a day early, so that it is a time in every zone.
+_FIRST, LAST = -62_135_596_800, 253_402_214_400
 #: What may not stand in a text value, whatever the escaping (RFC 5545 section 3.1: CONTROL).
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _DURATION = re.compile(

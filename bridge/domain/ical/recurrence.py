@@ -552,3 +552,43 @@ def _per_day(rule: Rule) -> int:
 def is_long(rule: Rule, start: dt.datetime, until: dt.datetime, periods: int) -> bool:
     """Whether more than so many periods lie between two local times."""
     return (until - start).total_seconds() > periods * _SECONDS[rule.freq] * rule.interval
+
+
+# --- What clients expand alike -------------------------------------------------------------------------------------
+
+
+def plain(rule: Rule, start: dt.datetime) -> Rule | None:
+    """The rule as every client expands it alike, or None for one that they don't.
+
+    Where it goes wrong was measured with ical.js 2 (Thunderbird): lists of hours come out of order and are miscounted,
+    a month as a limit of a monthly rule, days that some months lack, numbered weekdays of a year and week numbers give
+    other days, a daily rule with days from the month's end never returns, a weekly one with days of the month is an
+    error for the whole object.
+    """
+    rule = replace(
+        rule,
+        byhour=() if rule.byhour == (start.hour,) else rule.byhour,
+        byminute=() if rule.byminute == (start.minute,) else rule.byminute,
+        bysecond=() if rule.bysecond == (start.second,) else rule.bysecond,
+    )
+    parts = {name for name in (*_RANGES, "byday") if getattr(rule, name)}
+    numbered = any(ordinal for ordinal, _ in rule.byday)
+    match rule.freq:
+        case Freq.YEARLY:
+            short = all(0 < day <= 28 for day in rule.bymonthday) or rule.bymonthday == (start.day,)
+            fits = (
+                parts <= {"bymonth"}
+                or parts == {"byyearday"}
+                or (parts == {"byday"} and not numbered)
+                or (parts - {"bysetpos"} == {"bymonth", "byday"})
+                or (parts == {"bymonth", "bymonthday"} and short)
+            )
+        case Freq.MONTHLY:
+            fits = parts in (set(), {"bymonthday"}, {"byday"}) or (parts == {"byday", "bysetpos"} and not numbered)
+        case Freq.WEEKLY:
+            fits = parts <= {"byday", "bymonth"}
+        case Freq.DAILY:
+            fits = parts <= {"byday", "bymonth", "bymonthday"} and all(day > 0 for day in rule.bymonthday)
+        case _:
+            fits = not parts
+    return rule if fits else None

@@ -1,16 +1,22 @@
-"""Published objects: their lines, and what is known of them without reading them again."""
+"""Published objects: what goes into one, its text, and what is known of it without reading it again."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from bridge.domain.ical import content
 from bridge.domain.ical.events import Length, Moment
-from bridge.domain.ical.zones import local, tzid_of
+from bridge.domain.ical.series import Pattern
+from bridge.domain.ical.zones import local, tzid_of, vtimezones
 from bridge.domain.model import Interval, Occurrence
+
+#: Equal input, equal bytes: when a slot was rendered says nothing about it.
+_DTSTAMP = "DTSTAMP:20000101T000000Z"
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,151 @@ class Rendered:
     same_times: str
 
 
-def rendered(
+class Stretch(NamedTuple):
+    """A single stretch of time and what it is called."""
+
+    start: int
+    end: int
+    all_day: bool
+    summary: str
+
+
+@dataclass(slots=True)
+class Slot:
+    """What is published: a Pattern, less `excluded`, with overrides. Instances are told apart by their instants."""
+
+    pattern: Pattern
+    summary: str
+    excluded: set[int] = field(default_factory=set)
+    overrides: dict[int, Stretch] = field(default_factory=dict)
+    #: RDATEs besides those of the pattern.
+    added: dict[int, Moment] = field(default_factory=dict)
+    #: It goes on after what is listed.
+    goes_on: bool = False
+    #: Further lines of every event.
+    details: tuple[str, ...] = ()
+
+
+def slot_from(stretch: Stretch, user_zone: dt.tzinfo) -> Slot:
+    zone = user_zone if stretch.all_day else dt.UTC
+    start, end = (local(at, zone) for at in (stretch.start, stretch.end))
+    if stretch.all_day:
+        start, end = (at.replace(hour=0, minute=0, second=0) for at in (start, end))
+    return Slot(Pattern(Moment(start, zone, stretch.all_day), Length(end - start), (), ()), stretch.summary)
+
+
+def add(slot: Slot, stretch: Stretch) -> None:
+    """Add a stretch: an RDATE, with an override unless the series' own length and name fit.
+
+    An RDATE only has to be unlike the others: where its place is taken, the next free one stands for it.
+    """
+    made = slot.pattern
+    step = dt.timedelta(days=1) if made.start.is_date else dt.timedelta(seconds=1)
+    place = at(max(stretch.start, made.start.instant), made.start)
+    while (key := place.instant) in slot.added or key in slot.excluded or made.has(key):
+        place = place._replace(local=place.local + step)
+    as_it_is = Stretch(key, made.length.end(place.local, place.zone, key), place.is_date, slot.summary)
+    slot.added[key] = place
+    if as_it_is != stretch:
+        slot.overrides[key] = stretch
+
+
+# --- Its text --------------------------------------------------------------------------------------------------------
+
+
+def single_stretch(uid: str, only: Stretch, user_zone: dt.tzinfo, details: tuple[str, ...] = ()) -> Rendered:
+    """The published object of one stretch of time."""
+    lines = [*_begin(uid, only.summary, details), *_when(only, user_zone), "END:VEVENT"]
+    found = (Occurrence(only.start, only.end, only.all_day),) if only.start < only.end else ()
+    return _rendered(content.calendar(lines), only.start, only.end, found, None)
+
+
+def published(slot: Slot, uid: str, user_zone: dt.tzinfo, horizon: Interval) -> Rendered | None:
+    """The published object of a Slot; None when nothing of it takes time."""
+    times = _measured(slot, horizon)
+    if times.expanded is None and not times.occurrences:
+        return None
+    made = slot.pattern
+    if not (made.rules or made.rdates or slot.added or slot.overrides):
+        only = times.occurrences[0]
+        return single_stretch(uid, Stretch(only.start, only.end, only.all_day, slot.summary), user_zone, slot.details)
+    return _rendered(content.calendar(_lines(slot, uid, user_zone)), *times)
+
+
+class _Times(NamedTuple):
+    """When a Slot takes time: as in Rendered."""
+
+    first_start: int
+    last_end: int | None
+    occurrences: tuple[Occurrence, ...]
+    expanded: Interval | None
+
+
+def _measured(slot: Slot, horizon: Interval) -> _Times:
+    """When a Slot takes time: all of it where it ends within the horizon or does not recur by rule."""
+    made = slot.pattern
+    singles = [*slot.overrides.values(), *(_as_added(slot, key) for key in slot.added.keys() - slot.overrides.keys())]
+    first_start = min([made.start.instant, *(m.instant for m, _ in made.rdates), *(s.start for s in singles)])
+    last_end = None
+    if (last := made.last) is not None and not slot.goes_on:
+        end = made.length.end(last, made.start.zone, made.start._replace(local=last).instant)
+        last_end = max([end, *(s.end for s in singles)])
+        if not made.rules or (horizon.start <= first_start - _DAY and last_end + _DAY <= horizon.end):
+            every = _occurrences(slot, singles, Interval(first_start - _DAY, last_end + _DAY))
+            return _Times(first_start, last_end, every, None)
+    return _Times(first_start, last_end, _occurrences(slot, singles, horizon), horizon)
+
+
+def _as_added(slot: Slot, key: int) -> Stretch:
+    made, place = slot.pattern, slot.added[key]
+    return Stretch(key, made.length.end(place.local, place.zone, key), place.is_date, slot.summary)
+
+
+def _occurrences(slot: Slot, singles: Iterable[Stretch], span: Interval) -> tuple[Occurrence, ...]:
+    placed, complete = slot.pattern.placed(span, slot.excluded | slot.overrides.keys())
+    found = [
+        Occurrence(key, length.end(moment.local, moment.zone, key), moment.is_date)
+        for key, (moment, length) in placed.items()
+    ]
+    if not complete:
+        found[-1] = replace(found[-1], end=max(found[-1].end, span.end))
+    found += [Occurrence(s.start, s.end, s.all_day) for s in singles]
+    return within(found, span)
+
+
+def _lines(slot: Slot, uid: str, user_zone: dt.tzinfo) -> list[str]:
+    made = slot.pattern
+    start = made.start
+    master = [*_begin(uid, slot.summary, slot.details), f"DTSTART{value(start)}", end_line(start, made.length)]
+    added = {moment.instant for moment, _ in made.rdates} | slot.added.keys()
+    for rule, until in made.rules:
+        master.append(f"RRULE:{replace(rule, until=None).text(until_value(until, start))}")
+    for name, keys in (("RDATE", added), ("EXDATE", slot.excluded)):
+        if keys:
+            master.append(name + values([at(key, start) for key in sorted(keys)]))
+    lines = [*master, "END:VEVENT"]
+    for key, stretch in sorted(slot.overrides.items()):
+        lines += [*_begin(uid, stretch.summary, slot.details), f"RECURRENCE-ID{value(at(key, start))}"]
+        lines += [*_when(stretch, user_zone), "END:VEVENT"]
+    if start.is_date:
+        return lines
+    earliest = min([start.instant, *added, *slot.excluded, *slot.overrides])
+    return [*vtimezones([start.zone], local(earliest, start.zone).year), *lines]
+
+
+def _begin(uid: str, summary: str, details: tuple[str, ...]) -> list[str]:
+    return ["BEGIN:VEVENT", f"UID:{uid}", _DTSTAMP, f"SUMMARY:{content.escape(summary)}", *details, "TRANSP:OPAQUE"]
+
+
+def _when(stretch: Stretch, user_zone: dt.tzinfo) -> list[str]:
+    """DTSTART and DTEND of a single stretch: in UTC, so that nobody needs a VTIMEZONE; or as days of the User."""
+    if stretch.all_day:
+        first, after = (content.day(local(at, user_zone)) for at in (stretch.start, stretch.end))
+        return [f"DTSTART;VALUE=DATE:{first}", f"DTEND;VALUE=DATE:{after}"]
+    return [f"DTSTART:{content.utc(stretch.start)}", f"DTEND:{content.utc(stretch.end)}"]
+
+
+def _rendered(
     ics: str, first_start: int, last_end: int | None, found: tuple[Occurrence, ...], expanded: Interval | None
 ) -> Rendered:
     """With what follows from the rest."""
