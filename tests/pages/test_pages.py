@@ -10,9 +10,12 @@ from html import unescape
 import pytest
 from service.conftest import NOW, event
 
+from bridge.app import RemotePool
 from bridge.domain.model import Role, SyncState, Titles
-from bridge.errors import Forbidden, Throttled, Unreachable
+from bridge.errors import AccountNotConnected, Forbidden, Throttled, Unreachable
 from bridge.service import book, connect, mirror, push, roles, users
+from bridge.settings import Settings
+from tests.pages.conftest import close, make_site
 
 PROFILE = ("/profile/integrations", "/profile/calendars", "/profile/subscribe")
 USER_PAGES = (*PROFILE, "/calendar", "/calendar?view=month", "/calendar?view=day", "/status")
@@ -228,6 +231,40 @@ async def test_other_servers_by_address_only_where_the_administrator_allows_it(s
     assert (await ada.get("/profile/integrations/connect?provider=other")).status == 404
     data = {"provider": "other", "address": "https://10.0.0.1/", "username": "a", "password": "b"}
     assert (await ada.post("/profile/integrations/connect", data, via="/status")).status == 404
+
+
+async def test_where_it_is_allowed_a_server_is_connected_by_its_address(tmp_path):
+    site = await make_site(tmp_path, Settings.model_validate({"pages": {"other_servers": True}}))
+    try:
+        bob = await site.signed_in("bob")
+        assert "Another CalDAV server" in (await bob.get("/profile/integrations")).text
+        server = site.world.server
+        data = {"provider": "other", "username": server.username, "password": server.password}
+        form = "/profile/integrations/connect?provider=other"
+        for address in (
+            "",
+            "http://dav.example.com/",
+            "https://user@dav.example.com/",
+            "https://[",
+            "file:///etc/passwd",
+        ):
+            refused = await bob.post("/profile/integrations/connect", {**data, "address": address}, via=form)
+            assert "This is no address of a server" in refused.text
+        await bob.post("/profile/integrations/connect", {**data, "address": "https://DAV.example.com/cal"}, via=form)
+        (account,) = connect.list_accounts(site.world.db, "bob")
+        assert account.provider == "https://dav.example.com/cal/"
+        assert "dav.example.com" in (await bob.get("/profile/integrations")).text
+    finally:
+        await close(site)
+
+
+def test_a_server_connected_by_its_address_is_the_only_one_to_get_the_password():
+    pool = RemotePool(Settings(), vault=None)
+    provider = pool._provider("https://dav.example.com/")
+    assert (provider.url, provider.credential_hosts) == ("https://dav.example.com/", ())
+    for name in ("http://dav.example.com/", "https://", "nowhere"):
+        with pytest.raises(AccountNotConnected, match="unknown_provider"):
+            pool._provider(name)
 
 
 # --- Calendar configuration ------------------------------------------------------------------------------------------
