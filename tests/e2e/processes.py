@@ -187,7 +187,7 @@ def bindable(port: int) -> bool:
 
 
 def eventually(look: Callable[[], T], *, patience: float = PATIENCE, often: float = 0.1) -> T:
-    """The first true value that `look` returns. A failed assertion or request in it is one more reason to look again."""
+    """The first true value that `look` returns. A failed assertion or request in it is a reason to look again."""
     deadline = time.monotonic() + patience
     while True:
         try:
