@@ -77,6 +77,20 @@ class CredentialsWithheld(RemoteError):
     """A redirect or href led to a host that may not receive this account's credentials."""
 
 
+# --- What a receiver of webhooks did ---------------------------------------------------------------------------------
+
+
+@dataclass
+class NotTaken(BridgeError):
+    """A receiver did not take a webhook. `reason` is a short sentence that quotes nothing of its answer."""
+
+    reason: str
+    #: None: it did not answer.
+    status: int | None = None
+    #: Its wish in seconds, if it gave one.
+    retry_after: float | None = None
+
+
 # --- What calendar data can't tell ----------------------------------------------------------------------------------
 
 
@@ -264,6 +278,10 @@ class DuplicateExternalId(BridgeError):
 @dataclass
 class KeyReused(BridgeError):
     """An Idempotency-Key came with another request before."""
+
+
+class CursorExpired(BridgeError):
+    """What a cursor of the change feed stands for is no longer kept, or never was in this store: list anew."""
 
 
 @dataclass

@@ -153,7 +153,7 @@ def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | N
 def remove(opened: Opened, user_id: str) -> None:
     """Remove the user ID: accounts, appointments, passwords, merged calendar. Events in iCloud stay there."""
     with opened.store() as db:
-        users.remove_user(db, user_id)
+        users.remove_user(db, user_id, now=opened.now)
     click.echo(f"Removed {user_id}.")
 
 

@@ -156,7 +156,7 @@ class _Demo:
         now = bridge.clock()
         if "token" not in known:
             with contextlib.suppress(Unknown):
-                users.remove_user(bridge.db, USER)  # left by a first start that was ended half-way
+                users.remove_user(bridge.db, USER, now=now)  # left by a first start that was ended half-way
             _, calendar = users.add_user(
                 bridge.db, id=USER, location_id=LOCATION, name="Ada Example", time_zone=TIME_ZONE, now=now
             )

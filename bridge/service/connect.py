@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
+from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Account, AccountState, SyncState
 from bridge.errors import (
     AccountNotConnected,
@@ -19,7 +20,7 @@ from bridge.errors import (
     Unreachable,
 )
 from bridge.remote.base import Home
-from bridge.service import calendars, publish
+from bridge.service import calendars, changes, publish
 from bridge.service.context import Context
 from bridge.store import accounts, bookings, mirror, outbox, users
 from bridge.store.db import Db
@@ -55,6 +56,8 @@ async def connect(context: Context, user_id: str, provider: str, username: str, 
             addresses=home.addresses,
         )
         accounts.put(tx, account, now=now)
+        if known is None or known.state != account.state:
+            changes.connection(tx, account, was=known.state if known else None, now=now)
         calendars.merge(tx, account, home.calendars, titles=context.default_titles)
         calendars.adopt(tx, account, now=now)
     await context.remotes.forget(account_id)
@@ -121,10 +124,13 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
         for calendar in accounts.calendars(tx, account_id=account_id):
             uids |= mirror.uids_of_calendar(tx, calendar.id)
             for booked in bookings.appointments_in(tx, calendar.id):
-                if booked.sync_state == SyncState.PENDING:
-                    booked = replace(booked, sync_state=SyncState.FAILED, sync_error=_DISCONNECTED)  # noqa: PLW2901
                 # Where its event lies is kept, for the day that the account comes back.
-                bookings.put_appointment(tx, replace(booked, calendar_id=None))
+                after = replace(booked, calendar_id=None)
+                if booked.sync_state == SyncState.PENDING:
+                    after = replace(after, sync_state=SyncState.FAILED, sync_error=_DISCONNECTED)
+                bookings.put_appointment(tx, after)
+                changes.appointment(tx, booked, after, origin=ChangeOrigin.BRIDGE, now=now)
+        changes.connection(tx, account, was=account.state, now=now, gone=True)
         accounts.remove(tx, account_id)
         delta = publish.Delta(user, now)
         delta.upstream(tx, sorted(uids))

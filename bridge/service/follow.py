@@ -6,9 +6,10 @@ import logging
 from dataclasses import replace
 
 from bridge.domain import ical, reconcile
+from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Appointment, Calendar, MirrorItem, SyncState, TwoWay
 from bridge.errors import Unreadable
-from bridge.service import book
+from bridge.service import book, changes
 from bridge.service.publish import Delta
 from bridge.store import accounts, bookings, mirror, outbox, users
 from bridge.store.db import Tx
@@ -84,7 +85,7 @@ def _changed(
             sync_error="Changed in the CRM and in iCloud at the same time: " + ", ".join(sorted(merged.contested)),
         )
         log.warning("appointment %s: changed on both sides: %s", booked.id, ", ".join(sorted(merged.contested)))
-    bookings.put_appointment(tx, after)
+    _put(tx, booked, after, now=delta.now)
     delta.appointment(tx, after)
     return after
 
@@ -99,7 +100,7 @@ def _not_taken(tx: Tx, booked: Appointment, names: frozenset[str], policy: TwoWa
     if policy == TwoWay.RESTORE:
         # As if never agreed on, everything of the CRM's is written again.
         after = book.queue(tx, replace(booked, agreed=None), now=now)
-    bookings.put_appointment(tx, after)
+    _put(tx, booked, after, now=now)
 
 
 def would_cancel(tx: Tx, item: MirrorItem) -> bool:
@@ -134,9 +135,8 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
         bookings.put_appointment(tx, book.queue(tx, replace(booked, agreed=None), now=delta.now))
         return
     if policy == TwoWay.REPORT:
-        bookings.put_appointment(
-            tx, replace(booked, sync_state=SyncState.CONFLICT, sync_error="Deleted in iCloud, but not in the CRM.")
-        )
+        after = replace(booked, sync_state=SyncState.CONFLICT, sync_error="Deleted in iCloud, but not in the CRM.")
+        _put(tx, booked, after, now=delta.now)
         return
     cancelled = replace(
         booked,
@@ -150,7 +150,7 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
         agreed=None,
     )
     log.info("appointment %s: deleted in iCloud", booked.id)
-    bookings.put_appointment(tx, cancelled)
+    _put(tx, booked, cancelled, now=delta.now)
     delta.appointment(tx, cancelled)
 
 
@@ -165,6 +165,11 @@ def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, befor
         booked = replace(booked, sync_error=not_ours(home))
     bookings.put_appointment(tx, booked)
     _changed(tx, delta, booked, item, before)
+
+
+def _put(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> None:
+    bookings.put_appointment(tx, after)
+    changes.appointment(tx, before, after, origin=ChangeOrigin.ICLOUD, now=now)
 
 
 def not_ours(home: Calendar) -> str:

@@ -24,7 +24,7 @@ from bridge.errors import (
     Unknown,
 )
 from bridge.remote.base import Remote, RemoteCalendar
-from bridge.service import calendars, follow
+from bridge.service import calendars, changes, follow
 from bridge.service.context import Context
 from bridge.service.mirror_run import CalendarMirror, CalendarRun, uid_of
 from bridge.store import accounts, users
@@ -189,8 +189,8 @@ def _note_success(
         if throttled is not None:
             failures = accounts.failures(tx, account.id) + 1
             interval = plan.poll_wait(throttled, failures, interval=interval)
-            accounts.set_state(tx, account.id, AccountState.THROTTLED, trouble.sentence(throttled), now=now)
-        elif accounts.set_state(tx, account.id, AccountState.CONNECTED, "", now=now):
+            changes.account_state(tx, account.id, AccountState.THROTTLED, trouble.sentence(throttled), now=now)
+        elif changes.account_state(tx, account.id, AccountState.CONNECTED, "", now=now):
             log.info("account %s: reachable again", account.id)
         accounts.schedule(tx, account.id, next_poll_at=now + jittered(interval), failures=failures)
 
@@ -213,7 +213,7 @@ def _note_failure(context: Context, account: Account, error: BridgeError) -> Non
         accounts.schedule(tx, account.id, next_poll_at=now + jittered(wait), failures=failures)
         for calendar in accounts.calendars(tx, account_id=account.id, roles=[Role.PRIMARY, Role.CONFLICT]):
             accounts.note_failure(tx, calendar.id, sentence, now=now)
-        if accounts.set_state(tx, account.id, state, sentence, now=now):
+        if changes.account_state(tx, account.id, state, sentence, now=now):
             log.warning("account %s is %s: %s", account.id, state, sentence)
 
 

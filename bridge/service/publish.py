@@ -22,6 +22,7 @@ from bridge.domain.model import (
     User,
 )
 from bridge.errors import Unreadable
+from bridge.service import changes
 from bridge.store import accounts, bookings, mirror, outbox, published, users
 from bridge.store.db import Db, Tx
 from bridge.store.published import Busy
@@ -93,6 +94,7 @@ class Delta:
 
     def apply(self, tx: Tx) -> int | None:
         """Write it all as one revision. Returns the revision, or None when nothing differed."""
+        changes.icloud_slots(tx, self.user, self.put, self.remove, now=self.now)
         return published.apply(tx, self.user.id, put=self.put, remove=self.remove, now=self.now)
 
     def _replace(self, item: PublishedItem | None, href: str) -> None:

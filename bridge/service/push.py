@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bridge.domain import ical, plan, reconcile, trouble
+from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import (
     Account,
     AccountState,
@@ -36,7 +37,7 @@ from bridge.errors import (
     Unreadable,
 )
 from bridge.remote.base import Remote, RemoteObject, path_of
-from bridge.service import book, follow, publish
+from bridge.service import book, changes, follow, publish
 from bridge.service.context import Context
 from bridge.service.mirror import mirror_account
 from bridge.store import accounts, bookings, mirror, outbox, users
@@ -309,7 +310,7 @@ async def _failed(context: Context, job: _Job, error: BridgeError) -> None:
                 outbox.retry(tx, job.entry, at=now, error=sentence, now=now)
                 current = accounts.get(tx, job.account.id)
                 if current is not None and current.secret == job.account.secret:
-                    accounts.set_state(tx, job.account.id, AccountState.NEEDS_PASSWORD, sentence, now=now)
+                    changes.account_state(tx, job.account.id, AccountState.NEEDS_PASSWORD, sentence, now=now)
             case plan.Dead():
                 _give_up(tx, job.entry, sentence, now=now)
     log.warning("appointment %s: push failed (attempt %d): %s", job.appointment.id, job.entry.attempts, sentence)
@@ -369,10 +370,11 @@ def _settled(tx: Tx, entry: OutboxEntry, booked: Appointment, state: SyncState, 
 def _give_up(tx: Tx, entry: OutboxEntry, error: str, *, now: int) -> None:
     booked = bookings.appointment(tx, entry.appointment_id)
     if outbox.bury(tx, entry, error=error, now=now) and booked is not None:
-        booked = replace(booked, sync_state=SyncState.FAILED, sync_error=error)
-        bookings.put_appointment(tx, booked)
+        failed = replace(booked, sync_state=SyncState.FAILED, sync_error=error)
+        bookings.put_appointment(tx, failed)
+        changes.appointment(tx, booked, failed, origin=ChangeOrigin.BRIDGE, now=now)
         # An event that stays against the CRM's wish blocks like any other.
-        publish.publish_appointment(tx, booked, now=now)
+        publish.publish_appointment(tx, failed, now=now)
 
 
 def _same_event(booked: Appointment, job: _Job) -> bool:

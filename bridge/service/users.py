@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bridge.domain.model import ApiToken, BookingCalendar, TwoWay, User
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
-from bridge.service import publish
+from bridge.service import changes, publish
 from bridge.store import passwords, users
 from bridge.store.db import Db
 
@@ -133,11 +133,14 @@ def slot_minutes(db: Db, booking_calendar_id: str | None) -> int | None:
     return calendar.slot_minutes if calendar else None
 
 
-def remove_user(db: Db, user_id: str) -> None:
+def remove_user(db: Db, user_id: str, *, now: int) -> None:
     """Remove a User with everything of theirs. Events already in iCloud stay there. Raises `Unknown`."""
     with db.write() as tx:
-        if not users.remove(tx, user_id):
+        user = users.get(tx, user_id)
+        if user is None:
             raise Unknown("user", user_id)
+        changes.user_removed(tx, user, now=now)
+        users.remove(tx, user_id)
 
 
 def add_password(db: Db, user_id: str, label: str, now: int) -> tuple[str, str]:

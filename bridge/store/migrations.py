@@ -73,6 +73,13 @@ def m0007_events_that_move(db: Database) -> None:
     db.execute("ALTER TABLE appointments ADD COLUMN carried TEXT")
 
 
+@migrations()
+def m0009_tell_what_happens(db: Database) -> None:
+    """The change feed, and webhooks with their deliveries."""
+    for statement in _TELL_WHAT_HAPPENS.split(";\n\n"):
+        db.execute(statement)
+
+
 _FIRST_SCHEMA = """\
 CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
@@ -421,3 +428,88 @@ CREATE TABLE schedule_calendars (
 );
 
 CREATE INDEX schedule_calendars_by_calendar ON schedule_calendars (booking_calendar_id)"""
+
+_TELL_WHAT_HAPPENS = """\
+CREATE TABLE changes (
+    -- The newest row is never deleted, so that no number comes twice.
+    sequence INTEGER PRIMARY KEY,
+    -- No foreign keys: what happened outlives whom it happened to.
+    location_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    -- JSON: the names of the fields that changed, and what they were.
+    changed_fields TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    version INTEGER,
+    -- JSON: the thing as it was after the change.
+    document TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL
+);
+
+CREATE INDEX changes_by_location ON changes (location_id, sequence);
+
+CREATE INDEX changes_by_age ON changes (occurred_at);
+
+CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    -- JSON list of locationIds; an empty list: every location.
+    location_ids TEXT NOT NULL,
+    -- Whose token made it. Not a foreign key: it goes on when the token is revoked.
+    token_id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    -- JSON lists of names; ["*"]: every event.
+    events TEXT NOT NULL,
+    origins TEXT NOT NULL,
+    description TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    -- Signs beside the new one until then.
+    former_secret BLOB,
+    former_until INTEGER,
+    active INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    status_reason TEXT NOT NULL DEFAULT '',
+    -- Since when, and how many times in a row, deliveries have failed.
+    failing_since INTEGER,
+    failures INTEGER NOT NULL DEFAULT 0,
+    -- The receiver asked to be left alone until then.
+    rest_until INTEGER NOT NULL DEFAULT 0,
+    -- The last change that was looked at for it.
+    place INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE TABLE webhook_deliveries (
+    number INTEGER PRIMARY KEY,
+    -- The webhook-id that receivers see: the same at each attempt.
+    id TEXT NOT NULL UNIQUE,
+    webhook_id TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    -- Of the change; NULL: it tells of none.
+    sequence INTEGER,
+    type TEXT NOT NULL,
+    -- What it is about: one delivery at a time, in order.
+    resource_id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL,
+    -- Of the last attempt: the status that was answered, if any, and what was wrong.
+    last_status INTEGER,
+    last_reason TEXT,
+    last_attempt_at INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_attempt_at) WHERE state = 'pending';
+
+CREATE INDEX webhook_deliveries_in_order ON webhook_deliveries (webhook_id, resource_id, sequence)
+    WHERE state = 'pending';
+
+CREATE INDEX webhook_deliveries_listed ON webhook_deliveries (webhook_id, number);
+
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (updated_at)"""

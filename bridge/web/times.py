@@ -8,6 +8,10 @@ import re
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from bridge.domain.rfc3339 import format_time, format_utc
+
+__all__ = ["BadTime", "Time", "day_of", "format_time", "format_utc", "parse_day", "parse_time", "start_of"]
+
 #: Years that an appointment can lie in. Epoch seconds taken for milliseconds would fall into 1970.
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
@@ -76,17 +80,6 @@ def start_of(day: dt.date, zone: str) -> Time:
     aware = dt.datetime.combine(day, dt.time(), ZoneInfo(zone))
     at = int(aware.timestamp())
     return Time(at, _offset(_in_zone(at, zone)))
-
-
-def format_time(at: int, *, zone: str | None, utc_offset: int) -> str:
-    """RFC 3339 with seconds: in `zone` if there is one, else with the offset."""
-    where: dt.tzinfo = ZoneInfo(zone) if zone else dt.timezone(dt.timedelta(seconds=utc_offset))
-    return dt.datetime.fromtimestamp(at, where).isoformat(timespec="seconds")
-
-
-def format_utc(at: int) -> str:
-    """RFC 3339 in UTC."""
-    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _epoch(value: str | float) -> int | None:

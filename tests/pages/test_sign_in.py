@@ -148,7 +148,7 @@ async def test_sessions_end_by_themselves(site):
 
 async def test_a_removed_user_is_signed_out(site):
     visitor = await site.signed_in("bob")
-    users.remove_user(site.world.db, "bob")
+    users.remove_user(site.world.db, "bob", now=0)
     assert (await visitor.get("/status")).url.startswith("/sign-in")
 
 

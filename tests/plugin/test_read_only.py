@@ -104,7 +104,7 @@ def test_a_users_first_login_makes_nothing(everything: World) -> None:
 def test_a_login_without_user_makes_nothing(world: World) -> None:
     """Removed while the request was under way: the password is gone with the user."""
     client: Client = world.add_user("bob")
-    users.remove_user(world.db, "bob")
+    users.remove_user(world.db, "bob", now=0)
     assert client.propfind("/bob/", "D:resourcetype").status == 401
 
 

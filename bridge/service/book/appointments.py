@@ -12,9 +12,10 @@ from typing import Any
 
 from bridge.domain import ical
 from bridge.domain import publish as decide
+from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SyncState, User
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown
-from bridge.service import publish
+from bridge.service import changes, publish
 from bridge.service.book import slot, upstream, visibility
 from bridge.service.book.visibility import Locations
 from bridge.store import bookings
@@ -149,6 +150,7 @@ def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *
         appointment = slot.assign(tx, appointment, members, named=named, now=now)
     appointment = upstream.queue(tx, appointment, now=now)
     bookings.put_appointment(tx, appointment)
+    changes.appointment(tx, None, appointment, origin=ChangeOrigin.API, now=now)
     publish.publish_appointment(tx, appointment, now=now)
     return appointment
 
@@ -212,6 +214,7 @@ def update_appointment(
             after = _hand_over(tx, before, after, now=now)
         after = upstream.requeue(tx, after, now=now)
         bookings.put_appointment(tx, after)
+        changes.appointment(tx, before, after, origin=ChangeOrigin.API, now=now)
         publish.publish_appointment(tx, after, now=now)
     return after
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.domain import ical
+from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import BlockedSlot, Interval, ItemKind, Origin, User
 from bridge.errors import ReadOnly, Unknown
-from bridge.service import publish
+from bridge.service import changes, publish
 from bridge.service.book import visibility
 from bridge.service.book.visibility import Locations
 from bridge.store import bookings, published
@@ -89,6 +90,7 @@ def create_blocked_slot(db: Db, new: NewBlockedSlot, *, now: int, also: Also | N
             deleted_at=None,
         )
         bookings.put_blocked_slot(tx, slot)
+        changes.crm_slot(tx, None, slot, origin=ChangeOrigin.API, now=now)
         publish.publish_crm_slot(tx, slot, now=now)
         if also is not None:
             also(tx, slot)
@@ -133,6 +135,7 @@ def update_blocked_slot(
             return before
         after = replace(after, version=before.version + 1, updated_at=now)
         bookings.put_blocked_slot(tx, after)
+        changes.crm_slot(tx, before, after, origin=ChangeOrigin.API, now=now)
         if after.user_id != before.user_id:
             publish.publish_crm_slot(tx, replace(before, deleted_at=now), now=now)
         publish.publish_crm_slot(tx, after, now=now)
@@ -168,14 +171,15 @@ def expire_in(tx: Tx, *, now: int) -> int:
     """The same in the caller's transaction, so that what it decides does not depend on who came first."""
     expired = bookings.expired_slots(tx, now=now)
     for slot in expired:
-        delete_in(tx, slot, now=now)
+        delete_in(tx, slot, origin=ChangeOrigin.BRIDGE, now=now)
     return len(expired)
 
 
-def delete_in(tx: Tx, slot: BlockedSlot, *, now: int) -> None:
+def delete_in(tx: Tx, slot: BlockedSlot, *, origin: ChangeOrigin, now: int) -> None:
     """Delete a CRM BlockedSlot in the caller's transaction."""
     gone = replace(slot, deleted_at=now, updated_at=now, version=slot.version + 1)
     bookings.put_blocked_slot(tx, gone)
+    changes.crm_slot(tx, slot, gone, origin=origin, now=now)
     publish.publish_crm_slot(tx, gone, now=now)
 
 

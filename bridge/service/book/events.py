@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bridge.domain.changes import ChangeOrigin
 from bridge.errors import ReadOnly
-from bridge.service import publish
+from bridge.service import changes, publish
 from bridge.service.book import blocked_slots, upstream, visibility
 from bridge.service.book.visibility import Locations
 from bridge.store import bookings
@@ -25,12 +26,13 @@ def delete_event(db: Db, event_id: str, *, locations: Locations, expected_versio
             slot = visibility.slot(tx, event_id, locations)
             if slot.deleted_at is None:
                 visibility.expect(slot.version, expected_version)
-                blocked_slots.delete_in(tx, slot, now=now)
+                blocked_slots.delete_in(tx, slot, origin=ChangeOrigin.API, now=now)
             return
-        appointment = visibility.appointment(tx, event_id, locations)
-        if appointment.deleted_at is None:
-            visibility.expect(appointment.version, expected_version)
-            appointment = replace(appointment, deleted_at=now, updated_at=now, version=appointment.version + 1)
+        before = visibility.appointment(tx, event_id, locations)
+        if before.deleted_at is None:
+            visibility.expect(before.version, expected_version)
+            appointment = replace(before, deleted_at=now, updated_at=now, version=before.version + 1)
             appointment = upstream.queue(tx, appointment, now=now)
             bookings.put_appointment(tx, appointment)
+            changes.appointment(tx, before, appointment, origin=ChangeOrigin.API, now=now)
             publish.publish_appointment(tx, appointment, now=now)

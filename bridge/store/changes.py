@@ -1,0 +1,116 @@
+"""What happened, in the order in which it did: one sequence over everything, written by those who make the changes.
+
+Writers come one after the other, so that the order of the sequence is that of the commits: whoever has seen a number
+has seen all below it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+
+from bridge.domain.changes import Change, ChangeOrigin, ChangeType, News, Resource
+from bridge.store import facts
+from bridge.store.db import Tx
+
+#: The last sequence number that is no longer kept.
+_FORGOTTEN = "changes_forgotten"
+
+
+def record(tx: Tx, news: Iterable[News], *, now: int) -> None:
+    """Add to the sequence."""
+    tx.executemany(
+        "INSERT INTO changes (location_id, user_id, resource, resource_id, type, origin, changed_fields, previous,"
+        " version, document, occurred_at) VALUES (:location_id, :user_id, :resource, :resource_id, :type, :origin,"
+        " :changed_fields, :previous, :version, :document, :now)",
+        [
+            {
+                "location_id": one.location_id,
+                "user_id": one.user_id,
+                "resource": one.resource,
+                "resource_id": one.id,
+                "type": one.type,
+                "origin": one.origin,
+                "changed_fields": json.dumps(one.changed_fields),
+                "previous": json.dumps(one.previous, ensure_ascii=False),
+                "version": one.version,
+                "document": json.dumps(one.document, ensure_ascii=False),
+                "now": now,
+            }
+            for one in news
+        ],
+    )
+
+
+def head(tx: Tx) -> int:
+    """The last number of the sequence; 0 before the first."""
+    return int(tx.execute("SELECT COALESCE(MAX(sequence), 0) AS head FROM changes").fetchone()["head"])
+
+
+def forgotten(tx: Tx) -> int:
+    """The last number that is no longer kept; 0 where all are."""
+    return int(facts.get(tx, _FORGOTTEN) or 0)
+
+
+def after(
+    tx: Tx, sequence: int, *, locations: Collection[str] | None, types: Collection[ChangeType] | None, limit: int
+) -> list[Change]:
+    """The changes after a number, in order; of these locations and types only, None: of all."""
+    wanted, values = "", {"sequence": sequence, "limit": limit}
+    names: dict[str, str] = {}
+    for column, allowed in (("location_id", locations), ("type", types)):
+        if allowed is not None:
+            some = {f"{column}{n}": str(value) for n, value in enumerate(sorted(allowed))}
+            wanted += f" AND {column} IN ({', '.join(f':{name}' for name in some)})"
+            names |= some
+    rows = tx.execute(
+        "SELECT sequence, location_id, user_id, resource, resource_id, type, origin, changed_fields, previous, version,"
+        f" document, occurred_at FROM changes WHERE sequence > :sequence{wanted} ORDER BY sequence LIMIT :limit",
+        {**values, **names},
+    )
+    return [
+        Change(
+            row["sequence"],
+            row["occurred_at"],
+            News(
+                location_id=row["location_id"],
+                user_id=row["user_id"],
+                resource=Resource(row["resource"]),
+                id=row["resource_id"],
+                type=ChangeType(row["type"]),
+                origin=ChangeOrigin(row["origin"]),
+                changed_fields=tuple(json.loads(row["changed_fields"])),
+                previous=json.loads(row["previous"]),
+                version=row["version"],
+                document=json.loads(row["document"]),
+            ),
+        )
+        for row in rows
+    ]
+
+
+def slots_held(tx: Tx, user_id: str, hrefs: Collection[str]) -> dict[str, str]:
+    """The ETags of those of these published items that are there, by href."""
+    held: dict[str, str] = {}
+    every = list(hrefs)
+    for first in range(0, len(every), 500):  # SQLite takes 32,766 parameters, older ones 999
+        names = {f"h{n}": href for n, href in enumerate(every[first : first + 500])}
+        rows = tx.execute(
+            "SELECT href, etag FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
+            f" AND href IN ({', '.join(f':{name}' for name in names)})",
+            {"user_id": user_id, **names},
+        )
+        held.update((row["href"], row["etag"]) for row in rows)
+    return held
+
+
+def prune(tx: Tx, *, before: int) -> None:
+    """Forget what happened before an instant. The last change stays: the next one's number has to be higher."""
+    row = tx.execute(
+        "SELECT MAX(sequence) AS last FROM changes WHERE occurred_at < :before"
+        " AND sequence < (SELECT MAX(sequence) FROM changes)",
+        {"before": before},
+    ).fetchone()
+    if row["last"] is not None:
+        tx.execute("DELETE FROM changes WHERE sequence <= :last", {"last": row["last"]})
+        facts.put(tx, _FORGOTTEN, str(row["last"]))
