@@ -78,10 +78,11 @@ def add(slot: Slot, stretch: Stretch) -> None:
     step = dt.timedelta(days=1) if made.start.is_date else dt.timedelta(seconds=1)
     place = at(max(stretch.start, made.start.instant), made.start)
     while (key := place.instant) in slot.added or key in slot.excluded or made.has(key):
+        if _as_it_is(slot, place) == stretch and key not in slot.excluded and key not in slot.overrides:
+            return  # it is there already
         place = place._replace(local=place.local + step)
-    as_it_is = Stretch(key, made.length.end(place.local, place.zone, key), place.is_date, slot.summary)
     slot.added[key] = place
-    if as_it_is != stretch:
+    if _as_it_is(slot, place) != stretch:
         slot.overrides[key] = stretch
 
 
@@ -102,8 +103,12 @@ def published(slot: Slot, uid: str, user_zone: dt.tzinfo, horizon: Interval) -> 
         return None
     made = slot.pattern
     if not (made.rules or made.rdates or slot.added or slot.overrides):
-        only = times.occurrences[0]
-        return single_stretch(uid, Stretch(only.start, only.end, only.all_day, slot.summary), user_zone, slot.details)
+        key = made.start.instant
+        if key in slot.excluded:
+            return None
+        end = made.length.end(made.start.local, made.start.zone, key)
+        only = single_stretch(uid, Stretch(key, end, made.start.is_date, slot.summary), user_zone, slot.details)
+        return replace(only, last_end=times.last_end, expanded=times.expanded)
     return _rendered(content.calendar(_lines(slot, uid, user_zone)), *times)
 
 
@@ -119,7 +124,10 @@ class _Times(NamedTuple):
 def _measured(slot: Slot, horizon: Interval) -> _Times:
     """When a Slot takes time: all of it where it ends within the horizon or does not recur by rule."""
     made = slot.pattern
-    singles = [*slot.overrides.values(), *(_as_added(slot, key) for key in slot.added.keys() - slot.overrides.keys())]
+    singles = [
+        *slot.overrides.values(),
+        *(_as_it_is(slot, place) for key, place in slot.added.items() if key not in slot.overrides),
+    ]
     first_start = min([made.start.instant, *(m.instant for m, _ in made.rdates), *(s.start for s in singles)])
     last_end = None
     if (last := made.last) is not None and not slot.goes_on:
@@ -131,9 +139,10 @@ def _measured(slot: Slot, horizon: Interval) -> _Times:
     return _Times(first_start, last_end, _occurrences(slot, singles, horizon), horizon)
 
 
-def _as_added(slot: Slot, key: int) -> Stretch:
-    made, place = slot.pattern, slot.added[key]
-    return Stretch(key, made.length.end(place.local, place.zone, key), place.is_date, slot.summary)
+def _as_it_is(slot: Slot, place: Moment) -> Stretch:
+    """An instance of the series' own length and name."""
+    key = place.instant
+    return Stretch(key, slot.pattern.length.end(place.local, place.zone, key), place.is_date, slot.summary)
 
 
 def _occurrences(slot: Slot, singles: Iterable[Stretch], span: Interval) -> tuple[Occurrence, ...]:
@@ -155,6 +164,8 @@ def _lines(slot: Slot, uid: str, user_zone: dt.tzinfo) -> list[str]:
     added = {moment.instant for moment, _ in made.rdates} | slot.added.keys()
     for rule, until in made.rules:
         master.append(f"RRULE:{replace(rule, until=None).text(until_value(until, start))}")
+    if not made.rules:
+        master.append("RRULE:FREQ=YEARLY;COUNT=1")  # with RDATEs alone, some clients would leave DTSTART out
     for name, keys in (("RDATE", added), ("EXDATE", slot.excluded)):
         if keys:
             master.append(name + values([at(key, start) for key in sorted(keys)]))

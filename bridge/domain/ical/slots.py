@@ -181,18 +181,19 @@ def _as_clients_expand(made: Pattern, years: Interval) -> tuple[Pattern, bool]:
     if not made.rules:
         return made, False
     (rule, until), start = made.rules[0], made.start
+    high = local(years.end, start.zone)
     plain = recurrence.plain(rule, start.local) if len(made.rules) == 1 else None
-    if plain is not None:
-        first = recurrence.first(plain, start.local, until) or start.local
+    first = recurrence.first(rule, start.local, until) or start.local
+    if plain is not None and (first <= high or first == start.local):
         if plain.count is not None and until is not None:
             # COUNT with UNTIL is an error; what ends first, ends it.
             until, plain = recurrence.last(plain, start.local, until), replace(plain, count=None)
         return replace(made, start=start._replace(local=first), rules=((plain, until),)), False
     last = made.last
-    ends = last is not None and last <= local(years.end, start.zone)
+    ends = last is not None and last <= high
     low = start.local if ends else max(start.local, local(years.start, start.zone))
     bare = replace(made, rdates=())
-    listed = sorted({m for m, _ in islice(bare.within(low, local(years.end, start.zone)), _MOST_LISTED + 1)})
+    listed = sorted({m for m, _ in islice(bare.within(low, high), _MOST_LISTED + 1)})
     if len(listed) > _MOST_LISTED:
         return made, False
     dates = tuple((moment, None) for moment in listed if moment != start)
