@@ -134,8 +134,8 @@ def appointments_between(
     rows = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments a WHERE location_id = :location_id{of_user}{of_calendar}"
         " AND (deleted_at IS NULL OR :include_deleted) AND start_at < :end AND (end_at > :start OR (rrule IS NOT NULL"
-        " AND EXISTS (SELECT 1 FROM occurrences o WHERE o.user_id = a.user_id AND o.href = a.id || '.ics'"
-        " AND o.end_at > :start AND o.start_at < :end))) ORDER BY start_at, id",
+        " AND EXISTS (SELECT 1 FROM published_items p JOIN occurrences o ON o.item = p.id WHERE p.user_id = a.user_id"
+        " AND p.href = a.id || '.ics' AND o.end_at > :start AND o.start_at < :end))) ORDER BY start_at, id",
         {
             "location_id": location_id,
             "user_id": user_id,
@@ -164,8 +164,9 @@ def booked_times(
 ) -> list[tuple[int, int, str, str]]:
     """When appointments of these booking calendars take a User's time in the span: start, end, calendar and href."""
     occurrence = (
-        "SELECT o.start_at, o.end_at, a.booking_calendar_id, o.href FROM appointments a JOIN occurrences o"
-        " ON o.user_id = :user_id AND o.href = a.id || '.ics' WHERE a.booking_calendar_id = :calendar_id"
+        "SELECT o.start_at, o.end_at, a.booking_calendar_id, p.href FROM appointments a JOIN published_items p"
+        " ON p.user_id = :user_id AND p.href = a.id || '.ics' JOIN occurrences o ON o.item = p.id"
+        " WHERE a.booking_calendar_id = :calendar_id"
         " AND o.start_at < :end AND o.end_at > :start"
     )
     found: list[tuple[int, int, str, str]] = []

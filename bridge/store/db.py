@@ -20,6 +20,9 @@ from bridge.store.migrations import migrations
 #: An open transaction: what every store function takes first.
 Tx = sqlite3.Connection
 
+#: What is raised when somebody else holds the store for longer than anybody waits.
+Locked = sqlite3.OperationalError
+
 #: How long a writer waits for the other process's transaction, in seconds. Transactions here take milliseconds.
 BUSY_TIMEOUT = 30
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
-from bridge.domain.model import Interval, ItemKind, Occurrence, PublishedItem
+from bridge.domain.model import Interval, ItemKind, PublishedItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def apply(
     """
     wanted = {item.href: item for item in put}
     gone = [href for href in dict.fromkeys(remove) if href not in wanted]
-    known = {row["href"]: row for row in _by_href(tx, _KNOWN, user_id, [*wanted, *gone])}
+    known = {row["href"]: row for row in by_href(tx, _KNOWN, user_id, [*wanted, *gone])}
     changed = [i for i in wanted.values() if i.href not in known or known[i.href]["etag"] != i.etag]
     removed = [href for href in gone if href in known and known[href]["live"]]
     moved_on = [
@@ -63,11 +64,11 @@ def apply(
         ).fetchone()["revision"]
     _put(tx, user_id, changed, revision, now)
     tx.executemany(
-        "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL,"
+        "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL, xml = NULL,"
         " expanded_from = NULL, expanded_until = NULL WHERE user_id = :user_id AND href = :href",
         [{"user_id": user_id, "href": href, "revision": revision, "now": now} for href in removed],
     )
-    _forget_occurrences(tx, user_id, [*removed, *(i.href for i in changed)])
+    _forget_occurrences(tx, [known[href]["id"] for href in (*removed, *(i.href for i in changed)) if href in known])
     _put_occurrences(tx, user_id, changed)
     _expand(tx, user_id, moved_on)
     return revision
@@ -79,7 +80,7 @@ def expand(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem])
     An item that changed or went meanwhile is left alone: its occurrences were renewed with it.
     """
     wanted = {item.href: item for item in items}
-    known = _by_href(tx, _KNOWN, user_id, list(wanted))
+    known = by_href(tx, _KNOWN, user_id, list(wanted))
     _expand(tx, user_id, [wanted[row["href"]] for row in known if row["etag"] == wanted[row["href"]].etag])
 
 
@@ -126,7 +127,7 @@ def all_hrefs(tx: sqlite3.Connection, user_id: str) -> list[str]:
 def get(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
     """The items with these hrefs that exist, in no order."""
     query = f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
-    return [_item(row) for row in _by_href(tx, query, user_id, list(hrefs))]
+    return [_item(row) for row in by_href(tx, query, user_id, list(hrefs))]
 
 
 def hrefs_with_prefix(tx: sqlite3.Connection, user_id: str, prefix: str) -> list[str]:
@@ -167,8 +168,8 @@ def occurrences(tx: sqlite3.Connection, user_id: str, span: Interval) -> dict[st
     One without length touches the span that begins with it (RFC 4791 section 9.9).
     """
     rows = tx.execute(
-        f"SELECT o.href, o.start_at, o.end_at FROM occurrences o WHERE {_SHORT}"
-        f" UNION ALL SELECT o.href, o.start_at, o.end_at FROM occurrences o WHERE {_LONG}",
+        f"SELECT p.href, o.start_at, o.end_at FROM occurrences o {_ITS_ITEM} WHERE {_SHORT}"
+        f" UNION ALL SELECT p.href, o.start_at, o.end_at FROM occurrences o {_ITS_ITEM} WHERE {_LONG}",
         {"user_id": user_id, "start": span.start, "end": span.end},
     )
     found: dict[str, list[Interval]] = {}
@@ -191,11 +192,9 @@ class Busy:
 
 def busy(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Busy]:
     """The stored occurrences that touch the span, by start."""
-    columns = "SELECT o.start_at, o.end_at, o.all_day, o.href, p.kind, p.source_id FROM occurrences o"
-    item = "JOIN published_items p ON p.user_id = o.user_id AND p.href = o.href"
+    columns = f"SELECT o.start_at, o.end_at, o.all_day, p.href, p.kind, p.source_id FROM occurrences o {_ITS_ITEM}"
     rows = tx.execute(
-        f"{columns} {item} WHERE {_SHORT} AND o.end_at > :start"
-        f" UNION ALL {columns} {item} WHERE {_LONG} ORDER BY 1, 2, 4",
+        f"{columns} WHERE {_SHORT} AND o.end_at > :start UNION ALL {columns} WHERE {_LONG} ORDER BY 1, 2, 4",
         {"user_id": user_id, "start": span.start, "end": span.end},
     )
     return [
@@ -212,7 +211,10 @@ def taken(
     Of several with one start only the longest: asked for a month at a time, by whoever waits for free slots.
     """
     left_out = {f"h{n}": href for n, href in enumerate(leave_out)}
-    other = f" AND o.href NOT IN ({', '.join(f':{name}' for name in left_out)})" if left_out else ""
+    other = ""
+    if left_out:
+        names = ", ".join(f":{name}" for name in left_out)
+        other = f" AND o.item NOT IN (SELECT id FROM published_items WHERE user_id = :user_id AND href IN ({names}))"
     columns = "SELECT o.start_at, MAX(o.end_at) FROM occurrences o"
     cursor = tx.cursor()
     cursor.row_factory = None
@@ -225,17 +227,20 @@ def taken(
 
 # What touches a span, found by two indexes: short occurrences begin in it or shortly before, and long ones are few. An
 # index by start or by end alone would walk through everything before or after the span.
+_OWNER = "o.owner = (SELECT number FROM users WHERE id = :user_id)"
 _SHORT = (
-    "o.user_id = :user_id AND o.start_at >= :start - 172800 AND o.start_at < :end"
+    f"{_OWNER} AND o.start_at >= :start - 172800 AND o.start_at < :end"
     " AND (o.end_at > :start OR (o.end_at = o.start_at AND o.start_at = :start))"
 )
 _LONG = (
-    "o.user_id = :user_id AND o.end_at > :start AND o.start_at < :start - 172800 AND o.start_at < :end"
+    f"{_OWNER} AND o.end_at > :start AND o.start_at < :start - 172800 AND o.start_at < :end"
     " AND o.end_at - o.start_at > 172800"
 )
 
+_ITS_ITEM = "JOIN published_items p ON p.id = o.item"
+
 _KNOWN = (
-    "SELECT href, etag, ics IS NOT NULL AS live, expanded_from, expanded_until FROM published_items"
+    "SELECT id, href, etag, ics IS NOT NULL AS live, expanded_from, expanded_until FROM published_items"
     " WHERE user_id = :user_id AND href IN"
 )
 _ITEM = "href, uid, etag, ics, first_start, last_end, kind, source_id, expanded_from, expanded_until"
@@ -245,11 +250,14 @@ _ITEM = "href, uid, etag, ics, first_start, last_end, kind, source_id, expanded_
 _AT_ONCE = 500
 
 
-def _by_href(tx: sqlite3.Connection, query: str, user_id: str, hrefs: Sequence[str]) -> Iterator[sqlite3.Row]:
+def by_href(
+    tx: sqlite3.Connection, query: str, user_id: str, hrefs: Sequence[str], **more: object
+) -> Iterator[sqlite3.Row]:
     """The rows of `query`, which ends with IN, for these hrefs."""
     for first in range(0, len(hrefs), _AT_ONCE):
         some: Mapping[str, str] = {f"h{n}": href for n, href in enumerate(hrefs[first : first + _AT_ONCE])}
-        yield from tx.execute(f"{query} ({', '.join(f':{name}' for name in some)})", {"user_id": user_id, **some})
+        names = ", ".join(f":{name}" for name in some)
+        yield from tx.execute(f"{query} ({names})", {"user_id": user_id, **more, **some})
 
 
 def _item(row: sqlite3.Row) -> PublishedItem:
@@ -273,12 +281,12 @@ def _expanded(item: PublishedItem) -> tuple[int | None, int | None]:
 
 def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], revision: int | None, now: int) -> None:
     tx.executemany(
-        "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics,"
+        "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics, xml,"
         " first_start, last_end, kind, source_id, expanded_from, expanded_until)"
-        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :first_start, :last_end, :kind, :source_id,"
+        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :xml, :first_start, :last_end, :kind, :source_id,"
         " :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
         " revision = excluded.revision, changed_at = excluded.changed_at, etag = excluded.etag, ics = excluded.ics,"
-        " first_start = excluded.first_start,"
+        " xml = excluded.xml, first_start = excluded.first_start,"
         " last_end = excluded.last_end, kind = excluded.kind, source_id = excluded.source_id,"
         " expanded_from = excluded.expanded_from, expanded_until = excluded.expanded_until",
         [
@@ -290,6 +298,7 @@ def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], r
                 "now": now,
                 "etag": i.etag,
                 "ics": i.ics,
+                "xml": xml if (xml := escape(i.ics)) != i.ics else None,
                 "first_start": i.first_start,
                 "last_end": i.last_end,
                 "kind": i.kind,
@@ -303,7 +312,7 @@ def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], r
 
 
 def _expand(tx: sqlite3.Connection, user_id: str, items: Sequence[PublishedItem]) -> None:
-    _forget_occurrences(tx, user_id, [item.href for item in items])
+    _forget_occurrences(tx, _ids(tx, user_id, items).values())
     _put_occurrences(tx, user_id, items)
     tx.executemany(
         "UPDATE published_items SET expanded_from = :from_, expanded_until = :until"
@@ -312,29 +321,21 @@ def _expand(tx: sqlite3.Connection, user_id: str, items: Sequence[PublishedItem]
     )
 
 
-def _forget_occurrences(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> None:
+def _forget_occurrences(tx: sqlite3.Connection, ids: Iterable[int]) -> None:
+    tx.executemany("DELETE FROM occurrences WHERE item = :item", [{"item": item} for item in ids])
+
+
+def _put_occurrences(tx: sqlite3.Connection, user_id: str, items: Sequence[PublishedItem]) -> None:
+    if not items:
+        return
+    ids = _ids(tx, user_id, items)
+    owner = tx.execute("SELECT number FROM users WHERE id = :id", {"id": user_id}).fetchone()["number"]
     tx.executemany(
-        "DELETE FROM occurrences WHERE user_id = :user_id AND href = :href",
-        [{"user_id": user_id, "href": href} for href in hrefs],
+        "INSERT INTO occurrences (item, owner, start_at, end_at, all_day) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        ((ids[i.href], owner, o.start, o.end, o.all_day) for i in items for o in i.occurrences),
     )
 
 
-def _put_occurrences(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem]) -> None:
-    def rows(item: PublishedItem) -> list[dict[str, object]]:
-        return [_occurrence(user_id, item.href, o) for o in item.occurrences]
-
-    tx.executemany(
-        "INSERT INTO occurrences (user_id, href, start_at, end_at, all_day)"
-        " VALUES (:user_id, :href, :start, :end, :all_day)",
-        [row for item in items for row in rows(item)],
-    )
-
-
-def _occurrence(user_id: str, href: str, occurrence: Occurrence) -> dict[str, object]:
-    return {
-        "user_id": user_id,
-        "href": href,
-        "start": occurrence.start,
-        "end": occurrence.end,
-        "all_day": occurrence.all_day,
-    }
+def _ids(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem]) -> dict[str, int]:
+    query = "SELECT href, id FROM published_items WHERE user_id = :user_id AND href IN"
+    return {row["href"]: row["id"] for row in by_href(tx, query, user_id, [item.href for item in items])}

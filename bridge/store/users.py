@@ -51,8 +51,6 @@ def change(tx: sqlite3.Connection, user: User) -> None:
 
 def remove(tx: sqlite3.Connection, user_id: str) -> bool:
     """Remove a User and everything of theirs. False when there was none."""
-    # An occurrence has no foreign key of its own: it goes with its item.
-    tx.execute("DELETE FROM occurrences WHERE user_id = :id", {"id": user_id})
     tx.execute(
         "DELETE FROM outbox WHERE appointment_id IN (SELECT id FROM appointments WHERE user_id = :id)", {"id": user_id}
     )

@@ -1,0 +1,102 @@
+"""Pieces of answers: one for each published item, put together by the database from what was rendered at publishing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from enum import Enum
+
+from bridge.store.published import by_href
+
+
+class Field(Enum):
+    """What differs from item to item."""
+
+    HREF = "href"
+    ETAG = "etag"
+    #: Of its text, in bytes of UTF-8.
+    LENGTH = "length(CAST(ics AS BLOB))"
+    #: Its text, as it stands in XML.
+    TEXT = "COALESCE(xml, ics)"
+
+
+#: What a piece looks like: text that is the same for all items, and between it what is not.
+Template = Sequence[str | Field]
+
+#: How many pieces are in memory at once.
+_AT_ONCE = 500
+
+
+def of_all(tx: sqlite3.Connection, user_id: str, template: Template) -> Iterator[bytes]:
+    """The pieces of every item, many at a time; what changed last comes last."""
+    return _pieces(tx, user_id, template, "ics IS NOT NULL", {})
+
+
+def of_changed(tx: sqlite3.Connection, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
+    """The pieces of the items that are new or changed after a revision."""
+    return _pieces(tx, user_id, template, "revision > :since AND ics IS NOT NULL", {"since": since})
+
+
+def of_removed(tx: sqlite3.Connection, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
+    """The pieces of the items that were removed after a revision. These have an href only."""
+    return _pieces(tx, user_id, template, "revision > :since AND ics IS NULL", {"since": since})
+
+
+def of_named(tx: sqlite3.Connection, user_id: str, template: Template, hrefs: Sequence[str]) -> dict[str, bytes]:
+    """The pieces of the items with these hrefs that exist, by href."""
+    expression, texts = _expression(template)
+    query = f"SELECT href, {expression} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
+    return {href: piece for href, piece in by_href(tx, query, user_id, hrefs, **texts)}
+
+
+def zones(tx: sqlite3.Connection, user_id: str) -> list[str]:
+    """Every text that stands before the first event of some item, each once: VTIMEZONEs, several of them of one zone."""
+    rows = tx.execute(
+        f"SELECT DISTINCT substr(ics, {_ZONE}, {_EVENT} - {_ZONE}) FROM published_items"
+        f" WHERE user_id = :user_id AND {_ZONE} > 1 AND {_ZONE} < {_EVENT}",
+        {"user_id": user_id, **_MARKS},
+    )
+    return [row[0] for row in rows]
+
+
+def events(tx: sqlite3.Connection, user_id: str) -> Iterator[bytes]:
+    """The events of every item as they stand in its text, many items at a time."""
+    return _joined(
+        tx.execute(
+            f"SELECT CAST(substr(ics, {_EVENT}, length(ics) - {_EVENT} + 1 - :end) AS BLOB) FROM published_items"
+            " WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY revision, id",
+            {"user_id": user_id, "end": len("END:VCALENDAR\r\n"), **_MARKS},
+        )
+    )
+
+
+# Where the first of each begins, or 1. At the beginning of a line: it may be spoken of in a description.
+_ZONE = "(instr(ics, :zone) + 1)"
+_EVENT = "(instr(ics, :event) + 1)"
+_MARKS = {"zone": "\nBEGIN:VTIMEZONE", "event": "\nBEGIN:VEVENT"}
+
+
+def _pieces(
+    tx: sqlite3.Connection, user_id: str, template: Template, which: str, values: dict[str, object]
+) -> Iterator[bytes]:
+    expression, texts = _expression(template)
+    return _joined(
+        tx.execute(
+            # In this order they mostly lie side by side.
+            f"SELECT {expression} FROM published_items WHERE user_id = :user_id AND {which} ORDER BY revision, id",
+            {"user_id": user_id, **values, **texts},
+        )
+    )
+
+
+def _joined(cursor: sqlite3.Cursor) -> Iterator[bytes]:
+    cursor.row_factory = None
+    while rows := cursor.fetchmany(_AT_ONCE):
+        yield b"".join([piece for (piece,) in rows])
+
+
+def _expression(template: Template) -> tuple[str, dict[str, str]]:
+    """The template in SQL, and its texts as parameters."""
+    texts = {f"text{n}": part for n, part in enumerate(template) if isinstance(part, str)}
+    parts = [part.value if isinstance(part, Field) else f":text{n}" for n, part in enumerate(template)]
+    return f"CAST({' || '.join(parts) or repr('')} AS BLOB)", texts
