@@ -63,7 +63,7 @@ async def connect_account(request: web.Request, user: User) -> web.Response:
     attempts, who = request.app[ATTEMPTS], f"connecting {user.id}"
     if wait := attempts.wait(who, now=context.clock()):
         minutes = words.count(-(-wait // 60), "minute")
-        return again(words.Trouble("That were too many failed tries.", f"Wait {minutes}, then try again."), 429)
+        return again(words.Trouble("Too many failed tries.", f"Wait {minutes}, then try again."), 429)
     service = _server(typed) if account is None and provider == OTHER else provider
     try:
         connected = await connect.connect(context, user.id, service, username, password)

@@ -128,7 +128,7 @@ def _refused(request: web.Request, template: str, problem: str, status: int, **f
 
 def _too_many(wait: int) -> str:
     minutes = words.count(-(-wait // 60), "minute")
-    return f"That were too many failed tries. Wait {minutes}, then try again."
+    return f"Too many failed tries. Wait {minutes}, then try again."
 
 
 def _dead_link(request: web.Request, state: LinkState) -> web.Response:
