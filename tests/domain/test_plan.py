@@ -73,11 +73,11 @@ ANSWER = {"a": "1", "b": "2"}
     ("held", "changed", "removed", "written", "moved", "suspicious"),
     [
         ({**ANSWER, "c": "3"}, {"a": "1", "b": "9"}, frozenset(), frozenset(), True, True),  # names what is unchanged
-        ({h: "1" for h in "abcdefghij"}, {"a": "1"}, frozenset(), frozenset("a"), True, False),  # our own write
-        ({h: "1" for h in "abcdefghij"}, {"a": "2"}, frozenset(), frozenset(), True, False),  # an ordinary change
-        ({h: "1" for h in "abcdefghij"}, {}, frozenset(), frozenset(), True, True),  # moved on, and says nothing
-        ({h: "1" for h in "abcdefghij"}, {}, frozenset(), frozenset(), False, False),  # nothing happened
-        ({h: "1" for h in "abcdefghij"}, {"a": "1"}, frozenset("b"), frozenset(), True, False),  # it knows its removals
+        (dict.fromkeys("abcdefghij", "1"), {"a": "1"}, frozenset(), frozenset("a"), True, False),  # our own write
+        (dict.fromkeys("abcdefghij", "1"), {"a": "2"}, frozenset(), frozenset(), True, False),  # an ordinary change
+        (dict.fromkeys("abcdefghij", "1"), {}, frozenset(), frozenset(), True, True),  # moved on, and says nothing
+        (dict.fromkeys("abcdefghij", "1"), {}, frozenset(), frozenset(), False, False),  # nothing happened
+        (dict.fromkeys("abcdefghij", "1"), {"a": "1"}, frozenset("b"), frozenset(), True, False),  # it knows its removals
         (ANSWER, {"a": "9"}, frozenset(), frozenset(), True, True),  # so few that all may have changed
         ({}, {"a": "9"}, frozenset(), frozenset(), True, False),  # nothing to lose
     ],
