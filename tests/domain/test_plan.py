@@ -77,7 +77,7 @@ ANSWER = {"a": "1", "b": "2"}
         (dict.fromkeys("abcdefghij", "1"), {"a": "2"}, frozenset(), frozenset(), True, False),  # an ordinary change
         (dict.fromkeys("abcdefghij", "1"), {}, frozenset(), frozenset(), True, True),  # moved on, and says nothing
         (dict.fromkeys("abcdefghij", "1"), {}, frozenset(), frozenset(), False, False),  # nothing happened
-        (dict.fromkeys("abcdefghij", "1"), {"a": "1"}, frozenset("b"), frozenset(), True, False),  # it knows its removals
+        (dict.fromkeys("abcdefghij", "1"), {"a": "1"}, frozenset("b"), frozenset(), True, False),  # it names removals
         (ANSWER, {"a": "9"}, frozenset(), frozenset(), True, True),  # so few that all may have changed
         ({}, {"a": "9"}, frozenset(), frozenset(), True, False),  # nothing to lose
     ],
