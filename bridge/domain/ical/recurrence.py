@@ -580,7 +580,8 @@ def plain(rule: Rule, start: dt.datetime) -> Rule | None:
                 parts <= {"bymonth"}
                 or parts == {"byyearday"}
                 or (parts == {"byday"} and not numbered)
-                or (parts - {"bysetpos"} == {"bymonth", "byday"})
+                or parts == {"bymonth", "byday"}
+                or (parts == {"bymonth", "byday", "bysetpos"} and len(rule.bymonth) == 1 and not numbered)
                 or (parts == {"bymonth", "bymonthday"} and short)
             )
         case Freq.MONTHLY:

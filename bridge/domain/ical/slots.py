@@ -135,6 +135,8 @@ def slot_of(series: Series, judge: Judge, years: Interval) -> Slot:
         return at._replace(local=at.local - earlier).instant if earlier else key
 
     rdates = _besides_rules(made)
+    # An EXDATE of nothing makes some clients miss the one after it.
+    gone = _instances_of(made, gone)
     if not made.rules:
         rdates = tuple((m, None) for m, _ in rdates if m.instant not in gone)
         gone &= {made.start.instant}
@@ -164,12 +166,19 @@ def slot_of(series: Series, judge: Judge, years: Interval) -> Slot:
         lone.append((series.pattern.start, made.length))
     for moment, length in lone:
         key = moment.instant
-        if length is not None and key not in gone and key not in kept:
+        if length is not None and key not in taken:
             end = length.end(moment.local, moment.zone, key)
             loose.append(Stretch(moved(key), end, moment.is_date, own))
     for stretch in _bounded(loose):
         rendering.add(slot, stretch)
     return slot
+
+
+def _instances_of(made: Pattern, keys: set[int]) -> set[int]:
+    if not keys:
+        return keys
+    placed, complete = made.placed(Interval(min(keys) - 1, max(keys) + 1), ())
+    return keys & placed.keys() if complete else keys
 
 
 def _as_clients_expand(made: Pattern, years: Interval) -> tuple[Pattern, bool]:
