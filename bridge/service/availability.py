@@ -6,8 +6,10 @@ Every question reads one snapshot of stored occurrences. What a slot is, and whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
 
 from bridge.domain import slots
 from bridge.domain.booking_calendars import DEFAULT_MINUTES, CalendarSettings
@@ -34,9 +36,8 @@ class FreeSlots:
     known: Known
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A time that can be booked, with the Users who are free for it."""
+class Offer(NamedTuple):
+    """A time that can be booked, with the Users who are free for it. They sort by start."""
 
     start: int
     end: int
@@ -135,7 +136,7 @@ def availability(db: Db, question: Question, *, locations: Locations, now: int, 
         ask = _of_calendars if question.calendar_ids else _of_participants
         found, members, time_zone = ask(tx, question, locations, now=now, stale_seconds=stale_seconds)
         known = people.known(tx, members, now=now, stale_seconds=stale_seconds)
-    found.sort(key=lambda offer: (offer.start, offer.end))
+    found.sort()
     return Offers(tuple(found[: question.limit]), len(found) > question.limit, time_zone, known)
 
 
@@ -193,9 +194,17 @@ def _of_calendars(
             groups = [_enough(crew.people, crew.needed, known)]
             allowed = _allowed(crew.allowed, question, now)
             offers = _offers(
-                question, groups, crew.anchors, span=span, length=length, interval=rules.interval, allowed=allowed
+                question,
+                groups,
+                crew.anchors,
+                span=span,
+                length=length,
+                interval=rules.interval,
+                allowed=allowed,
+                calendar_id=calendar.id,
             )
-            found += [replace(offer, calendar_id=calendar.id) for offer in offers]
+            # More than are asked for are no use, and the first of each calendar are among the first of all.
+            found += islice(offers, question.limit + 1)
     return found, list(dict.fromkeys(u for calendar in calendars for u in calendar.user_ids)), time_zone
 
 
@@ -235,18 +244,19 @@ def _offers(
     length: int,
     interval: int,
     allowed: Interval,
-) -> Iterable[Offer]:
+    calendar_id: str | None = None,
+) -> Iterator[Offer]:
     if question.periods:
         for period in slots.periods(groups, span, length, allowed):
             free = [p.user_id for g in groups for p in g.people if slots.free_throughout(p, period, length)]
-            yield Offer(period.start, period.end, tuple(dict.fromkeys(free)))
+            yield Offer(period.start, period.end, tuple(dict.fromkeys(free)), calendar_id)
         return
     starts = slots.grid(anchored, Interval(span.start, span.end - length + 1), interval)
     free_from = span.start
     for start, user_ids in slots.offered(groups, starts, length, allowed):
         if question.overlapping or start >= free_from:
             free_from = start + length
-            yield Offer(start, free_from, user_ids)
+            yield Offer(start, free_from, user_ids, calendar_id)
 
 
 def _enough(members: Sequence[Person], needed: int, known: Known) -> Group:
