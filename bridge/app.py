@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from bridge.domain.model import Account
+from bridge.domain.webhooks import may_reach
 from bridge.errors import AccountNotConnected
 from bridge.remote import icloud
 from bridge.remote.base import Remote
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
+from bridge.remote.receivers import Receivers
 from bridge.secrets import Vault, open_vault
 from bridge.service.context import Context, Freshness
 from bridge.settings import ProviderSettings, Settings
@@ -28,6 +30,7 @@ class Bridge(Context):
 
     settings: Settings
     push_wanted: asyncio.Event
+    receivers: Receivers
 
 
 @dataclass(slots=True)
@@ -118,4 +121,7 @@ def build(settings: Settings, *, clock: Callable[[], int] = lambda: int(time.tim
         ),
         settings=settings,
         push_wanted=push_wanted,
+        receivers=Receivers(
+            lambda address, encrypted: may_reach(address, encrypted=encrypted, networks=settings.webhooks.networks)
+        ),
     )

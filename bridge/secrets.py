@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bridge.errors import SecretsKeyMissing, SecretsKeyRefused, SecretUnreadable
-from bridge.store import accounts, facts
+from bridge.store import accounts, facts, webhooks
 from bridge.store.db import Db, Tx
 
 ENVIRONMENT = "BRIDGE_SECRETS_KEY"
@@ -90,7 +90,7 @@ def _usable(tx: Tx, key: bytes | None, source: str) -> bytes | None:
     """
     if key is not None and facts.get(tx, _CHECK) == _check_value(key):
         return key
-    if accounts.any_secret(tx):
+    if accounts.any_secret(tx) or webhooks.any_secret(tx):
         raise SecretsKeyMissing(source) if key is None else SecretUnreadable(source)
     return None
 

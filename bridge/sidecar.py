@@ -52,6 +52,7 @@ async def run(bridge: Bridge, *, host: str, port: int) -> None:
         finally:
             await runner.cleanup()
             await bridge.remotes.close()
+            await bridge.receivers.close()
 
 
 @contextlib.asynccontextmanager

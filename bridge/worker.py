@@ -1,4 +1,4 @@
-"""The sidecar's background work: the mirror loop, the push loop, the horizon and the housekeeping."""
+"""The sidecar's background work: the loops that mirror, push and deliver webhooks; the horizon and the housekeeping."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from bridge.app import Bridge
 from bridge.domain.model import OutboxEntry
 from bridge.errors import AccountNotConnected, RemoteError, SecretUnreadable, Unknown
-from bridge.service import book, mirror, publish, push
+from bridge.service import book, changes, mirror, publish, push, webhooks
 from bridge.store import accounts, outbox, passwords
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ LONGEST_NAP = 1.0
 #: How long a loop that met a surprise rests, in seconds.
 REST_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60
+#: How long the webhooks loop sleeps without looking for what has happened, in seconds.
+LOOK_SECONDS = 0.2
 #: A clock that is set back by less is being kept in time.
 CLOCK_SLACK_SECONDS = 60
 #: How many recurring items are expanded anew in one go, and the seconds between two looks for more.
@@ -33,6 +35,7 @@ async def run(bridge: Bridge) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("mirror", lambda: _mirror(bridge)))
         group.create_task(_forever("push", lambda: _push(bridge)))
+        group.create_task(_forever("webhooks", lambda: _tell(bridge)))
         group.create_task(_forever("housekeeping", lambda: _keep_house(bridge)))
         group.create_task(_forever("horizon", lambda: _move_horizon(bridge)))
 
@@ -129,6 +132,24 @@ async def _push(bridge: Bridge) -> None:
         await _cancelled(tasks)
 
 
+async def _tell(bridge: Bridge) -> None:
+    """Tell receivers of what happens, soon after it has."""
+    deliveries = webhooks.Deliveries(bridge, bridge.receivers)
+    try:
+        while True:
+            deliveries.ended.clear()
+            more = webhooks.spread(bridge)
+            started = deliveries.start_due()
+            if more or started:
+                await asyncio.sleep(0)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await deliveries.ended.wait()
+    finally:
+        await _cancelled(deliveries.tasks())
+
+
 async def _keep_house(bridge: Bridge) -> None:
     """Let holds expire, note the last use of calendar passwords, forget what is settled; mind the clock."""
     rounds, now = 0, bridge.clock()
@@ -142,6 +163,8 @@ async def _keep_house(bridge: Bridge) -> None:
             with bridge.db.write() as tx:
                 passwords.note_use(tx, used)
                 outbox.prune(tx, before=now - KEEP_DONE_SECONDS)
+                webhooks.prune(tx, now=now)
+                changes.prune(tx, now=now)
         rounds += 1
         await asyncio.sleep(1)
 
@@ -153,6 +176,7 @@ def _plan_anew(bridge: Bridge, seconds: int) -> None:
     with bridge.db.write() as tx:
         accounts.bring_forward(tx, now=now)
         outbox.bring_forward(tx, now=now)
+        webhooks.bring_forward(tx, now=now)
 
 
 async def _move_horizon(bridge: Bridge) -> None:

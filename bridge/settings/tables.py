@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -127,6 +129,37 @@ class BookingSettings(_Table):
     stale_seconds: Seconds = 900
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class WebhooksSettings(_Table):
+    """Where news may be sent."""
+
+    #: Receivers may live in these though they are not public, and be reached by plain http there.
+    networks: tuple[Network, ...] = ()
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _are_networks(cls, given: object) -> object:
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            return given
+        return tuple(_network(text) for text in given)
+
+
+def _network(text: object) -> Network:
+    try:
+        network = ipaddress.ip_network(str(text))
+    except ValueError:
+        raise _wrong(f'holds "{text}", which is no network', 'write it as "10.1.0.0/16" or "192.168.1.5"') from None
+    # Clouds tell machines their secrets there.
+    if any(network.version == local.version and network.overlaps(local) for local in _LINK_LOCAL):
+        raise _wrong(f'holds "{text}", in which there are link-local addresses', "name the networks of the receivers")
+    return network
+
+
+_LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
+
+
 class DefaultsSettings(_Table):
     """What a calendar starts with; each can be changed later."""
 
@@ -186,6 +219,7 @@ class Settings(_Table):
     pages: PagesSettings = PagesSettings()
     mirror: MirrorSettings = MirrorSettings()
     booking: BookingSettings = BookingSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     defaults: DefaultsSettings = DefaultsSettings()
     providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(
         default_factory=dict, validate_default=True

@@ -1,0 +1,109 @@
+"""The one place that posts webhooks: no redirects, no cookies, no private addresses, no more patience than promised."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import email.utils
+import ipaddress
+import socket
+from collections.abc import Callable
+
+import aiohttp
+
+from bridge.errors import NotTaken
+
+#: How long a receiver may take to answer, in seconds.
+TIMEOUT_SECONDS = 15.0
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: Whether a webhook may be sent to an address; the second says whether it goes by TLS.
+MayReach = Callable[[Address, bool], bool]
+
+
+class NotAllowed(OSError):
+    """The receiver's name leads to an address that nothing may be sent to."""
+
+    def __str__(self) -> str:
+        # The same for each address of a name, or asyncio would wrap several into one without a class.
+        return "not allowed"
+
+
+class Receivers:
+    """Connections to receivers, kept open between deliveries.
+
+    Where a name leads is checked for the very address that is connected to, so that a name which changes its mind
+    between a check and a connection gains nothing.
+    """
+
+    def __init__(self, may_reach: MayReach, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._may_reach = may_reach
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        """Post once. Returns the status, a success. Raises `NotTaken`."""
+        encrypted = url.startswith("https://")
+        try:
+            async with self._session(encrypted).post(
+                url, data=body, headers={**headers, "Content-Type": "application/json"}, allow_redirects=False
+            ) as answer:
+                # The body of the answer is not read: nobody needs it, and it could go on for ever.
+                status, retry_after = answer.status, answer.headers.get("Retry-After")
+        except TimeoutError:
+            raise NotTaken(f"no answer within {self._timeout.total:g} s") from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise NotTaken("its certificate is not trusted") from None
+        except aiohttp.ClientSSLError:
+            raise NotTaken("no TLS connection") from None
+        except aiohttp.ClientConnectorDNSError:
+            raise NotTaken("its name is not known") from None
+        except aiohttp.ClientConnectorError as error:
+            refused = isinstance(error.os_error, NotAllowed)
+            raise NotTaken("its address is not allowed: see [webhooks]" if refused else "no connection") from None
+        except (aiohttp.ClientError, ValueError, OSError) as error:
+            raise NotTaken(f"no answer ({type(error).__name__})") from None
+        if 200 <= status < 300:
+            return status
+        reason = "redirects are not followed" if 300 <= status < 400 else f"answered {status}"
+        raise NotTaken(reason, status, _seconds(retry_after))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await asyncio.gather(*(session.close() for session in self._sessions.values()))
+        self._sessions.clear()
+
+    def _session(self, encrypted: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get(encrypted)
+        if session is None:
+            connector = aiohttp.TCPConnector(limit=0, socket_factory=self._sockets(encrypted))
+            session = self._sessions[encrypted] = aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "crm-calendar-bridge"},
+                trust_env=False,
+            )
+        return session
+
+    def _sockets(self, encrypted: bool) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+        def make(info: aiohttp.AddrInfoType) -> socket.socket:
+            family, kind, protocol, _, address = info
+            if not self._may_reach(ipaddress.ip_address(str(address[0]).partition("%")[0]), encrypted):
+                raise NotAllowed
+            return socket.socket(family, kind, protocol)
+
+        return make
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """What Retry-After asks for: seconds, or a date (RFC 9110 section 10.2.3)."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdecimal() and retry_after.isascii():
+        return float(retry_after)
+    try:
+        at = email.utils.parsedate_to_datetime(retry_after)
+        return max((at - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return None

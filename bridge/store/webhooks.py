@@ -1,0 +1,240 @@
+"""Webhooks and their deliveries."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from bridge.domain.changes import ChangeOrigin
+from bridge.domain.webhooks import Delivery, DeliveryState, Signature, Webhook, WebhookStatus
+from bridge.store.db import Tx
+
+
+def add(tx: Tx, webhook: Webhook) -> None:
+    """Add a subscription."""
+    columns = _WEBHOOK.split(", ")
+    tx.execute(f"INSERT INTO webhooks ({_WEBHOOK}) VALUES (:{', :'.join(columns)})", _values(webhook))
+
+
+def change(tx: Tx, webhook: Webhook) -> None:
+    """Bring what its owner decides about a subscription up to date."""
+    tx.execute(
+        "UPDATE webhooks SET url = :url, events = :events, origins = :origins, description = :description,"
+        " active = :active, secret = :secret, former_secret = :former_secret, former_until = :former_until,"
+        " updated_at = :updated_at WHERE id = :id",
+        _values(webhook),
+    )
+
+
+def remove(tx: Tx, webhook_id: str) -> None:
+    """Remove a subscription with its secret and its deliveries."""
+    tx.execute("DELETE FROM webhooks WHERE id = :id", {"id": webhook_id})
+
+
+def get(tx: Tx, webhook_id: str) -> Webhook | None:
+    """The subscription, or None."""
+    row = tx.execute(f"SELECT {_WEBHOOK} FROM webhooks WHERE id = :id", {"id": webhook_id}).fetchone()
+    return _webhook(row) if row else None
+
+
+def all_webhooks(tx: Tx) -> list[Webhook]:
+    """Every subscription, oldest first."""
+    return [_webhook(row) for row in tx.execute(f"SELECT {_WEBHOOK} FROM webhooks ORDER BY created_at, id")]
+
+
+def any_secret(tx: Tx) -> bool:
+    """Whether the store holds a sealed secret."""
+    return tx.execute("SELECT 1 FROM webhooks LIMIT 1").fetchone() is not None
+
+
+def behind(tx: Tx, *, head: int) -> list[Webhook]:
+    """The subscriptions that listen and have not been told of all changes, those that lack least first."""
+    rows = tx.execute(
+        f"SELECT {_WEBHOOK} FROM webhooks WHERE active = 1 AND status <> 'disabled' AND place < :head"
+        " ORDER BY place DESC, id",
+        {"head": head},
+    )
+    return [_webhook(row) for row in rows]
+
+
+def move_to(tx: Tx, webhook_id: str, place: int) -> None:
+    """The changes up to this one have been looked at; or, where it is an earlier one, are to be looked at again."""
+    tx.execute("UPDATE webhooks SET place = :place WHERE id = :id", {"id": webhook_id, "place": place})
+
+
+def note_success(tx: Tx, webhook_id: str) -> None:
+    """The receiver takes deliveries."""
+    tx.execute(
+        "UPDATE webhooks SET status = 'active', status_reason = '', failing_since = NULL, failures = 0, rest_until = 0"
+        " WHERE id = :id",
+        {"id": webhook_id},
+    )
+
+
+def note_failure(tx: Tx, webhook_id: str, status: WebhookStatus, reason: str, *, rest_until: int, now: int) -> None:
+    """The receiver did not take a delivery."""
+    tx.execute(
+        "UPDATE webhooks SET status = :status, status_reason = :reason, failures = failures + 1,"
+        " failing_since = COALESCE(failing_since, :now), rest_until = CASE WHEN rest_until < :rest_until THEN :rest_until ELSE rest_until END WHERE id = :id",
+        {"id": webhook_id, "status": status, "reason": reason, "rest_until": rest_until, "now": now},
+    )
+
+
+# --- Deliveries ------------------------------------------------------------------------------------------------------
+
+
+def put_delivery(tx: Tx, delivery: Delivery) -> None:
+    """Add a delivery. One that is settled is sent again instead; one that waits goes on waiting."""
+    columns = _DELIVERY.split(", ")
+    tx.execute(
+        f"INSERT INTO webhook_deliveries ({_DELIVERY}) VALUES (:{', :'.join(columns)}) ON CONFLICT (id) DO UPDATE SET"
+        " state = 'pending', attempts = 0, next_attempt_at = excluded.next_attempt_at,"
+        " updated_at = excluded.updated_at WHERE webhook_deliveries.state <> 'pending'",
+        {column: getattr(delivery, column) for column in columns},
+    )
+
+
+def delivery(tx: Tx, webhook_id: str, delivery_id: str) -> Delivery | None:
+    """One delivery of a subscription, or None."""
+    row = tx.execute(
+        f"SELECT {_DELIVERY} FROM webhook_deliveries WHERE id = :id AND webhook_id = :webhook_id",
+        {"id": delivery_id, "webhook_id": webhook_id},
+    ).fetchone()
+    return _delivery(row) if row else None
+
+
+def deliveries(
+    tx: Tx, webhook_id: str, *, state: DeliveryState | None, before: int | None, limit: int
+) -> list[tuple[int, Delivery]]:
+    """The deliveries of a subscription, newest first, each with its number; those with lower numbers than `before`."""
+    rows = tx.execute(
+        f"SELECT number, {_DELIVERY} FROM webhook_deliveries WHERE webhook_id = :webhook_id"
+        " AND (:state IS NULL OR state = :state) AND (:before IS NULL OR number < :before)"
+        " ORDER BY number DESC LIMIT :limit",
+        {"webhook_id": webhook_id, "state": state, "before": before, "limit": limit},
+    )
+    return [(row["number"], _delivery(row)) for row in rows]
+
+
+def waiting(tx: Tx, *, now: int) -> list[Webhook]:
+    """The subscriptions for which a delivery is due, if they may be sent anything: a test always may."""
+    columns = ", ".join(f"w.{column}" for column in _WEBHOOK.split(", "))
+    rows = tx.execute(
+        f"SELECT {columns} FROM webhooks w WHERE EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = w.id"
+        f" AND d.state = 'pending' AND d.next_attempt_at <= :now AND {_ALLOWED}) ORDER BY w.id",
+        {"now": now},
+    )
+    return [_webhook(row) for row in rows]
+
+
+def due(tx: Tx, webhook_id: str, *, now: int, under_way: Collection[str], limit: int) -> list[Delivery]:
+    """The deliveries of a subscription that are due, longest waiting first, save those `under_way`.
+
+    None whose resource has an earlier one that is not settled yet.
+    """
+    busy = {f"b{n}": delivery_id for n, delivery_id in enumerate(under_way)}
+    columns = ", ".join(f"d.{column}" for column in _DELIVERY.split(", "))
+    rows = tx.execute(
+        f"SELECT {columns} FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id"
+        " WHERE d.webhook_id = :webhook_id AND d.state = 'pending' AND d.next_attempt_at <= :now"
+        f" AND {_ALLOWED} AND d.id NOT IN ({', '.join(f':{name}' for name in busy)})"
+        " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries e WHERE e.webhook_id = d.webhook_id"
+        "  AND e.resource_id = d.resource_id AND e.state = 'pending' AND e.sequence < d.sequence)"
+        " ORDER BY d.next_attempt_at, d.sequence LIMIT :limit",
+        {"webhook_id": webhook_id, "now": now, "limit": limit, **busy},
+    )
+    return [_delivery(row) for row in rows]
+
+
+def settle(tx: Tx, delivery_id: str, state: DeliveryState, *, status: int | None, reason: str | None, now: int) -> None:
+    """The delivery was made, or is given up."""
+    tx.execute(
+        "UPDATE webhook_deliveries SET state = :state, attempts = attempts + 1, last_status = :status,"
+        " last_reason = :reason, last_attempt_at = :now, updated_at = :now WHERE id = :id",
+        {"id": delivery_id, "state": state, "status": status, "reason": reason, "now": now},
+    )
+
+
+def put_off(tx: Tx, delivery_id: str, *, until: int, status: int | None, reason: str, now: int) -> None:
+    """The delivery failed, and is tried again."""
+    tx.execute(
+        "UPDATE webhook_deliveries SET attempts = attempts + 1, next_attempt_at = :until, last_status = :status,"
+        " last_reason = :reason, last_attempt_at = :now, updated_at = :now WHERE id = :id",
+        {"id": delivery_id, "until": until, "status": status, "reason": reason, "now": now},
+    )
+
+
+def send_again(tx: Tx, delivery_id: str, *, now: int) -> None:
+    """Make a delivery due now, as if it had never been tried."""
+    tx.execute(
+        "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, next_attempt_at = :now, updated_at = :now"
+        " WHERE id = :id",
+        {"id": delivery_id, "now": now},
+    )
+
+
+def bring_forward(tx: Tx, webhook_id: str | None = None, *, now: int) -> None:
+    """Make everything that waits due now: for one subscription, which takes deliveries again, or for all."""
+    tx.execute(
+        "UPDATE webhook_deliveries SET next_attempt_at = :now WHERE state = 'pending' AND next_attempt_at > :now"
+        " AND (:webhook_id IS NULL OR webhook_id = :webhook_id)",
+        {"webhook_id": webhook_id, "now": now},
+    )
+    tx.execute(
+        "UPDATE webhooks SET rest_until = 0 WHERE :webhook_id IS NULL OR id = :webhook_id", {"webhook_id": webhook_id}
+    )
+
+
+def supersede(tx: Tx, webhook_id: str, resource_id: str, type_: str, *, below: int, now: int) -> None:
+    """A later one says the same: those of this type that wait are not needed any more, unless one was tried."""
+    tx.execute(
+        "DELETE FROM webhook_deliveries WHERE webhook_id = :webhook_id AND resource_id = :resource_id AND type = :type"
+        " AND state = 'pending' AND sequence < :below AND attempts = 0 AND next_attempt_at > :now",
+        {"webhook_id": webhook_id, "resource_id": resource_id, "type": type_, "below": below, "now": now},
+    )
+
+
+def prune(tx: Tx, *, before: int) -> None:
+    """Forget deliveries that were settled before an instant."""
+    tx.execute("DELETE FROM webhook_deliveries WHERE updated_at < :before AND state <> 'pending'", {"before": before})
+
+
+_ALLOWED = "((w.active = 1 AND w.status <> 'disabled' AND w.rest_until <= :now) OR d.type = 'WebhookTest')"
+_WEBHOOK = (
+    "id, location_ids, token_id, url, events, origins, description, signature, secret, former_secret, former_until,"
+    " active, status, status_reason, failing_since, failures, rest_until, place, created_at, updated_at"
+)
+_DELIVERY = (
+    "id, webhook_id, sequence, type, resource_id, body, state, attempts, next_attempt_at, last_status, last_reason,"
+    " last_attempt_at, created_at, updated_at"
+)
+
+
+def _values(webhook: Webhook) -> dict[str, object]:
+    values = {column: getattr(webhook, column) for column in _WEBHOOK.split(", ")}
+    return {
+        **values,
+        "location_ids": json.dumps(sorted(webhook.location_ids)),
+        "events": json.dumps(webhook.events),
+        "origins": json.dumps(webhook.origins),
+    }
+
+
+def _webhook(row: sqlite3.Row) -> Webhook:
+    return Webhook(
+        **{
+            **dict(row),
+            "location_ids": frozenset(json.loads(row["location_ids"])),
+            "events": tuple(json.loads(row["events"])),
+            "origins": tuple(ChangeOrigin(origin) for origin in json.loads(row["origins"])),
+            "signature": Signature(row["signature"]),
+            "active": bool(row["active"]),
+            "status": WebhookStatus(row["status"]),
+        }
+    )
+
+
+def _delivery(row: sqlite3.Row) -> Delivery:
+    values = {column: row[column] for column in _DELIVERY.split(", ")}
+    return Delivery(**{**values, "state": DeliveryState(row["state"])})
