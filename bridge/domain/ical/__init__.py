@@ -13,13 +13,18 @@ import hashlib
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import appointment, upstream_event, upstream_fields
 from bridge.domain.ical.events import event
+from bridge.domain.ical.judge import Reason
 from bridge.domain.ical.rendering import Rendered
 from bridge.domain.ical.repeats import normalise_rrule, rrule_problem
 from bridge.domain.ical.slots import blocked_slot, crm_slot, occurrences, zones_of
+from bridge.domain.ical.verdicts import Part, Verdict, verdicts
 from bridge.errors import Unreadable
 
 __all__ = [
+    "Part",
+    "Reason",
     "Rendered",
+    "Verdict",
     "appointment",
     "blocked_slot",
     "crm_slot",
@@ -30,6 +35,7 @@ __all__ = [
     "summary",
     "upstream_event",
     "upstream_fields",
+    "verdicts",
 ]
 
 

@@ -37,7 +37,7 @@ def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Re
     """
     fields = booked.fields
     lines = _owned(fields)
-    root = content.read("\n".join(["BEGIN:VEVENT", *lines, "END:VEVENT"]))
+    root = content.read(plain_event(fields))
     zones = zones_of(root, time_zone)
     series = read(root, zones, horizon.start)[0][0]
     title = content.clean(fields.title)
@@ -62,6 +62,8 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None) -> str:
     fields = booked.fields
     ours, theirs = _as_written(fields), _said(component, root, fields)
     edit = Edit(onto, number)
+    for dropped in reversed(_taken_out(root, ours, fields)):
+        edit.drop(dropped)
     written = {line.partition(":")[0].partition(";")[0]: line for line in _owned(fields)}
     if not _same_when(ours, theirs):
         _write_when(edit, fields)
@@ -183,9 +185,29 @@ def _cancelled(root: Component, zones: Zones) -> list[Moment]:
     return [e.recurrence_id for e in found if e is not None and e.recurrence_id is not None]
 
 
+def _taken_out(root: Component, ours: _Said, fields: AppointmentFields) -> list[int]:
+    """Which events are of instances that the CRM took out, though the person had changed them."""
+    if not ours.excluded:
+        return []
+    zones = zones_of(root, fields.time_zone or "UTC")
+    found = []
+    for number, component in enumerate(root.walk("VEVENT")):
+        override = event(component, zones) if "RECURRENCE-ID" in component.lines else None
+        if override is None or override.recurrence_id is None or override.future:
+            continue
+        if same_kind(override.recurrence_id, ours.event.start).instant in ours.excluded:
+            found.append(number)
+    return found
+
+
+def plain_event(fields: AppointmentFields) -> str:
+    """An event that was written for these fields, and nothing else."""
+    return "\n".join(["BEGIN:VEVENT", *_owned(fields), "END:VEVENT"])
+
+
 def _as_written(fields: AppointmentFields) -> _Said:
-    """What an event says that was written for these fields."""
-    root = content.read("\n".join(["BEGIN:VEVENT", *_owned(fields), "END:VEVENT"]))
+    """What such an event says."""
+    root = content.read(plain_event(fields))
     return _said(root.parts[0], root, fields)
 
 

@@ -54,12 +54,19 @@ class Edit:
         at = next(at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT")
         self._raw[at:at] = [content.fold(line, self._eol) for line in lines]
 
+    def drop(self, number: int) -> None:
+        """Take another of the VEVENTs out, with all that is in it."""
+        begin = self._begin(number)
+        end = next(at for at in range(begin, len(self._raw)) if _logical(self._raw[at]).upper() == "END:VEVENT")
+        del self._raw[begin : end + 1]
+        self._number -= number < self._number
+
     def _name(self, at: int) -> str:
         return re.split("[:;]", self._raw[at], maxsplit=1)[0].strip().upper()
 
     def _own(self) -> list[int]:
         """Where the properties of the event itself are: not those of its alarms."""
-        begin = self._begin()
+        begin = self._begin(self._number)
         depth, found = 0, []
         for at in range(begin + 1, len(self._raw)):
             name = self._name(at)
@@ -73,13 +80,13 @@ class Edit:
                 found.append(at)
         return found
 
-    def _begin(self) -> int:
+    def _begin(self, number: int) -> int:
         events = [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]
-        return events[self._number]
+        return events[number]
 
     def _end_of_own(self) -> int:
         """Where a new property goes: before the first alarm, or the event's end."""
-        for at in range(self._begin() + 1, len(self._raw)):
+        for at in range(self._begin(self._number) + 1, len(self._raw)):
             if self._name(at) in {"BEGIN", "END"}:
                 return at
         return len(self._raw)

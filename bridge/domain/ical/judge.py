@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 
 from bridge.domain.ical import content
 from bridge.domain.ical.content import Component, Line
@@ -15,6 +16,27 @@ BUSY = "Busy"
 _PARTSTATS = ("DECLINED", "NEEDS-ACTION", "TENTATIVE", "ACCEPTED")
 
 
+class Reason(StrEnum):
+    """Why a stretch of an event takes time from its owner, or does not."""
+
+    BLOCKS = "blocks"
+    #: It is on the way to the event, which takes time, too.
+    TRAVEL = "travel"
+    TRANSPARENT = "transparent"
+    CANCELLED = "cancelled"
+    #: These three only where the Calendar's settings say so.
+    TENTATIVE = "tentative"
+    ALL_DAY = "all_day"
+    UNANSWERED = "unanswered"
+    #: By the owner themselves.
+    DECLINED = "declined"
+    #: It begins and ends at once: a mark in the calendar.
+    NO_LENGTH = "no_length"
+    #: A single instance that was taken out of its series, or put somewhere else.
+    DELETED = "deleted"
+    MOVED = "moved"
+
+
 class Judge:
     """What blocks and what it is called, by the Calendar's settings."""
 
@@ -24,26 +46,32 @@ class Judge:
 
     def blocks(self, event: Event) -> bool:
         """Whether an event takes time from its owner."""
+        return self.objection(event) is None
+
+    def objection(self, event: Event) -> Reason | None:
+        """Why an event takes no time from its owner; None where it does."""
         component, settings = event.component, self._settings
         lines = component.lines
         if "TRANSP" in lines and component.value("TRANSP").strip().upper() == "TRANSPARENT":
-            return False
+            return Reason.TRANSPARENT
         status = component.value("STATUS").strip().upper() if "STATUS" in lines else ""
-        if status == "CANCELLED" or (status == "TENTATIVE" and not settings.tentative_blocks):
-            return False
+        if status == "CANCELLED":
+            return Reason.CANCELLED
+        if status == "TENTATIVE" and not settings.tentative_blocks:
+            return Reason.TENTATIVE
         if event.start.is_date and not settings.all_day_blocks:
-            return False
+            return Reason.ALL_DAY
         if "ATTENDEE" not in lines or not self._addresses:
-            return True
+            return None
         match self._answer(component):
             case "DECLINED":
-                return False
-            case "NEEDS-ACTION":
-                return settings.unanswered_blocks
-            case "TENTATIVE":
-                return settings.tentative_blocks
+                return Reason.DECLINED
+            case "NEEDS-ACTION" if not settings.unanswered_blocks:
+                return Reason.UNANSWERED
+            case "TENTATIVE" if not settings.tentative_blocks:
+                return Reason.TENTATIVE
             case _:
-                return True
+                return None
 
     def _answer(self, component: Component) -> str:
         """The owner's own PARTSTAT: the firmest one, if they are invited under several addresses."""

@@ -184,7 +184,7 @@ def _byday(parts: dict[str, str], freq: Freq, wrong: list[str]) -> tuple[tuple[i
     text = parts.pop("BYDAY", None)
     if text is None:
         return ()
-    found: dict[tuple[int, int], None] = {}
+    found: set[tuple[int, int]] = set()
     for piece in text.split(","):
         match = _BYDAY.fullmatch(piece.strip())
         if match is None or (match[1] and not 1 <= abs(int(match[1])) <= 53):
@@ -194,8 +194,8 @@ def _byday(parts: dict[str, str], freq: Freq, wrong: list[str]) -> tuple[tuple[i
         if ordinal and freq not in {Freq.YEARLY, Freq.MONTHLY}:
             wrong.append("Only yearly and monthly rules number their weekdays.")
             ordinal = 0
-        found[ordinal, _DAYS.index(match[2])] = None
-    return tuple(found)
+        found.add((ordinal, _DAYS.index(match[2])))
+    return tuple(sorted(found, key=lambda chosen: (chosen[1], chosen[0])))
 
 
 def _wkst(parts: dict[str, str], wrong: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import NamedTuple
 
 from bridge.domain.ical import content, recurrence
@@ -14,6 +15,8 @@ from bridge.domain.ical.zones import Zones, hinted, named
 #: Limits that no calendar of a person comes near.
 _MOST = 5_000
 _WIDEST = 1_000
+#: A rule without its name before it.
+_BARE_RULE = re.compile(r"[A-Za-z-]+=")
 
 
 class Repeats(NamedTuple):
@@ -75,7 +78,7 @@ def _read(rrule: str, complaints: list[str]) -> Repeats | None:
         text = raw.strip()
         if not text:
             continue
-        if text.upper().startswith("FREQ="):
+        if _BARE_RULE.match(text):
             text = f"RRULE:{text}"
         line = content.split(text)
         name = line.name if line is not None else ""

@@ -158,6 +158,16 @@ class Series:
             (i for i in found if i.start < span.end and i.end > span.start), key=lambda i: (i.start, i.end, i.key)
         )
 
+    def at(self, key: int) -> Instance | None:
+        """The instance with this key, wherever it went; None where there is none, or it was taken out."""
+        if (override := self.overrides.get(key)) is not None:
+            return replace(single(override), key=key)
+        around = local(key, self.pattern.start.zone)
+        for moment, length in self.pattern.within(_shifted(around, -_DAY), _shifted(around, _DAY)):
+            if moment.instant == key and key not in self.excluded:
+                return self._placed(key, moment, length)
+        return None
+
     def _placed(self, key: int, moment: Moment, length: Length) -> Instance:
         owner = self.master
         for since, override in self.futures:
