@@ -61,6 +61,13 @@ def get_calendar(db: Db, calendar_id: str, *, locations: Locations) -> CalendarS
         return _calendar(tx, calendar_id, locations)
 
 
+def confirms(db: Db, calendar_id: str | None) -> bool:
+    """Whether what is booked with a calendar is confirmed at once."""
+    with db.read() as tx:
+        calendar = booking_calendars.get(tx, calendar_id or "")
+    return calendar is None or calendar.settings.get("autoConfirm") is not False
+
+
 def list_calendars(db: Db, location_id: str) -> list[CalendarSettings]:
     """The booking calendars of a location, oldest first."""
     with db.read() as tx:

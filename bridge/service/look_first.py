@@ -11,7 +11,7 @@ from bridge.domain.model import AccountState
 from bridge.errors import BridgeError
 from bridge.service import mirror, people
 from bridge.service.context import Context
-from bridge.store import accounts, booking_calendars, sources
+from bridge.store import accounts, booking_calendars, sources, users
 from bridge.store.db import Tx
 from bridge.store.sources import Source
 
@@ -59,11 +59,10 @@ def _fresh(source: Source, fresh_from: int) -> bool:
 
 def _members(tx: Tx, location_id: str, calendar_id: str, user_id: str | None) -> tuple[str, ...]:
     calendar = booking_calendars.get(tx, calendar_id)
-    if calendar is None or calendar.location_id != location_id:
-        return ()
-    if user_id is None or calendar.everyone:
+    if calendar is not None and calendar.location_id == location_id and (user_id is None or calendar.everyone):
         return calendar.user_ids
-    return tuple(member for member in calendar.user_ids if member == user_id)
+    user = users.get(tx, user_id or "")
+    return (user.id,) if user is not None and user.location_id == location_id else ()
 
 
 def _to_ask(tx: Tx, members: Iterable[str], fresh_from: int) -> list[str]:

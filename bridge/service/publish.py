@@ -46,22 +46,18 @@ class Delta:
     remove: list[str] = field(default_factory=list)
 
     def appointment(self, tx: Tx, booked: Appointment) -> None:
-        """The Appointment as it is now."""
-        item = decide.appointment(
-            booked,
-            time_zone=self.user.time_zone,
-            span=decide.horizon(self.now),
-            upstream=_as_the_person_left_it(tx, booked),
-        )
-        self._replace(item, decide.appointment_href(booked.id))
-        for user_id in beside(booked):
-            other = users.get(tx, user_id)
+        """The Appointment as it is now; to the Users beside its own it is published at once."""
+        upstream = _as_the_person_left_it(tx, booked)
+
+        def item(user: User) -> PublishedItem | None:
+            span = decide.horizon(self.now)
+            return decide.appointment(booked, time_zone=user.time_zone, span=span, upstream=upstream)
+
+        self._replace(item(self.user), decide.appointment_href(booked.id))
+        for other in (users.get(tx, user_id) for user_id in beside(booked)):
             if other is not None and other.id != self.user.id:
                 delta = Delta(other, self.now)
-                delta._replace(
-                    decide.appointment(booked, time_zone=other.time_zone, span=decide.horizon(self.now)),
-                    decide.appointment_href(booked.id),
-                )
+                delta._replace(item(other), decide.appointment_href(booked.id))
                 delta.apply(tx)
 
     def crm_slot(self, slot: BlockedSlot) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from bridge.domain.model import ApiToken, BookingCalendar, TwoWay, User
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish
-from bridge.store import passwords, users
+from bridge.store import bookings, passwords, users
 from bridge.store.db import Db
 
 #: A User's id is the first part of their calendar's address, so it keeps to what every client and URL takes as it is.
@@ -140,6 +140,8 @@ def remove_user(db: Db, user_id: str, *, now: int) -> None:
         if user is None:
             raise Unknown("user", user_id)
         changes.user_removed(tx, user, now=now)
+        for booked in bookings.appointments_of_user(tx, user_id):
+            publish.withdraw(tx, booked, publish.beside(booked), now=now)
         users.remove(tx, user_id)
 
 

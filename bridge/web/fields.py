@@ -89,9 +89,17 @@ class Reader:
 
 
 def new_appointment(
-    body: AppointmentBody, problems: Iterable[FieldProblem], *, location_id: str | None, slot_minutes: int
+    body: AppointmentBody,
+    problems: Iterable[FieldProblem],
+    *,
+    location_id: str | None,
+    slot_minutes: int,
+    status: str = "confirmed",
 ) -> NewAppointment:
-    """A new appointment. Without an end it takes `slot_minutes`, or one day. Raises `Invalid`."""
+    """A new appointment. Without an end it takes `slot_minutes`, or one day; without a `status` it has the one given.
+
+    Raises `Invalid`.
+    """
     reader = Reader(list(problems))
     location_id = reader.location(location_id)
     zone = reader.zone(body.timezone)
@@ -126,7 +134,7 @@ def new_appointment(
             description=body.description or "",
             address=body.address or "",
             rrule=rrule,
-            status=body.appointment_status or "confirmed",
+            status=body.appointment_status or status,
         ),
         utc_offset=start.utc_offset,
         extra=_kept(body),

@@ -269,6 +269,13 @@ async def test_a_calendar_can_be_left_open_to_any_free_time(crm):
     assert offered[0][11:16] == "09:00", "it offers office hours all the same"
 
 
+async def test_a_calendar_that_does_not_confirm_books_tentatively(crm):
+    calendar = await make(crm, autoConfirm=False)
+    made = await crm.book(calendarId=calendar)
+    assert made["appointmentStatus"] == "new"
+    assert (await refusal(crm)) == "slot_unavailable", "its time is taken all the same"
+
+
 async def test_buffers_are_kept_by_bookings_of_other_calendars_too(crm):
     buffered = await make(crm, slotBuffer=30)
     await crm.book(calendarId=buffered)
@@ -351,6 +358,17 @@ async def test_a_collective_calendar_takes_everybody_s_time(crm):
     assert [b["start"] for b in busy] == ["2027-03-09T15:00:00+00:00"], "it moves with the event in iCloud"
 
     await crm("DELETE", f"/v1/calendars/events/{made['id']}")
+    assert (await crm("POST", "/v1/freebusy", body)).json["calendars"]["bo"]["busy"] == []
+
+
+async def test_who_is_removed_blocks_nobody_any_longer(crm):
+    from bridge.service import users
+
+    await connected(crm, "bo")
+    calendar = await make(crm, userIds=["ada", "bo"], calendarType="collective")
+    await crm.book(calendarId=calendar)
+    users.remove_user(crm.world.db, "ada", now=crm.world.now())
+    body = {"timeMin": TUESDAY["start"], "timeMax": TUESDAY["end"], "items": [{"id": "bo"}]}
     assert (await crm("POST", "/v1/freebusy", body)).json["calendars"]["bo"]["busy"] == []
 
 
