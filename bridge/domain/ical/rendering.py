@@ -108,7 +108,7 @@ def published(slot: Slot, uid: str, user_zone: dt.tzinfo, horizon: Interval) -> 
             return None
         end = made.length.end(made.start.local, made.start.zone, key)
         only = single_stretch(uid, Stretch(key, end, made.start.is_date, slot.summary), user_zone, slot.details)
-        return replace(only, last_end=times.last_end, expanded=times.expanded)
+        return replace(only, last_end=times.last_end, occurrences=times.occurrences, expanded=times.expanded)
     return _rendered(content.calendar(_lines(slot, uid, user_zone)), *times)
 
 
