@@ -15,6 +15,7 @@ from radicale.storage import BaseCollection
 from bridge.domain.model import Interval, PublishedItem
 from bridge.store import published
 from bridge.store.db import Db
+from radicale_plugin import whole
 from radicale_plugin.busy import BusyItem
 from radicale_plugin.expansion import Expansion
 from radicale_plugin.filters import Wanted, understand
@@ -113,22 +114,26 @@ class MergedCalendar(_ReadOnly):
         Raises `ValueError` for a token of another store, from the future, or older than the kept tombstones. Without an
         old token the hrefs are looked up only when they are asked for: a PROPFIND wants the token alone.
         """
-        token = f"{self._token}{self._head.revision}"
         if not old_token:
-            return token, self._all_hrefs()
+            return self.token, self._all_hrefs()
         since = self._revision_of(old_token)
         if since == self._head.revision:
-            return token, ()
+            return self.token, ()
         with self._db.read() as tx:
-            return token, published.changed_since(tx, self._head.user_id, since)
+            return self.token, published.changed_since(tx, self._head.user_id, since)
 
     @property
-    def _token(self) -> str:
+    def token(self) -> str:
+        """Of the revision."""
+        return f"{self._lead}{self._head.revision}"
+
+    @property
+    def _lead(self) -> str:
         return f"{_TOKEN}{self._head.store_id}:{self._head.created_at}:"
 
     def _revision_of(self, token: str) -> int:
-        number = token.removeprefix(self._token)
-        if not token.startswith(self._token) or not number.isascii() or not number.isdigit():
+        number = token.removeprefix(self._lead)
+        if not token.startswith(self._lead) or not number.isascii() or not number.isdigit():
             raise ValueError("not a sync-token of this calendar")
         revision = int(number)
         if not self._head.tombstones_from <= revision <= self._head.revision:
@@ -153,6 +158,15 @@ class MergedCalendar(_ReadOnly):
         with self._db.read() as tx:
             items = published.all_items(tx, self._head.user_id)
         return map(self._item, items)
+
+    def children(self) -> Iterator[Item]:
+        """What a listing of the calendar shows."""
+        return self.get_all()
+
+    def serialize(self, vcf_to_ics: bool = False, ShareActions: dict[str, object] | None = None) -> str:  # noqa: N803
+        """The whole calendar as one text. The arguments, which are Radicale's, are for address books."""
+        with self._db.read() as tx:
+            return b"".join(whole.chunks(tx, self._head.user_id)).decode()
 
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[Item, bool]]:
         """The items that may match, each with whether it certainly does: what is certain needs no parsing."""

@@ -11,7 +11,10 @@ from radicale.item import Item
 from radicale.storage import BaseCollection, BaseStorage
 
 from bridge.store import published
+from bridge.store.db import Tx
+from radicale_plugin.asked import ASKED
 from radicale_plugin.collection import Folder, MergedCalendar
+from radicale_plugin.sampled import SampledCalendar
 from radicale_plugin.settings import open_store
 from radicale_plugin.tree import CALENDAR
 
@@ -43,7 +46,8 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
             head = published.head(tx, parts[0])
         if head is None:
             return
-        calendar = MergedCalendar(self._db, head)
+        asked = ASKED.get()
+        calendar = MergedCalendar(self._db, head) if asked is None else SampledCalendar(self._db, asked)
         match parts[1:]:
             case []:
                 yield Folder(parts[0])
@@ -52,9 +56,14 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
             case [name] if name == CALENDAR:
                 yield calendar
                 if depth != "0":
-                    yield from calendar.get_all()
+                    yield from calendar.children()
             case [name, href] if name == CALENDAR:
-                yield from (item for _, item in calendar.get_multi([href]) if item is not None)
+                single = MergedCalendar(self._db, head).get_multi([href])
+                yield from (item for _, item in single if item is not None)
+
+    def snapshot(self) -> AbstractContextManager[Tx]:
+        """One moment of the store, for all that is read within."""
+        return self._db.read()
 
     @contextmanager
     def acquire_lock(self, mode: str, user: str = "", *args: Any, **kwargs: Any) -> Iterator[None]:

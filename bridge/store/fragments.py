@@ -46,11 +46,11 @@ def of_named(tx: sqlite3.Connection, user_id: str, template: Template, hrefs: Se
     """The pieces of the items with these hrefs that exist, by href."""
     expression, texts = _expression(template)
     query = f"SELECT href, {expression} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
-    return {href: piece for href, piece in by_href(tx, query, user_id, hrefs, **texts)}
+    return dict(map(tuple, by_href(tx, query, user_id, hrefs, **texts)))
 
 
 def zones(tx: sqlite3.Connection, user_id: str) -> list[str]:
-    """Every text that stands before the first event of some item, each once: VTIMEZONEs, several of them of one zone."""
+    """What stands before the first event of any item, each text once: VTIMEZONEs, several of them of one zone."""
     rows = tx.execute(
         f"SELECT DISTINCT substr(ics, {_ZONE}, {_EVENT} - {_ZONE}) FROM published_items"
         f" WHERE user_id = :user_id AND {_ZONE} > 1 AND {_ZONE} < {_EVENT}",

@@ -477,11 +477,11 @@ INSERT INTO numbered_items (user_id, href, uid, revision, changed_at, etag, ics,
 
 CREATE TABLE item_occurrences (
     item INTEGER NOT NULL REFERENCES numbered_items (id) ON DELETE CASCADE,
-    -- The number of the User.
-    owner INTEGER NOT NULL,
     start_at INTEGER NOT NULL,
     end_at INTEGER NOT NULL,
     all_day INTEGER NOT NULL,
+    -- The number of the User. Last, since it is not in the key: SQLite 3.40 checks the columns in the order of storage.
+    owner INTEGER NOT NULL,
     PRIMARY KEY (item, start_at, end_at, all_day)
 ) WITHOUT ROWID;
 
@@ -548,9 +548,8 @@ CREATE TABLE webhooks (
     description TEXT NOT NULL,
     signature TEXT NOT NULL,
     secret BLOB NOT NULL,
-    -- Signs beside the new one until then.
-    former_secret BLOB,
-    former_until INTEGER,
+    -- JSON: secrets that it had, sealed, each with the instant until which it signs too.
+    former_secrets TEXT NOT NULL DEFAULT '[]',
     active INTEGER NOT NULL,
     status TEXT NOT NULL,
     status_reason TEXT NOT NULL DEFAULT '',

@@ -283,8 +283,8 @@ def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], r
     tx.executemany(
         "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics, xml,"
         " first_start, last_end, kind, source_id, expanded_from, expanded_until)"
-        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :xml, :first_start, :last_end, :kind, :source_id,"
-        " :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
+        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :xml, :first_start, :last_end, :kind,"
+        " :source_id, :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
         " revision = excluded.revision, changed_at = excluded.changed_at, etag = excluded.etag, ics = excluded.ics,"
         " xml = excluded.xml, first_start = excluded.first_start,"
         " last_end = excluded.last_end, kind = excluded.kind, source_id = excluded.source_id,"
@@ -331,7 +331,8 @@ def _put_occurrences(tx: sqlite3.Connection, user_id: str, items: Sequence[Publi
     ids = _ids(tx, user_id, items)
     owner = tx.execute("SELECT number FROM users WHERE id = :id", {"id": user_id}).fetchone()["number"]
     tx.executemany(
-        "INSERT INTO occurrences (item, owner, start_at, end_at, all_day) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO occurrences (item, owner, start_at, end_at, all_day) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
         ((ids[i.href], owner, o.start, o.end, o.all_day) for i in items for o in i.occurrences),
     )
 

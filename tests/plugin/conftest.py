@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import vobject
+from radicale import app as stock
 from radicale import config as radicale_config
-from radicale.app import Application
 
 from bridge.domain import publish as decide
 from bridge.domain.model import MirrorItem, PublishedItem, SlotSettings, Titles
@@ -20,6 +20,7 @@ from bridge.service import users
 from bridge.store import published
 from bridge.store.db import Db
 from radicale_plugin import settings
+from radicale_plugin.app import Application
 
 from .dav import Client
 
@@ -61,7 +62,7 @@ class World:
     """The store as the sidecar sees it, and what clients reach through Radicale."""
 
     db: Db
-    app: Application
+    app: stock.Application
     password: str
     password_id: str
 
@@ -94,11 +95,13 @@ class World:
         return Client(self.app, id, password)
 
 
-def application(store: Path, **sections: dict[str, Any]) -> Application:
+def application(
+    store: Path, kind: type[stock.Application] = Application, **sections: dict[str, Any]
+) -> stock.Application:
     """Radicale as `config/radicale.conf` sets it up, over a store."""
     configuration = radicale_config.load([(str(CONFIG), False)])
     configuration.update({"auth": {"delay": "0"}, "storage": {"store": str(store)}, **sections}, "test")
-    return Application(configuration)
+    return kind(configuration)
 
 
 @pytest.fixture(autouse=True)
@@ -107,13 +110,19 @@ def _stores_are_closed() -> Iterator[None]:
     settings._open.cache_clear()
 
 
+@pytest.fixture(params=[Application, stock.Application], ids=["ours", "stock"])
+def kind(request: pytest.FixtureRequest) -> type[stock.Application]:
+    """The application for production, and Radicale's own with the plugin alone."""
+    return request.param
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, kind: type[stock.Application]) -> Iterator[World]:
     """Ada, in Berlin, whose merged calendar is empty."""
     db = Db(tmp_path / "bridge.db")
     users.add_user(db, id="ada", location_id="loc", name="Ada", time_zone=BERLIN, now=NOW)
     password_id, password = users.add_password(db, "ada", "phone", NOW)
-    yield World(db, application(db.path), password, password_id)
+    yield World(db, application(db.path, kind), password, password_id)
     db.close()
 
 

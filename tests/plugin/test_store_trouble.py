@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from radicale import app as stock
 
 from bridge.service import users
 from bridge.store import db as store_db
 from bridge.store import published
 from bridge.store.db import Db
 from radicale_plugin import settings
+from radicale_plugin.app import Application
 
 from .conftest import NOW, World, application, ics
 from .dav import CRM, Client, name
@@ -72,10 +74,12 @@ def test_a_writer_does_not_keep_readers_waiting(week: World) -> None:
         tx.execute("BEGIN")
 
 
-def test_a_store_that_is_locked_for_good(week: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_locked_for_good(
+    week: World, kind: type[stock.Application], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Someone holds the whole file: an error for this request, and all is well afterwards."""
     monkeypatch.setattr(store_db, "BUSY_TIMEOUT", 0.05)
-    slow = application(week.db.path, server={"delay_on_error": "0"})
+    slow = application(week.db.path, kind, server={"delay_on_error": "0"})
     client = Client(slow, "ada", week.password)
     week.db.close()
     holder = sqlite3.connect(week.db.path, isolation_level=None)
@@ -84,7 +88,8 @@ def test_a_store_that_is_locked_for_good(week: World, monkeypatch: pytest.Monkey
     answers = _in_new_thread(client.sync)
     holder.execute("ROLLBACK")
     holder.close()
-    assert answers.status == 500
+    assert answers.status == (503 if kind is Application else 500)
+    assert answers.headers["content-length"] == str(len(answers.body))
     assert week.password not in answers.text and "Traceback" not in answers.text
     assert _in_new_thread(client.sync).status == 207
 

@@ -1,0 +1,211 @@
+"""The application for production: Radicale's own, with what is said of many items put together by the store.
+
+Whatever comes in is authenticated, checked and understood by Radicale's code (see `sample`). That holds for answers
+that are kept as well: one is looked for only where Radicale, having granted access, begins to read the request.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable
+from http import client
+from typing import Any
+
+from defusedxml import DefusedXmlException
+from radicale import app, config, httputils, pathutils, xmlutils
+from radicale.app.get import requests_freebusy_view
+from radicale.log import logger
+
+from bridge.domain.model import Interval
+from bridge.store import published
+from bridge.store.db import Locked, Tx
+from radicale_plugin import whole
+from radicale_plugin.asked import ASKED, Asked
+from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble
+from radicale_plugin.cache import LONGEST, Answer, Cache
+from radicale_plugin.filling import filled
+from radicale_plugin.request import check, take_down
+from radicale_plugin.sample import Piece, take_apart
+from radicale_plugin.storage import Storage
+from radicale_plugin.tree import CALENDAR
+
+#: Status, headers, body, and the request for the log: what a method of Radicale's returns.
+Response = tuple[int, Any, Any, str | None]
+Environ = dict[str, Any]
+
+#: Where `environ` says that the client takes gzip: Radicale is not to see it, and to compress.
+_GZIP = "radicale_plugin.gzip"
+#: What an answer depends on, of `environ`.
+_KEYS = ("REQUEST_METHOD", "HTTP_DEPTH", "CONTENT_TYPE", _GZIP)
+#: Requests of more than this are not likely to come again, in bytes.
+_LONG = 8_000
+_CALENDAR = "text/calendar; charset=utf-8"
+_UNAVAILABLE: Response = (
+    client.SERVICE_UNAVAILABLE,
+    {"Content-Type": "text/plain", "Retry-After": "30"},
+    "The calendar can't be read just now.",
+    None,
+)
+
+
+class _Known(Exception):
+    """The answer is known already."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class Application(app.Application):  # type: ignore[misc] # Radicale is not typed for others
+    """Radicale over the bridge's store."""
+
+    def __init__(self, configuration: config.Configuration) -> None:
+        super().__init__(configuration)
+        if not isinstance(self._storage, Storage):
+            raise RuntimeError(  # noqa: TRY004 - which Radicale shows before it ends
+                "This application serves the bridge's store only: set [storage] type = radicale_plugin"
+            )
+        self._cache = Cache()
+        self._most = configuration.get("reporting", "max_expand_occurrence")
+
+    def _handle_request(self, environ: Environ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+        environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
+        try:
+            status, headers, answers = super()._handle_request(environ)
+        except Locked as e:
+            logger.warning("The store can't be read: %s", e)
+            code, said, text, _ = _UNAVAILABLE
+            told = [*said.items(), ("Content-Length", str(len(text)))]
+            return f"{code} {client.responses[code]}", told, [text.encode()]
+        if len(answers) != 1 or isinstance(answers[0], Spooled):
+            return status, headers, answers[0] if answers else answers
+        fields = dict(headers)
+        if environ[_GZIP] and len(answers[0]) >= WORTH_COMPRESSING and "Content-Encoding" not in fields:
+            answer, _ = assemble(answers, gzip=True)
+            fields |= {"Content-Encoding": "gzip", "Content-Length": str(len(answer))}
+            answers = [answer] if isinstance(answer, bytes) else answer
+        return status, list(fields.items()), answers
+
+    def do_GET(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
+        """An item, or the whole calendar as one file."""
+        if requests_freebusy_view(environ):
+            get = super().do_GET
+            return _unless_locked(lambda: get(environ, base_prefix, path, *who))
+        return self._sampled(super().do_GET, environ, base_prefix, path, *who)
+
+    def do_PROPFIND(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
+        """Properties, of the calendar or of each item in it."""
+        return self._sampled(super().do_PROPFIND, environ, base_prefix, path, *who)
+
+    def do_REPORT(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
+        """What changed, what is asked for by name or by filter, or when there is something."""
+        return self._sampled(super().do_REPORT, environ, base_prefix, path, *who)
+
+    def _sampled(
+        self, method: Callable[..., Response], environ: Environ, base_prefix: str, path: str, *who: Any
+    ) -> Response:
+        """What a method of Radicale's answers; for a calendar of ours, filled in."""
+        parts = pathutils.strip_path(path).split("/")
+
+        def answer() -> Response:
+            # Sharing, which the bridge does not use, leads from one path to another.
+            if self._sharing._enabled or parts[1:] not in ([], [CALENDAR]):
+                return method(environ, base_prefix, path, *who)
+            with self._storage.snapshot() as tx:
+                head = published.head(tx, parts[0])
+                if head is None:
+                    return method(environ, base_prefix, path, *who)
+                rights = self._rights.authorization(*who[:2], path)
+                asked = Asked(
+                    head,
+                    key=(*(environ.get(name) for name in _KEYS), base_prefix, path, who[0], rights, head),
+                    lead=xmlutils.make_href(base_prefix, f"/{head.user_id}/{CALENDAR}/") if parts[1:] else "",
+                    whole=environ["REQUEST_METHOD"] in {"GET", "HEAD"},
+                )
+                before = ASKED.set(asked)
+                try:
+                    return self._filled(tx, asked, method(environ, base_prefix, path, *who), gzip=environ[_GZIP])
+                except _Known as known:
+                    kept = known.answer
+                    return kept.status, kept.headers, kept.body, kept.request
+                finally:
+                    ASKED.reset(before)
+
+        return _unless_locked(answer)
+
+    def _filled(self, tx: Tx, asked: Asked, response: Response, *, gzip: bool) -> Response:
+        """What Radicale answered, with what it left to us put in."""
+        status, fields, answer, request = response
+        headers = dict(fields)
+        if status == client.OK and asked.free_busy:
+            return status, headers | {"Content-Type": _CALENDAR}, _with_busy(answer, asked.busy), request
+        if status == client.OK and asked.whole and asked.everything:
+            headers["Content-Type"] = _CALENDAR
+            chunks = whole.chunks(tx, asked.head.user_id)
+        elif status == client.MULTI_STATUS:
+            parts = list(take_apart(answer))
+            asked.lasts &= not any(isinstance(part, Piece) and part.has_text for part in parts)
+            chunks = filled(tx, asked, parts, most=self._most)
+        else:
+            return response
+        try:
+            body, compressed = assemble(chunks, gzip=gzip)
+        except ValueError:
+            bad: Response = httputils.BAD_REQUEST
+            return bad
+        if compressed:
+            headers["Content-Encoding"] = "gzip"
+        if status == client.MULTI_STATUS and asked.lasts and asked.body is not None and len(body) <= LONGEST:
+            body = body if isinstance(body, bytes) else b"".join(body)
+            self._cache.put((asked.key, asked.body), Answer(status, headers, body, request))
+        return status, headers, body, request
+
+    def _read_xml_request_body(self, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
+        """The request as XML. Raises `RuntimeError` where it can't be understood, which Radicale answers with 400."""
+        asked = ASKED.get()
+        raw = httputils.read_raw_request_body(self.configuration, environ)
+        if asked is not None and len(raw) <= _LONG:
+            asked.body = raw
+            known = self._cache.get((asked.key, raw))
+            if known is not None:
+                raise _Known(known)
+        environ["wsgi.input"] = io.BytesIO(raw)
+        try:
+            request: ET.Element | None = super()._read_xml_request_body(environ, request_info)
+        except (DefusedXmlException, LookupError) as e:
+            raise RuntimeError(f"XML that is not taken: {type(e).__name__}") from e
+        if request is not None:
+            check(request)
+            if asked is not None and asked.lead:
+                take_down(request, asked, asked.lead)
+        return request
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for one in accepted.split(","):
+        name, _, quality = one.partition(";")
+        if name.strip().lower() == "gzip":
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
+
+
+def _unless_locked(answer: Callable[[], Response]) -> Response:
+    """The answer; or, where somebody keeps the store to themselves, that it is to be asked for later."""
+    try:
+        return answer()
+    except Locked as e:
+        logger.warning("The store can't be read: %s", e)
+        return _UNAVAILABLE
+
+
+def _with_busy(answer: str, busy: Iterable[Interval]) -> bytes:
+    """Radicale's answer to a free-busy-query, in which there was nothing, with these times."""
+    lines = "".join(f"FREEBUSY;FBTYPE=BUSY:{_utc(time.start)}/{_utc(time.end)}\r\n" for time in busy)
+    return answer.replace("END:VFREEBUSY", f"{lines}END:VFREEBUSY", 1).encode()
+
+
+def _utc(instant: int) -> str:
+    at = dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(seconds=instant)
+    return f"{at.year:04}{at:%m%dT%H%M%SZ}"

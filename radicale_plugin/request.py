@@ -1,0 +1,58 @@
+"""Requests: refusing what Radicale would stumble over, and taking from them what it need not do for each item."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+from radicale import xmlutils
+from radicale.item import filter as radicale_filter
+
+from bridge.domain.model import Interval
+from radicale_plugin.asked import Asked
+from radicale_plugin.sample import PRESENT
+
+_PROPFIND = xmlutils.make_clark("D:propfind")
+_HREF = xmlutils.make_clark("D:href")
+_MULTIGET = xmlutils.make_clark("C:calendar-multiget")
+_FREE_BUSY = xmlutils.make_clark("C:free-busy-query")
+_TIME_RANGE = xmlutils.make_clark("C:time-range")
+_CALENDAR_DATA = xmlutils.make_clark("C:calendar-data")
+_EXPAND = xmlutils.make_clark("C:expand")
+
+#: What names an item of ours, without the escapes and detours that a URL may take.
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+def check(request: ET.Element) -> None:
+    """Raises `RuntimeError` for what Radicale takes for granted."""
+    if request.tag == _PROPFIND and len(request) == 0:
+        raise RuntimeError("a propfind that asks for nothing")
+    if request.tag == _MULTIGET and not all(href.text for href in request.iter(_HREF)):
+        raise RuntimeError("an empty href")
+    if request.tag == _FREE_BUSY and request.find(_TIME_RANGE) is None:
+        raise RuntimeError("a free-busy-query without a time-range")
+
+
+def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
+    """Take from the request, and note, the items that are named and the wish to see recurrences one by one.
+
+    `lead` is what the hrefs of items begin with. What is unusual stays in the request, for Radicale to judge.
+    """
+    asked.free_busy = request.tag == _FREE_BUSY
+    if request.tag == _MULTIGET:
+        for href in request.findall(_HREF):
+            text = href.text or ""
+            if text.startswith(lead) and _PLAIN.fullmatch(text, len(lead)):
+                asked.names[text[len(lead) :]] = None
+                request.remove(href)
+        if asked.names:
+            ET.SubElement(request, _HREF).text = lead + PRESENT
+    for data in request.iter(_CALENDAR_DATA):
+        expand = data.find(_EXPAND)
+        if expand is not None and expand.get("start") and expand.get("end"):
+            try:
+                asked.expand = Interval(*radicale_filter.time_range_timestamps(expand))
+            except ValueError:
+                return
+            data.remove(expand)

@@ -1,0 +1,111 @@
+"""The merged calendar as Radicale is shown it: one sample item in place of all that a request asks for."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator
+
+from radicale.app.report import test_filter as passes
+from radicale.item import Item
+
+from bridge.domain.model import Interval
+from bridge.store import published
+from bridge.store.db import Db
+from radicale_plugin import whole
+from radicale_plugin.asked import Asked
+from radicale_plugin.collection import MergedCalendar
+from radicale_plugin.expansion import Expansion
+from radicale_plugin.filters import Wanted, understand
+from radicale_plugin.sample import ABSENT, PRESENT, Measured, Sample
+
+
+class SampledCalendar(MergedCalendar):
+    """Takes down which items are asked for, and answers with samples."""
+
+    def __init__(self, db: Db, asked: Asked) -> None:
+        super().__init__(db, asked.head)
+        self._asked = asked
+
+    def children(self) -> Iterator[Item]:
+        """Everything."""
+        self._asked.everything = True
+        yield self._sample()
+
+    def sync(self, old_token: str = "") -> tuple[str, Iterable[str]]:
+        """The current token, and samples of what changed and of what went."""
+        if not old_token:
+            self._asked.everything = True
+            return self.token, (PRESENT,)
+        since = self._revision_of(old_token)
+        if since == self._head.revision:
+            return self.token, ()
+        self._asked.since = since
+        return self.token, (PRESENT, ABSENT)
+
+    def get_multi(self, hrefs: Iterable[str]) -> Iterator[tuple[str, Item | None]]:
+        """Samples of what is there and of what is not."""
+        given = list(hrefs)
+        self._asked.name(href for href in given if href not in {PRESENT, ABSENT})
+        self._asked.lasts &= not self._asked.names
+        if self._asked.names or ABSENT in given:
+            yield ABSENT, None
+        if self._asked.names or PRESENT in given:
+            yield PRESENT, self._sample()
+
+    def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[Item, bool]]:
+        """A sample, if anything matches."""
+        given = list(filters)
+        wanted = understand(given)
+        if self._asked.free_busy:
+            self._asked.busy = [] if wanted is None or wanted.span is None else self._busy(wanted.span)
+            return
+        if wanted == Wanted():
+            self._asked.everything = True
+        elif wanted is not None:
+            self._asked.lasts = False
+            self._asked.found = self._matching(wanted, given)
+        if self._asked.everything or self._asked.found:
+            yield self._sample(), True
+
+    def serialize(self, vcf_to_ics: bool = False, ShareActions: dict[str, object] | None = None) -> str:  # noqa: N803
+        """The whole calendar; or in its place an empty text, of the right length."""
+        if self._asked.whole:
+            self._asked.everything = True
+            return ""
+        with self._db.read() as tx:
+            return Measured("", sum(map(len, whole.chunks(tx, self._head.user_id))))
+
+    def _matching(self, wanted: Wanted, filters: list[ET.Element]) -> list[str]:
+        """The names of the items that match."""
+        if wanted.span is None or wanted.properties:
+            return [
+                item.href
+                for item, certain in super().get_filtered(filters)
+                if certain or all(passes("VCALENDAR", item, one) for one in filters)
+            ]
+        with self._db.read() as tx:
+            found = dict.fromkeys(published.occurrences(tx, self._head.user_id, wanted.span))
+            beyond = published.unexpanded(tx, self._head.user_id, wanted.span)
+        for item in beyond:
+            if item.href not in found and Expansion(item, wanted.span, self._head.time_zone).touches():
+                found[item.href] = None
+        return list(found)
+
+    def _busy(self, span: Interval) -> list[Interval]:
+        """When there is something in the span, cut to it, in order, what overlaps or touches made one."""
+        with self._db.read() as tx:
+            beyond = published.unexpanded(tx, self._head.user_id, span)
+            times = published.taken(tx, self._head.user_id, span, leave_out=[item.href for item in beyond])
+        for item in beyond:
+            times += [(one.start, one.end) for one in Expansion(item, span, self._head.time_zone).times()]
+        merged: list[Interval] = []
+        for start, end in sorted(times):
+            start, end = max(start, span.start), min(end, span.end)  # noqa: PLW2901
+            if merged and start <= merged[-1].end:
+                merged[-1] = Interval(merged[-1].start, max(end, merged[-1].end))
+            elif end > start:
+                merged.append(Interval(start, end))
+        return merged
+
+    def _sample(self) -> Sample:
+        return Sample(collection=self, last_modified=self.last_modified)
