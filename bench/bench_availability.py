@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import base64
 import datetime as dt
+import gc
 import http.client
 import json
 import logging
@@ -257,6 +258,7 @@ def main() -> None:
         print(f"reading {given.events} events into the store …", flush=True)
         loaded = asyncio.run(load(path, events))
         db = loaded.context.db
+        gc.freeze()  # what it took to fill the store is not for the service to look through again and again
         question = Question(calendar_ids=tuple(loaded.ten_calendars), spans=(MONTH,), overlapping=True, limit=1000)
         period = {
             side: dt.datetime.fromtimestamp(at, dt.UTC).isoformat()

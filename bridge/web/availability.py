@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from bridge.web import requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
-from bridge.web.shapes_calendars import AvailabilityBody, FreeBusyBody
+from bridge.web.shapes_calendars import AvailabilityBody, FreeBusyBody, FreeSlotsQuery
 from bridge.web.times import format_time, format_utc
 
 DAY = 86_400
@@ -32,17 +33,9 @@ AS_OF = "X-Data-As-Of"
 async def free_slots(request: web.Request) -> web.Response:
     """The free slots of a booking calendar, by day."""
     context = request.app[CONTEXT]
-    reader, query = Reader(), request.query
-    span = _query_span(reader, query.get("startDate"), query.get("endDate"))
-    zone = reader.zone(query.get("timezone") or None)
-    slot_format = query.get("slotFormat") or "start"
-    if slot_format not in {"start", "range"}:
-        reader.wrong("slotFormat", "unknown_value", 'Use "start" or "range".')
-    duration = query.get("duration") or None
-    if duration is not None and not (duration.isascii() and duration.isdigit() and 1 <= int(duration[:9]) <= 1440):
-        reader.wrong("duration", "invalid_value", "Give a length in minutes, from 1 to 1440.")
-        duration = None
-    reader.done()
+    query, reader = requests.query_of(request, FreeSlotsQuery)
+    zone = reader.zone(query.timezone)
+    span = requests.query_span(reader, ("startDate", "endDate"), (query.start_date, query.end_date))
     if span.end - span.start > LONGEST_SLOTS:
         raise Problem(400, "range_too_large", "Ask for 31 days at most; ask again for the rest.")
     now = context.clock()
@@ -51,17 +44,17 @@ async def free_slots(request: web.Request) -> web.Response:
         request.match_info["calendarId"],
         span,
         locations=requests.locations_of(request),
-        user_ids=_user_ids(request),
-        length=int(duration) * 60 if duration else None,
+        user_ids=[*query.user_ids, *(() if query.user_id is None else query.user_id.split(","))],
+        length=None if query.duration is None else query.duration * 60,
         now=now,
-        stale_seconds=None if _says_yes(query.get("allowStale")) else context.freshness.stale,
+        stale_seconds=None if query.allow_stale else context.freshness.stale,
     )
     time_zone = ZoneInfo(zone or found.time_zone)
     days: dict[str, dict[str, list[Any]]] = {day: {"slots": []} for day in _days(span, time_zone)}
     for start in found.starts:
         text = dt.datetime.fromtimestamp(start, time_zone).isoformat()
         slot: Any = text
-        if slot_format == "range":
+        if query.slot_format == "range":
             end = dt.datetime.fromtimestamp(start + found.length, time_zone).isoformat()
             slot = {"start": text, "end": end}
         days[text[:10]]["slots"].append(slot)
@@ -84,8 +77,9 @@ async def ask(request: web.Request) -> web.Response:
         stale_seconds=None if asked.allow_stale else _at_most(asked.max_stale_seconds, context.freshness.stale),
     )
     zone = asked.timezone or found.time_zone
+    tell = _teller(zone)
     answer = {
-        "periods" if question.periods else "slots": [_offer(offer, zone) for offer in found.offers],
+        "periods" if question.periods else "slots": [_offer(offer, tell) for offer in found.offers],
         "timezone": zone,
         "computedAt": format_utc(now),
         "asOf": _as_of(found.known, now).get(AS_OF),
@@ -123,12 +117,13 @@ async def free_busy(request: web.Request) -> web.Response:
         now=context.clock(),
         stale_seconds=None if asked.allow_stale else context.freshness.stale,
     )
+    tell = _teller(zone)
     return web.json_response(
         {
             "kind": "calendar#freeBusy",
-            "timeMin": format_time(span.start, zone=zone, utc_offset=0),
-            "timeMax": format_time(span.end, zone=zone, utc_offset=0),
-            "calendars": {id_: _occupied(occupied, zone) for id_, occupied in found.items()},
+            "timeMin": tell(span.start),
+            "timeMax": tell(span.end),
+            "calendars": {id_: _occupied(occupied, tell) for id_, occupied in found.items()},
         }
     )
 
@@ -173,28 +168,6 @@ def _question(reader: Reader, asked: AvailabilityBody) -> Question:
     )
 
 
-def _query_span(reader: Reader, start: str | None, end: str | None) -> Interval:
-    times = []
-    for name, text in (("startDate", start), ("endDate", end)):
-        if not text:
-            reader.wrong(name, "missing", "Give startDate and endDate in epoch milliseconds.")
-        # An unencoded "+" of an offset arrives as a space.
-        time = reader.time(name, (text or "").replace(" ", "+") or None, None)
-        times.append(0 if time is None else time.at)
-    if not reader.problems and times[1] <= times[0]:
-        reader.wrong("endDate", "end_before_start", "The end has to come after the start.")
-    return Interval(times[0], times[1])
-
-
-def _user_ids(request: web.Request) -> list[str]:
-    named = [value for name in ("userId", "userIds", "userIds[]") for value in request.query.getall(name, [])]
-    return [user_id for value in named for user_id in value.split(",") if user_id]
-
-
-def _says_yes(text: str | None) -> bool:
-    return (text or "").lower() in {"1", "true"}
-
-
 def _at_most(asked: int | None, setting: int) -> int:
     """The stricter of what the question and the settings allow."""
     return setting if asked is None else min(asked, setting)
@@ -212,10 +185,15 @@ def _as_of(known: Known, now: int) -> dict[str, str]:
     return {AS_OF: format_utc(known.as_of if known.as_of is not None else now)} if known.complete else {}
 
 
-def _offer(offer: Offer, zone: str) -> dict[str, Any]:
+def _teller(zone: str) -> Callable[[int], str]:
+    """Tells instants in a zone; the same one, as many calendars have, only once."""
+    return functools.cache(lambda at: format_time(at, zone=zone, utc_offset=0))
+
+
+def _offer(offer: Offer, tell: Callable[[int], str]) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "start": format_time(offer.start, zone=zone, utc_offset=0),
-        "end": format_time(offer.end, zone=zone, utc_offset=0),
+        "start": tell(offer.start),
+        "end": tell(offer.end),
         "userIds": list(offer.user_ids),
     }
     return document if offer.calendar_id is None else {**document, "calendarId": offer.calendar_id}
@@ -234,16 +212,8 @@ def _sources(found: Offers, stale_seconds: int, now: int) -> list[dict[str, Any]
     ]
 
 
-def _occupied(occupied: Occupied, zone: str) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "busy": [
-            {
-                "start": format_time(busy.start, zone=zone, utc_offset=0),
-                "end": format_time(busy.end, zone=zone, utc_offset=0),
-            }
-            for busy in occupied.busy
-        ]
-    }
+def _occupied(occupied: Occupied, tell: Callable[[int], str]) -> dict[str, Any]:
+    document: dict[str, Any] = {"busy": [{"start": tell(busy.start), "end": tell(busy.end)} for busy in occupied.busy]}
     if occupied.trouble is not None:
         document["errors"] = [{"domain": "bridge", "reason": occupied.trouble}]
     return document
