@@ -441,3 +441,30 @@ def test_what_is_published_is_what_was_found(ics):
         for o in ical.occurrences(rendered.ics, part, time_zone=BERLIN)
     }
     assert parts == set(ical.occurrences(rendered.ics, HORIZON, time_zone=BERLIN))
+
+
+SCRAPS = [
+    *("", "0", "9", "-1", "T", "Z", ";", ":", ",", "=", "\n", "\r\n", "\\", "\x00", "\ud800", "/", "P", "PT"),
+    *("20270301", "99991231T235959Z", "00010101T000000", "FREQ=SECONDLY", "INTERVAL=999999999", "UNTIL=00010101"),
+    *("COUNT=5", "BYDAY=", "BYSETPOS=-1", "RDATE:", "EXDATE:", "RRULE:", "RANGE=THISANDFUTURE", "DURATION:P999999999D"),
+]
+NAMES = ["several_unrelated_events", "weekly_with_every_kind_of_override", "windows_zone_with_vtimezone"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(NAMES), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), st.sampled_from(SCRAPS)), max_size=9)
+)
+def test_no_damage_is_an_accident(name, damages):
+    """Whatever is broken in an object: it is read as far as it goes, and what is published of it is consistent."""
+    text = sample(name)
+    for place, length, scrap in damages:
+        at_ = int(place * len(text))
+        text = text[:at_] + scrap + text[at_ + length :]
+    rendered = slot(text)
+    ical.summary(text)
+    if rendered is not None:
+        ical.identify(text)
+        span = rendered.expanded or Interval(rendered.first_start - 1, rendered.last_end + 1)
+        assert ical.occurrences(rendered.ics, span, time_zone=BERLIN) == rendered.occurrences
+        rendered.ics.encode()

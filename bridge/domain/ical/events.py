@@ -13,6 +13,8 @@ from bridge.domain.ical.zones import Zones, instant, local
 
 #: How long an event takes whose end can't be known (it is before the start, or unreadable): what clients propose.
 UNKNOWN_LENGTH = dt.timedelta(hours=1)
+#: In days: from one end of the calendar to the other.
+_LONGEST = 3_000_000
 #: Of one property, no more values than this are looked at one by one.
 MANY = 20_000
 
@@ -102,7 +104,7 @@ def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment 
         return None
     year, month, day, hour, minute, second, where = match.groups()
     try:
-        date = dt.datetime(int(year), int(month), int(day))
+        date = dt.datetime(_inner(int(year)), int(month), int(day))
         if hour is None or (line.params and (line.param("VALUE") or "").upper() == "DATE"):
             return Moment(date, zones.user, True)
         of_day = dt.timedelta(hours=int(hour), minutes=int(minute), seconds=min(int(second or 0), 59))
@@ -118,6 +120,11 @@ def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment 
         return Moment(wall, dt.UTC, False)
     shift = dt.timedelta(hours=int(where[1:3]), minutes=int(where[-2:]))
     return Moment(wall + (shift if where[0] == "-" else -shift), dt.UTC, False)
+
+
+def _inner(year: int) -> int:
+    """A year far enough from the calendar's ends to reckon around it; 400 years on, all weekdays are the same."""
+    return year + 400 if 0 < year < 100 else year - 400 if year > 9900 else year
 
 
 def event(component: Component, zones: Zones) -> Event | None:
@@ -162,7 +169,7 @@ def _guessed(component: Component, recurrence_id: Moment | None, end: Moment | N
         if recurrence_id.is_date:
             length = Length(_DAY)
         return Event(component, recurrence_id, length, recurrence_id=recurrence_id, guessed=True)
-    if end is None or end.local < dt.datetime.min + 2 * _DAY:
+    if end is None:
         return None
     length = Length(_DAY) if end.is_date else length
     return Event(component, end._replace(local=end.local - length.wall), length, guessed=True)
@@ -196,9 +203,10 @@ def _length(component: Component, start: Moment, end: Moment | None, zones: Zone
 def _lasting(start: Moment, days: int, seconds: int) -> tuple[Moment, Length]:
     if days * 86_400 + seconds < 0:
         return start, Length(_DAY if start.is_date else UNKNOWN_LENGTH)
+    days, seconds = min(days, _LONGEST), min(seconds, _LONGEST * 86_400)
     if start.is_date:  # in days only (RFC 5545 3.6.1), so a part of a day takes all of it
-        return start, Length(max(dt.timedelta(days=min(days + -(-seconds // 86_400), 3_000_000)), _DAY))
-    return start, Length(dt.timedelta(days=min(days, 3_000_000)), seconds)
+        return start, Length(max(dt.timedelta(days=days + -(-seconds // 86_400)), _DAY))
+    return start, Length(dt.timedelta(days=days), seconds)
 
 
 def _rdates(component: Component, start: Moment, length: Length, zones: Zones) -> list[tuple[Moment, Length | None]]:

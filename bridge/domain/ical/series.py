@@ -65,8 +65,9 @@ class Pattern:
         for rule, until in self.rules:
             for found in recurrence.starts(rule, start.local, low, high, until):
                 yield Moment(found, start.zone, start.is_date), self.length
+        low, high = _shifted(low, -_DAY), _shifted(high, _DAY)  # they may be in other zones
         for moment, length in self.rdates:
-            if low - _DAY <= moment.local <= high + _DAY:
+            if low <= moment.local <= high:
                 yield moment, length or self.length
 
     def has(self, key: int) -> bool:
