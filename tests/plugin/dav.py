@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
@@ -76,12 +77,17 @@ class Answer:
     body: bytes
 
     @property
+    def plain(self) -> bytes:
+        """The body as it was before it was compressed."""
+        return gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
+
+    @property
     def text(self) -> str:
-        return self.body.decode()
+        return self.plain.decode()
 
     @property
     def xml(self) -> ET.Element:
-        return ET.fromstring(self.body)
+        return ET.fromstring(self.plain)
 
     @property
     def resources(self) -> dict[str, Resource]:
