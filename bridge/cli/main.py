@@ -19,6 +19,7 @@ _COMMANDS = {
     "calendars": "bridge.cli.calendars:calendars",
     "check-config": "bridge.cli.check:check_config",
     "demo": "bridge.cli.demo:demo",
+    "explain": "bridge.cli.explain:explain",
     "link": "bridge.cli.links:link",
     "password": "bridge.cli.passwords:password",
     "radicale": "bridge.cli.serve:radicale",

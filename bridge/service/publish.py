@@ -47,7 +47,7 @@ class Delta:
 
     def appointment(self, tx: Tx, booked: Appointment) -> None:
         """The Appointment as it is now; to the Users beside its own it is published at once."""
-        upstream = _as_the_person_left_it(tx, booked)
+        upstream = as_the_person_left_it(tx, booked)
 
         def item(user: User) -> PublishedItem | None:
             span = decide.horizon(self.now)
@@ -73,7 +73,7 @@ class Delta:
         for uid in uids:
             candidates = []
             before = published.hrefs_with_prefix(tx, self.user.id, decide.href_prefix(uid))
-            for item in [] if _is_echo(tx, uid) else mirror.by_uid(tx, self.user.id, uid):
+            for item in [] if is_echo(tx, uid) else mirror.by_uid(tx, self.user.id, uid):
                 key = (item.calendar_id, item.href, item.etag)
                 try:
                     rendered = (
@@ -216,7 +216,7 @@ def _user(tx: Tx, user_id: str) -> User:
     return user
 
 
-def _as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
+def as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
     """A recurring Appointment's event upstream, which alone knows what became of single instances."""
     if booked.fields.rrule is None:
         return None
@@ -224,7 +224,7 @@ def _as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
     return item.ics if item is not None else booked.carried
 
 
-def _is_echo(tx: Tx, uid: str) -> bool:
+def is_echo(tx: Tx, uid: str) -> bool:
     """Whether events with this UID are our own pushed appointment seen again."""
     booked = bookings.appointment_by_uid(tx, uid)
     return booked is not None and (booked.wanted_upstream or outbox.is_open(tx, booked.id))

@@ -69,14 +69,15 @@ def status(db: Db, user_id: str | None = None) -> list[UserStatus]:
     """How one User is doing, or every User. Raises `Unknown`."""
     with db.read() as tx:
         if user_id is None:
-            return [_user(tx, user) for user in users.all_users(tx)]
+            return [of_user(tx, user) for user in users.all_users(tx)]
         user = users.get(tx, user_id)
         if user is None:
             raise Unknown("user", user_id)
-        return [_user(tx, user)]
+        return [of_user(tx, user)]
 
 
-def _user(tx: Tx, user: User) -> UserStatus:
+def of_user(tx: Tx, user: User) -> UserStatus:
+    """How a User is doing, within the caller's snapshot."""
     head = published.head(tx, user.id)
     connected = tuple(_account(tx, account) for account in accounts.all_of(tx, user.id))
     primary = accounts.primary_of(tx, user.id)

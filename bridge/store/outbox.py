@@ -7,6 +7,8 @@ transaction that records the result. A lease that runs out (the process died) is
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
+from typing import Any
 
 from bridge.domain.model import OutboxEntry, OutboxState
 
@@ -163,6 +165,27 @@ def of_user(tx: sqlite3.Connection, user_id: str, *, states: tuple[OutboxState, 
     return [_entry(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An entry, when it was wished for, and when something last came of it."""
+
+    entry: OutboxEntry
+    created_at: int
+    updated_at: int
+
+
+def of_appointment(tx: sqlite3.Connection, appointment_id: str) -> list[Told]:
+    """Every entry about an Appointment that is still kept, oldest first."""
+    rows = tx.execute(
+        f"SELECT {_ENTRY}, created_at, updated_at FROM outbox WHERE appointment_id = :id ORDER BY id",
+        {"id": appointment_id},
+    ).fetchall()
+    return [
+        Told(_entry({name: row[name] for name in _ENTRY.split(", ")}), row["created_at"], row["updated_at"])
+        for row in rows
+    ]
+
+
 def prune(tx: sqlite3.Connection, *, before: int) -> None:
     """Forget entries that were done before an instant."""
     tx.execute("DELETE FROM outbox WHERE state = 'done' AND updated_at < :before", {"before": before})
@@ -180,5 +203,5 @@ _ENTRY = "id, appointment_id, account_id, state, generation, attempts, next_atte
 _ENTRY_OF_O = ", ".join(f"o.{column}" for column in _ENTRY.split(", "))
 
 
-def _entry(row: sqlite3.Row) -> OutboxEntry:
+def _entry(row: sqlite3.Row | dict[str, Any]) -> OutboxEntry:
     return OutboxEntry(**{**dict(row), "state": OutboxState(row["state"])})

@@ -57,6 +57,7 @@ class Changed:
     kind: ItemKind
     source_id: str
     first_start: int
+    revision: int
     changed_at: int
     removed: bool
 
@@ -64,21 +65,26 @@ class Changed:
 def newest_changes(tx: sqlite3.Connection, user_id: str, *, limit: int) -> list[Changed]:
     """What changed last in a User's merged calendar, newest first."""
     rows = tx.execute(
-        "SELECT href, kind, source_id, first_start, changed_at, ics IS NULL AS removed FROM published_items"
-        " WHERE user_id = :user_id ORDER BY revision DESC, href LIMIT :limit",
+        f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id ORDER BY revision DESC, href LIMIT :limit",
         {"user_id": user_id, "limit": limit},
     )
-    return [
-        Changed(
-            href=row["href"],
-            kind=ItemKind(row["kind"]),
-            source_id=row["source_id"],
-            first_start=row["first_start"],
-            changed_at=row["changed_at"],
-            removed=bool(row["removed"]),
-        )
-        for row in rows
-    ]
+    return [_changed(row) for row in rows]
+
+
+def change_of(tx: sqlite3.Connection, user_id: str, href: str) -> Changed | None:
+    """How an item of a User's merged calendar last changed; None when there never was one."""
+    row = tx.execute(
+        f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id AND href = :href",
+        {"user_id": user_id, "href": href},
+    ).fetchone()
+    return _changed(row) if row else None
+
+
+_CHANGED = "href, kind, source_id, first_start, revision, changed_at, ics IS NULL AS removed"
+
+
+def _changed(row: sqlite3.Row) -> Changed:
+    return Changed(**{**dict(row), "kind": ItemKind(row["kind"]), "removed": bool(row["removed"])})
 
 
 def _number(tx: sqlite3.Connection, query: str) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Command
 
 COMMANDS = (
-    *("account", "calendars", "check-config", "demo", "password", "radicale"),
+    *("account", "calendars", "check-config", "demo", "explain", "password", "radicale"),
     *("serve", "sidecar", "status", "sync", "token", "user"),
 )
 

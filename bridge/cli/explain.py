@@ -1,0 +1,193 @@
+"""`bridge explain`: why a time is blocked or free, and what became of an event or an appointment."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import click
+
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import count, facts, instant, json_option, print_json
+from bridge.domain.explain import Finding
+from bridge.domain.ical import Part
+from bridge.domain.model import User
+from bridge.service import explain as explain_service
+from bridge.service import users
+from bridge.service.explain import ThingExplained, TimeExplained
+from bridge.store.db import Db
+
+
+@click.command()
+@click.argument("what", metavar="TIME|UID|ID")
+@click.argument("user_id", metavar="[USER]", required=False)
+@json_option
+@pass_opened
+def explain(opened: Opened, what: str, user_id: str | None, as_json: bool) -> None:
+    """Tell why USER's time is blocked or free at TIME, or what became of an event or an appointment.
+
+    TIME is like 2027-03-09T10:00, in the user's time zone, or with an offset. UID is that of an event in iCloud; ID is
+    the id of an appointment (apt_…) or a blocked slot (ics_…, blk_…). USER may be left out where there is only one.
+    """
+    at = _time(what)
+    with opened.store(read_only=True) as db:
+        if at is None:
+            things = explain_service.thing(db, what, now=opened.now)
+            if user_id is not None:
+                things = [one for one in things if one.user_id == user_id]
+            if as_json:
+                print_json([_thing_facts(one) for one in things])
+            else:
+                for one in things:
+                    _print_thing(one)
+            return
+        user = _user(db, user_id)
+        # What an hour means that clocks show twice: the first.
+        there = at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(user.time_zone))
+        told = explain_service.time(db, user.id, int(there.timestamp()), now=opened.now)
+    if as_json:
+        print_json(_time_facts(told))
+    else:
+        _print_time(told, user)
+
+
+def _time(text: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(text.upper().replace("Z", "+00:00")) if text[:1].isdigit() else None
+    except ValueError:
+        return None
+
+
+def _user(db: Db, user_id: str | None) -> User:
+    if user_id is not None:
+        return users.get_user(db, user_id)
+    everybody = users.list_users(db)
+    if len(everybody) != 1:
+        raise click.UsageError("Say whose time: bridge explain TIME USER.")
+    return everybody[0]
+
+
+# --- For people ------------------------------------------------------------------------------------------------------
+
+
+def _print_time(told: TimeExplained, user: User) -> None:
+    zone = ZoneInfo(user.time_zone)
+    when = dt.datetime.fromtimestamp(told.at, zone).isoformat(timespec="minutes")
+    click.echo(f"{user.name} ({user.id}) is {'blocked' if told.blocked else 'free'} at {when}.")
+    for finding in told.findings:
+        _print_finding(finding, zone)
+    if told.unreadable:
+        click.echo(f"{count(len(told.unreadable), 'event')} can't be read; whether they are at this time is not known.")
+    if not told.sources:
+        click.echo("No calendar is read, so nothing in iCloud blocks.")
+    for source in told.sources:
+        trouble = f": {source.trouble}" if source.trouble else ""
+        click.echo(f"{source.name} ({source.role}) was last read {instant(source.last_success_at)}{trouble}")
+    if told.not_read:
+        click.echo(f"Not read, so nothing in them blocks: {', '.join(told.not_read)}")
+
+
+def _print_finding(finding: Finding, zone: dt.tzinfo) -> None:
+    mark = "blocks" if finding.blocks else "does not block"
+    where = f" in {finding.calendar.name}" if finding.calendar is not None else ""
+    click.echo(f'- "{finding.title}"{where}, {_when(finding, zone)}: {mark}. {finding.sentence}')
+    pairs: list[tuple[str, object]] = [("id", finding.id)]
+    if finding.uid is not None:
+        pairs.append(("UID", finding.uid))
+    if finding.part != Part.SINGLE:
+        pairs.append(("part", _PARTS[finding.part]))
+    if finding.rule:
+        pairs.append(("rule", finding.rule))
+    if finding.moved_to is not None:
+        pairs.append(("moved to", dt.datetime.fromtimestamp(finding.moved_to, zone).isoformat(timespec="minutes")))
+    if finding.trouble:
+        pairs.append(("trouble", finding.trouble))
+    facts((f"  {name}", value) for name, value in pairs)
+
+
+_PARTS = {
+    Part.SERIES: "an instance of a series",
+    Part.OVERRIDE: "an instance that was changed by itself",
+    Part.ORPHAN: "a changed instance of a series that is elsewhere",
+}
+
+
+def _when(finding: Finding, zone: dt.tzinfo) -> str:
+    start, end = (dt.datetime.fromtimestamp(at, zone) for at in (finding.start, finding.end))
+    if finding.all_day:
+        return f"all day from {start.date()} to {(end - dt.timedelta(seconds=1)).date()}"
+    return f"{start.isoformat(timespec='minutes')} to {end.isoformat(timespec='minutes')}"
+
+
+def _print_thing(told: ThingExplained) -> None:
+    click.echo(f"For user {told.user_id}:")
+    for finding in told.findings:
+        _print_finding(finding, dt.UTC)
+    pairs: list[tuple[str, object]] = []
+    if told.change is not None:
+        what = "removed" if told.change.removed else "changed"
+        pairs.append(
+            ("merged calendar", f"{what} in revision {told.change.revision}, {instant(told.change.changed_at)}")
+        )
+    else:
+        pairs.append(("merged calendar", "it was never there"))
+    pairs += [("blocks next", f"{instant(one.start)} to {instant(one.end)}") for one in told.next_times]
+    if told.appointment is not None:
+        pairs.append(("iCloud", told.appointment.sync_state))
+        pairs.append(("last written", instant(told.appointment.synced_at)))
+        pairs.append(("version", told.appointment.version))
+    for push in told.pushes:
+        entry = push.entry
+        error = f": {entry.last_error}" if entry.last_error else ""
+        tries = count(entry.attempts, "attempt")
+        pairs.append(
+            (f"push of {instant(push.created_at)}", f"{entry.state} since {instant(push.updated_at)}, {tries}{error}")
+        )
+    facts(pairs)
+
+
+# --- For programs ----------------------------------------------------------------------------------------------------
+
+
+def _time_facts(told: TimeExplained) -> dict[str, object]:
+    return {
+        "user_id": told.user_id,
+        "at": instant(told.at),
+        "blocked": told.blocked,
+        "findings": [_finding_facts(one) for one in told.findings],
+        "unreadable": [one.id for one in told.unreadable],
+        "sources": told.sources,
+        "not_read": told.not_read,
+    }
+
+
+def _thing_facts(told: ThingExplained) -> dict[str, object]:
+    return {
+        "user_id": told.user_id,
+        "findings": [_finding_facts(one) for one in told.findings],
+        "next_times": told.next_times,
+        "change": told.change,
+        "sync_state": told.appointment.sync_state if told.appointment else None,
+        "version": told.appointment.version if told.appointment else None,
+        "pushes": told.pushes,
+    }
+
+
+def _finding_facts(one: Finding) -> dict[str, object]:
+    return {
+        "blocks": one.blocks,
+        "why": one.why,
+        "sentence": one.sentence,
+        "rule": one.rule,
+        "kind": one.kind,
+        "id": one.id,
+        "uid": one.uid,
+        "calendar": one.calendar.name if one.calendar else None,
+        "title": one.title,
+        "start": one.start,
+        "end": one.end,
+        "all_day": one.all_day,
+        "part": one.part,
+        "moved_to": None if one.moved_to is None else instant(one.moved_to),
+        "trouble": one.trouble,
+    }

@@ -1,0 +1,48 @@
+"""`bridge explain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.cli.test_accounts import EVENT, connect
+
+if TYPE_CHECKING:
+    from upstreams import Login
+
+    from tests.cli.conftest import Command
+
+
+def test_why_a_time_is_blocked_and_what_became_of_an_event(anna: Command, home: Login) -> None:
+    work = home.make_calendar("Work")
+    home.put(work, "dentist.ics", EVENT)
+    connect(anna, home)
+    anna.done("calendars", "set", "anna", "--conflict", "Work")
+
+    said = anna.done("explain", "2027-03-01T11:30", "anna")
+    assert "Anna (anna) is blocked at 2027-03-01T11:30+01:00." in said
+    assert '"Busy" in Work, 2027-03-01T11:00+01:00 to 2027-03-01T12:00+01:00: blocks. It takes this time.' in said
+    assert "Work (conflict) was last read" in said
+
+    told = anna.json("explain", "2027-03-01T10:30:00Z", "anna")
+    assert (told["blocked"], told["findings"][0]["uid"]) == (True, "dentist")
+    assert not anna.json("explain", "2027-03-01T12:30")["blocked"], "the only user need not be named"
+
+    home.put(work, "dentist.ics", EVENT.replace("SUMMARY", "TRANSP:TRANSPARENT\r\nSUMMARY"))
+    anna.done("sync")
+    said = anna.done("explain", "2027-03-01T11:30")
+    assert "is free" in said
+    assert "does not block. It is marked as free." in said
+    assert "TRANSP:TRANSPARENT" in said
+
+    said = anna.done("explain", "dentist")
+    assert "merged calendar" in said
+    assert "removed in revision 2" in said
+    (thing,) = anna.json("explain", "dentist")
+    assert thing["change"]["removed"]
+
+
+def test_what_is_not_there(anna: Command) -> None:
+    assert "never" in anna.refused("explain", "never")
+    assert anna("explain", "2027-03-01T10:30", "nobody").exit_code == 1
+    anna.done("user", "add", "bea", "--location", "loc_1", "--time-zone", "Europe/Berlin")
+    assert anna("explain", "2027-03-01T10:30").exit_code == 2, "whose time?"
