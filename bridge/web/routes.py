@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bridge.web import appointments, availability, blocked_slots, calendars, health, schedules, settings_links
+from bridge.web import appointments, availability, blocked_slots, calendars, explain, health, schedules, settings_links
 from bridge.web.middleware import needs
 
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
@@ -23,6 +23,7 @@ ROUTES = [
     web.get("/v1/calendars/events", needs(READ, appointments.list_all)),
     web.get("/v1/calendars/blocked-slots", needs(READ, blocked_slots.list_all)),
     web.delete("/v1/calendars/events/{eventId}", needs(WRITE, appointments.delete)),
+    web.get(explain.PATH, needs(READ, explain.explain)),
     web.post(settings_links.PATH, needs("calendars.write", settings_links.create)),
     web.post("/v1/availability", needs(SEE, availability.ask)),
     web.post("/v1/freebusy", needs(SEE, availability.free_busy)),
