@@ -25,6 +25,8 @@ from bridge.domain.model import BlockedSlot, Interval, Occurrence, SlotSettings
 _MOST_STRETCHES = 2_000
 #: Dates listed in place of a rule, at most.
 _MOST_LISTED = 10_000
+#: A DTSTART that its rule does not yield is an exception of the first one that it does, if that is so near.
+_NEAR = dt.timedelta(days=366)
 _EVER = Interval(-(2**36), 2**38)
 
 
@@ -193,7 +195,7 @@ def _as_clients_expand(made: Pattern, years: Interval) -> tuple[Pattern, bool]:
     high = local(years.end, start.zone)
     plain = recurrence.plain(rule, start.local) if len(made.rules) == 1 else None
     first = recurrence.first(rule, start.local, until) or start.local
-    if plain is not None and (first <= high or first == start.local):
+    if plain is not None and first - start.local <= _NEAR:
         if plain.count is not None and until is not None:
             # COUNT with UNTIL is an error; what ends first, ends it.
             until, plain = recurrence.last(plain, start.local, until), replace(plain, count=None)
