@@ -31,6 +31,7 @@ EXCEPTIONS = {
     ("bridge.settings.tables", "bridge.remote.policy"),
     ("bridge.store.changes", "bridge.domain.changes"),
     ("bridge.store.webhooks", "bridge.domain.webhooks"),
+    ("bridge.store.webhooks", "bridge.domain.changes"),
     # Times are written in one way, in answers and in webhooks.
     ("bridge.web.times", "bridge.domain.rfc3339"),
     # CALDAV:expand is the one request whose answer is not stored but computed.

@@ -23,7 +23,8 @@ from bridge.errors import NotTaken
 ALL = "*"
 #: What `POST /v1/webhooks/{id}/test` sends.
 TEST = "WebhookTest"
-EVENTS = (*(str(type_) for type_ in ChangeType), TEST)
+#: What can be asked for. A test is sent whatever was.
+EVENTS = (ALL, *(str(type_) for type_ in ChangeType))
 #: A CRM does not hear its own writes unless it asks to.
 DEFAULT_ORIGINS = (ChangeOrigin.ICLOUD, ChangeOrigin.BRIDGE)
 
@@ -68,10 +69,9 @@ class Webhook:
     origins: tuple[ChangeOrigin, ...]
     description: str
     signature: Signature
-    #: Sealed, as is the former one, which signs beside it until `former_until`.
+    #: Sealed, as are those that it had, each with the instant until which it signs too.
     secret: bytes = field(repr=False)
-    former_secret: bytes | None = field(repr=False)
-    former_until: int | None
+    former_secrets: tuple[tuple[bytes, int], ...] = field(repr=False)
     active: bool
     status: WebhookStatus
     status_reason: str

@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.domain import changes as decide
-from bridge.domain.changes import Change, ChangeOrigin, ChangeType
+from bridge.domain.changes import Change, ChangeOrigin, ChangeType, Resource
 from bridge.domain.model import Account, AccountState, Appointment, BlockedSlot, ItemKind, PublishedItem, User
 from bridge.errors import CursorExpired, FieldProblem, Invalid
 from bridge.store import accounts, changes, facts, published, users
 from bridge.store.db import Db, Tx
+
+__all__ = ["EARLIEST", "Change", "ChangeOrigin", "ChangeType", "Page", "Resource", "Watch", "read", "read_on"]
 
 #: How long changes are kept, in seconds.
 KEEP_SECONDS = 30 * 86_400

@@ -7,14 +7,14 @@ import hashlib
 import re
 import secrets
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bridge.domain.model import ApiToken, BookingCalendar, TwoWay, User
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish
 from bridge.store import bookings, passwords, users
-from bridge.store.db import Db
+from bridge.store.db import Db, Tx
 
 #: A User's id is the first part of their calendar's address, so it keeps to what every client and URL takes as it is.
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,7 +32,14 @@ SCOPES = (
 _TIME_ZONE_PROBLEM = FieldProblem("/timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
 
 
-def add_user(db: Db, *, id: str, location_id: str, name: str, time_zone: str, now: int) -> tuple[User, BookingCalendar]:
+#: Run inside the transaction of what they follow, so that what they write is kept together with it or not at all.
+AlsoUser = Callable[[Tx, tuple[User, BookingCalendar]], None]
+AlsoPassword = Callable[[Tx, tuple[str, str]], None]
+
+
+def add_user(
+    db: Db, *, id: str, location_id: str, name: str, time_zone: str, now: int, also: AlsoUser | None = None
+) -> tuple[User, BookingCalendar]:
     """Add a User and a booking calendar of their own. Raises `Invalid` or `Exists`."""
     problems = []
     if not USER_ID.fullmatch(id):
@@ -59,6 +66,8 @@ def add_user(db: Db, *, id: str, location_id: str, name: str, time_zone: str, no
             raise Exists("user", id)
         users.add(tx, user, now=now)
         users.add_booking_calendar(tx, calendar, now=now)
+        if also is not None:
+            also(tx, (user, calendar))
     return user, calendar
 
 
@@ -145,12 +154,15 @@ def remove_user(db: Db, user_id: str, *, now: int) -> None:
         users.remove(tx, user_id)
 
 
-def add_password(db: Db, user_id: str, label: str, now: int) -> tuple[str, str]:
+def add_password(db: Db, user_id: str, label: str, now: int, *, also: AlsoPassword | None = None) -> tuple[str, str]:
     """Make a calendar password: its id, and the password, which is shown this once. Raises `Unknown`."""
     with db.write() as tx:
         if users.get(tx, user_id) is None:
             raise Unknown("user", user_id)
-        return passwords.add(tx, user_id, label, now)
+        made = passwords.add(tx, user_id, label, now)
+        if also is not None:
+            also(tx, made)
+    return made
 
 
 def list_passwords(db: Db, user_id: str) -> list[passwords.CalendarPassword]:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -25,12 +25,14 @@ from bridge.service.context import Context, Vault
 from bridge.store import changes, webhooks
 from bridge.store.db import Db, Tx
 
-__all__ = ["EVENTS", "Deliveries", "Delivery", "DeliveryState", "Network", "Receivers", "Signature", "Webhook"]
+__all__ = ["EVENTS", "Deliveries", "Delivery", "DeliveryState", "Receivers", "Signature", "Webhook"]
 
 log = logging.getLogger(__name__)
 
 #: Both secrets sign for so long after a rotation, in seconds.
 OVERLAP_SECONDS = 86_400
+#: No more former secrets than these sign beside the new one.
+MOST_SECRETS = 4
 #: Deliveries under way at once for one receiver, and for one that fails; in all.
 FOR_EACH, FOR_A_FAILING_ONE, PARALLEL = 4, 1, 200
 #: Changes that are looked at in one transaction for one subscription.
@@ -63,6 +65,10 @@ class WebhookChange:
     active: bool | None = None
 
 
+#: Runs inside the subscription's own transaction, so that what it writes and the subscription are kept together.
+Also = Callable[[Tx, Webhook], None]
+
+
 def create(
     context: Context,
     change: WebhookChange,
@@ -71,6 +77,7 @@ def create(
     signature: Signature,
     token_id: str,
     networks: Iterable[Network],
+    also: Also | None = None,
 ) -> tuple[Webhook, str]:
     """Subscribe to what happens from now on. Returns the subscription and its secret. Raises `Invalid`."""
     _check(change, networks)
@@ -88,8 +95,7 @@ def create(
             description=change.description or "",
             signature=signature,
             secret=context.vault.seal(secret, account_id=webhook_id),
-            former_secret=None,
-            former_until=None,
+            former_secrets=(),
             active=change.active is not False,
             status=WebhookStatus.ACTIVE,
             status_reason="",
@@ -101,6 +107,8 @@ def create(
             updated_at=now,
         )
         webhooks.add(tx, webhook)
+        if also is not None:
+            also(tx, webhook)
     return webhook, secret
 
 
@@ -151,7 +159,7 @@ def delete(db: Db, webhook_id: str, *, locations: Locations) -> None:
 
 
 def rotate_secret(context: Context, webhook_id: str, *, locations: Locations) -> tuple[Webhook, str]:
-    """Give the subscription a new secret; the old one signs beside it for a day. Raises `Unknown`."""
+    """Give the subscription a new secret; the one it had signs beside it for a day. Raises `Unknown`."""
     now = context.clock()
     with context.db.write() as tx:
         before = _get(tx, webhook_id, locations)
@@ -159,8 +167,8 @@ def rotate_secret(context: Context, webhook_id: str, *, locations: Locations) ->
         after = replace(
             before,
             secret=context.vault.seal(secret, account_id=webhook_id),
-            former_secret=before.secret,
-            former_until=now + OVERLAP_SECONDS,
+            # All of them, should the answer be lost and the rotation repeated: nobody knows which one the receiver has.
+            former_secrets=((before.secret, now + OVERLAP_SECONDS), *_signing(before, now=now))[:MOST_SECRETS],
             updated_at=now,
         )
         webhooks.change(tx, after)
@@ -395,10 +403,13 @@ async def deliver(context: Context, receivers: Receivers, webhook: Webhook, deli
 
 
 def _secrets(vault: Vault, webhook: Webhook, *, now: int) -> list[str]:
-    sealed = [webhook.secret]
-    if webhook.former_secret is not None and webhook.former_until is not None and now < webhook.former_until:
-        sealed.append(webhook.former_secret)
+    sealed = [webhook.secret, *(secret for secret, _ in _signing(webhook, now=now))]
     return [vault.open(secret, account_id=webhook.id) for secret in sealed]
+
+
+def _signing(webhook: Webhook, *, now: int) -> tuple[tuple[bytes, int], ...]:
+    """Its former secrets that sign still."""
+    return tuple((secret, until) for secret, until in webhook.former_secrets if now < until)
 
 
 def _delivered(context: Context, delivery: Delivery, status: int) -> None:
@@ -408,8 +419,9 @@ def _delivered(context: Context, delivery: Delivery, status: int) -> None:
         webhook = webhooks.get(tx, delivery.webhook_id)
         if webhook is not None and webhook.failures and webhook.status != WebhookStatus.DISABLED:
             webhooks.note_success(tx, webhook.id)
-            webhooks.bring_forward(tx, webhook.id, now=now)  # it is back: nothing waits for its hour
-            log.info("webhook %s: takes deliveries again", webhook.id)
+            if webhook.status == WebhookStatus.FAILING:
+                webhooks.bring_forward(tx, webhook.id, now=now)  # it is back: nothing waits for its hour
+                log.info("webhook %s: takes deliveries again", webhook.id)
 
 
 def _failed(context: Context, delivery: Delivery, error: NotTaken) -> None:

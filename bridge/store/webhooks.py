@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from base64 import b64decode, b64encode
 from collections.abc import Collection
 
 from bridge.domain.changes import ChangeOrigin
@@ -21,7 +22,7 @@ def change(tx: Tx, webhook: Webhook) -> None:
     """Bring what its owner decides about a subscription up to date."""
     tx.execute(
         "UPDATE webhooks SET url = :url, events = :events, origins = :origins, description = :description,"
-        " active = :active, secret = :secret, former_secret = :former_secret, former_until = :former_until,"
+        " active = :active, secret = :secret, former_secrets = :former_secrets,"
         " updated_at = :updated_at WHERE id = :id",
         _values(webhook),
     )
@@ -76,7 +77,8 @@ def note_failure(tx: Tx, webhook_id: str, status: WebhookStatus, reason: str, *,
     """The receiver did not take a delivery."""
     tx.execute(
         "UPDATE webhooks SET status = :status, status_reason = :reason, failures = failures + 1,"
-        " failing_since = COALESCE(failing_since, :now), rest_until = CASE WHEN rest_until < :rest_until THEN :rest_until ELSE rest_until END WHERE id = :id",
+        " failing_since = COALESCE(failing_since, :now),"
+        " rest_until = CASE WHEN rest_until < :rest_until THEN :rest_until ELSE rest_until END WHERE id = :id",
         {"id": webhook_id, "status": status, "reason": reason, "rest_until": rest_until, "now": now},
     )
 
@@ -202,7 +204,7 @@ def prune(tx: Tx, *, before: int) -> None:
 
 _ALLOWED = "((w.active = 1 AND w.status <> 'disabled' AND w.rest_until <= :now) OR d.type = 'WebhookTest')"
 _WEBHOOK = (
-    "id, location_ids, token_id, url, events, origins, description, signature, secret, former_secret, former_until,"
+    "id, location_ids, token_id, url, events, origins, description, signature, secret, former_secrets,"
     " active, status, status_reason, failing_since, failures, rest_until, place, created_at, updated_at"
 )
 _DELIVERY = (
@@ -218,6 +220,7 @@ def _values(webhook: Webhook) -> dict[str, object]:
         "location_ids": json.dumps(sorted(webhook.location_ids)),
         "events": json.dumps(webhook.events),
         "origins": json.dumps(webhook.origins),
+        "former_secrets": json.dumps([(b64encode(sealed).decode(), until) for sealed, until in webhook.former_secrets]),
     }
 
 
@@ -228,6 +231,7 @@ def _webhook(row: sqlite3.Row) -> Webhook:
             "location_ids": frozenset(json.loads(row["location_ids"])),
             "events": tuple(json.loads(row["events"])),
             "origins": tuple(ChangeOrigin(origin) for origin in json.loads(row["origins"])),
+            "former_secrets": tuple((b64decode(sealed), until) for sealed, until in json.loads(row["former_secrets"])),
             "signature": Signature(row["signature"]),
             "active": bool(row["active"]),
             "status": WebhookStatus(row["status"]),

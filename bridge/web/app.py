@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from bridge.service.changes import Watch
 from bridge.service.context import Context
 from bridge.settings import Settings
 from bridge.web import middleware
-from bridge.web.keys import CONTEXT, SETTINGS
+from bridge.web.keys import CONTEXT, SETTINGS, WATCH
 from bridge.web.pages import guard, sign_in
 from bridge.web.pages.attempts import Attempts
 from bridge.web.pages.routes import ROUTES as PAGES
@@ -24,5 +25,12 @@ def make_web_app(context: Context, settings: Settings | None = None) -> web.Appl
     app[CONTEXT] = context
     app[SETTINGS] = settings or Settings()
     app[sign_in.ATTEMPTS] = Attempts()
+    app[WATCH] = Watch(context.db)
+    app.on_shutdown.append(_let_go)
     app.add_routes([*ROUTES, *PAGES])
     return app
+
+
+async def _let_go(app: web.Application) -> None:
+    """Those who wait for changes are answered now, or the server would wait for them to end."""
+    app[WATCH].close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from aiohttp import web
@@ -43,3 +44,13 @@ def _claim(request: web.Request, fingerprint: str) -> Claim | None:
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
         raise Problem(400, "bad_request", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
     return Claim(request[TOKEN].id, f"{request.method} {request.path}", key, fingerprint)
+
+
+def shown_once(response: web.Response, name: str, secret: Sequence[str]) -> web.Response:
+    """The answer with a secret, if one was made just now: what is kept of an answer, and given again, has none."""
+    if not secret or "Idempotency-Replayed" in response.headers:
+        return response
+    document = {**json.loads(response.text or "{}"), name: secret[-1]}
+    headers = {key: value for key, value in response.headers.items() if key not in {"Content-Type", "Content-Length"}}
+    text = json.dumps(document, ensure_ascii=False)
+    return web.Response(status=response.status, text=text, content_type="application/json", headers=headers)

@@ -3,10 +3,12 @@
 from aiohttp import web
 
 from bridge.domain.model import ApiToken
+from bridge.service.changes import Watch
 from bridge.service.context import Context
 from bridge.settings import Settings
 
 CONTEXT = web.AppKey("context", Context)
 SETTINGS = web.AppKey("settings", Settings)
+WATCH = web.AppKey("watch", Watch)
 TOKEN = web.RequestKey("token", ApiToken)
 TRACE_ID = web.RequestKey("trace_id", str)

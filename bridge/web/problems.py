@@ -12,7 +12,9 @@ from aiohttp import web
 from bridge.errors import (
     BridgeError,
     CalendarsStale,
+    CursorExpired,
     DuplicateExternalId,
+    Exists,
     FieldProblem,
     Invalid,
     KeyReused,
@@ -48,7 +50,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-def problem_of(error: BridgeError) -> Problem:
+def problem_of(error: BridgeError) -> Problem:  # noqa: PLR0912 - one branch for each refusal
     """What a refused use case is to an HTTP client."""
     match error:
         case Unknown():
@@ -112,6 +114,14 @@ def problem_of(error: BridgeError) -> Problem:
                 409,
                 "no_primary_calendar",
                 "The user has no Primary calendar yet: connect an account and choose one, then repeat.",
+            )
+        case Exists():
+            return Problem(409, "already_exists", f"There is such a {error.kind} already, here or in another location.")
+        case CursorExpired():
+            return Problem(
+                410,
+                "cursor_expired",
+                "Changes are kept for 30 days, and these are gone. Ask for a new cursor, without one; then list anew.",
             )
         case _:
             raise error

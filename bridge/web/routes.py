@@ -2,11 +2,25 @@
 
 from aiohttp import web
 
-from bridge.web import appointments, availability, blocked_slots, calendars, explain, health, schedules, settings_links
+from bridge.web import (
+    appointments,
+    availability,
+    blocked_slots,
+    calendars,
+    changes,
+    connections,
+    explain,
+    health,
+    schedules,
+    settings_links,
+    users,
+    webhooks,
+)
 from bridge.web.middleware import needs
 
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
 SEE, SET = "calendars.readonly", "calendars.write"
+HOOK, ADMIN = "webhooks.write", "admin"
 
 ROUTES = [
     web.get("/healthz", health.healthz),
@@ -23,6 +37,28 @@ ROUTES = [
     web.get("/v1/calendars/events", needs(READ, appointments.list_all)),
     web.get("/v1/calendars/blocked-slots", needs(READ, blocked_slots.list_all)),
     web.delete("/v1/calendars/events/{eventId}", needs(WRITE, appointments.delete)),
+    web.get(changes.PATH, needs(READ, changes.read)),
+    web.get(webhooks.PATH, needs(HOOK, webhooks.list_all)),
+    web.post(webhooks.PATH, needs(HOOK, webhooks.create)),
+    web.get(webhooks.PATH + "/{webhookId}", needs(HOOK, webhooks.read)),
+    web.patch(webhooks.PATH + "/{webhookId}", needs(HOOK, webhooks.update)),
+    web.delete(webhooks.PATH + "/{webhookId}", needs(HOOK, webhooks.delete)),
+    web.post(webhooks.PATH + "/{webhookId}/test", needs(HOOK, webhooks.test)),
+    web.post(webhooks.PATH + "/{webhookId}/rotate-secret", needs(HOOK, webhooks.rotate_secret)),
+    web.post(webhooks.PATH + "/{webhookId}/replay", needs(HOOK, webhooks.replay)),
+    web.get(webhooks.PATH + "/{webhookId}/deliveries", needs(HOOK, webhooks.list_deliveries)),
+    web.post(webhooks.PATH + "/{webhookId}/deliveries/{deliveryId}/retry", needs(HOOK, webhooks.retry)),
+    web.get(connections.PATH, needs(SEE, connections.list_all)),
+    web.get(connections.PATH + "/{connectionId}", needs(SEE, connections.read)),
+    web.post(connections.PATH + "/{connectionId}/sync", needs(SET, connections.sync)),
+    web.get(users.PATH, needs(ADMIN, users.list_all)),
+    web.post(users.PATH, needs(ADMIN, users.create)),
+    web.get(users.PATH + "/{userId}", needs(ADMIN, users.read)),
+    web.patch(users.PATH + "/{userId}", needs(ADMIN, users.update)),
+    web.delete(users.PATH + "/{userId}", needs(ADMIN, users.delete)),
+    web.get(users.PASSWORDS, needs(ADMIN, users.list_passwords)),
+    web.post(users.PASSWORDS, needs(ADMIN, users.create_password)),
+    web.delete(users.PASSWORDS + "/{passwordId}", needs(ADMIN, users.revoke_password)),
     web.get(explain.PATH, needs(READ, explain.explain)),
     web.post(settings_links.PATH, needs("calendars.write", settings_links.create)),
     web.post("/v1/availability", needs(SEE, availability.ask)),

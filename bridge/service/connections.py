@@ -1,0 +1,107 @@
+"""Connections: Accounts with their Calendars as the CRM sees them, read again when it asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.domain.model import Account, AccountState, Calendar, Role
+from bridge.errors import Unknown
+from bridge.service import connect, users
+from bridge.service.book import Locations
+from bridge.service.context import Context
+from bridge.service.look_first import poll
+from bridge.store import accounts
+from bridge.store import users as stored_users
+from bridge.store.db import Db, Tx
+
+#: How long a request waits for a poll that it asked for, in seconds.
+PATIENCE = 20.0
+#: A poll so many seconds ago is as good as one now.
+JUST_NOW = 5
+
+
+class Outcome(StrEnum):
+    """What came of asking for a poll."""
+
+    DONE = "done"
+    #: It takes longer, and goes on.
+    RUNNING = "running"
+    #: There was one a moment ago.
+    FRESH = "fresh"
+    #: Its password was refused, or its server asked to be left alone: asking now could only make it worse.
+    NOT_NOW = "not_now"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An Account without its secret, and its Calendars, the Primary first."""
+
+    account: Account
+    location_id: str
+    calendars: tuple[Calendar, ...]
+
+    @property
+    def read(self) -> tuple[Calendar, ...]:
+        """The Calendars that are read."""
+        return tuple(calendar for calendar in self.calendars if calendar.role != Role.NONE)
+
+    @property
+    def last_synced_at(self) -> int | None:
+        """When the Calendar that was read longest ago was read. None: one never was, or there are none."""
+        times = [calendar.last_success_at for calendar in self.read]
+        return None if None in times else min((at for at in times if at is not None), default=None)
+
+
+def list_connections(
+    db: Db, *, locations: Locations, location_id: str | None = None, user_id: str | None = None
+) -> list[Connection]:
+    """The connections that the caller may see, of a location or a User if one is named."""
+    with db.read() as tx:
+        return [
+            connection
+            for connection in _seen(tx, locations, user_id)
+            if location_id is None or connection.location_id == location_id
+        ]
+
+
+def get(db: Db, connection_id: str, *, locations: Locations) -> Connection:
+    """One connection. Raises `Unknown`."""
+    with db.read() as tx:
+        for connection in _seen(tx, locations, None):
+            if connection.account.id == connection_id:
+                return connection
+    raise Unknown("connection", connection_id)
+
+
+async def sync(context: Context, connection_id: str, *, locations: Locations) -> tuple[Connection, Outcome]:
+    """Read a connection's Calendars now, and wait for that for a while. Raises `Unknown`."""
+    found = get(context.db, connection_id, locations=locations)
+    if found.account.state in {AccountState.NEEDS_PASSWORD, AccountState.THROTTLED}:
+        return found, Outcome.NOT_NOW
+    synced = found.last_synced_at
+    if synced is not None and context.clock() - synced < JUST_NOW:
+        return found, Outcome.FRESH
+    task = poll(context, connection_id)
+    await asyncio.wait([task], timeout=PATIENCE)
+    outcome = Outcome.DONE if task.done() else Outcome.RUNNING
+    return get(context.db, connection_id, locations=locations), outcome
+
+
+async def remove_user(context: Context, user_id: str) -> None:
+    """Disconnect a User's Accounts, leaving no trace of their secrets, and remove the User. Raises `Unknown`."""
+    users.get_user(context.db, user_id)
+    for account in connect.list_accounts(context.db, user_id):
+        await connect.disconnect(context, user_id, account.id)
+    users.remove_user(context.db, user_id, now=context.clock())
+
+
+def _seen(tx: Tx, locations: Locations, user_id: str | None) -> Iterator[Connection]:
+    where = {user.id: user.location_id for user in stored_users.all_users(tx)}
+    for account in accounts.all_of(tx, user_id):
+        location_id = where[account.user_id]
+        if locations is None or location_id in locations:
+            found = accounts.calendars(tx, account_id=account.id)
+            yield Connection(account, location_id, tuple(found))

@@ -1,0 +1,200 @@
+"""Users and their calendar passwords over HTTP, for administrators."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from bridge.domain.model import BookingCalendar, TwoWay, User
+from bridge.errors import Unknown
+from bridge.service import connections, sessions, users
+from bridge.service.idempotency import Answer
+from bridge.web import idempotency, requests
+from bridge.web.fields import Reader
+from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
+from bridge.web.shapes_feed import CalendarPasswordBody, UserBody
+from bridge.web.times import format_utc
+
+PATH = "/v1/users"
+PASSWORDS = PATH + "/{userId}/calendar-passwords"
+
+
+async def create(request: web.Request) -> web.Response:
+    """Add a user, with a booking calendar of their own."""
+    context = request.app[CONTEXT]
+    body = (await requests.body_of(request, UserBody)).strict()
+    reader = Reader(list(body.problems))
+    location_id = reader.location(requests.location_for(request, body.value.location_id))
+    for name in ("id", "timezone"):
+        if getattr(body.value, name) is None:
+            reader.wrong(name, "missing", "It is needed.")
+    reader.done()
+
+    def carry_out(also: users.AlsoUser) -> tuple[User, BookingCalendar]:
+        return users.add_user(
+            context.db,
+            id=body.value.id or "",
+            location_id=location_id,
+            name=body.value.name or "",
+            time_zone=body.value.timezone or "",
+            now=context.clock(),
+            also=also,
+        )
+
+    def answer_to(made: tuple[User, BookingCalendar]) -> Answer:
+        user, calendar = made
+        document = _shape(request, user, TwoWay(body.value.two_way or TwoWay.ACCEPT), [calendar.id])
+        return Answer(201, json.dumps(document, ensure_ascii=False), {"Location": f"{PATH}/{user.id}"})
+
+    response = idempotency.once(request, body.fingerprint, carry_out, answer_to)
+    if "Idempotency-Replayed" not in response.headers:
+        if body.value.two_way is not None:
+            users.set_two_way(context.db, body.value.id or "", TwoWay(body.value.two_way))
+        _note(request, "user added", body.value.id or "")
+    return response
+
+
+async def read(request: web.Request) -> web.Response:
+    """One user."""
+    return web.json_response(_document(request, _user(request)))
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """The users that the token may see, of a location if one is named, by id."""
+    location_id = requests.location_for(request, request.query.get("locationId") or None)
+    locations = requests.locations_of(request)
+    found = [
+        user
+        for user in users.list_users(request.app[CONTEXT].db)
+        if (locations is None or user.location_id in locations) and location_id in {None, user.location_id}
+    ]
+    return web.json_response({"users": [_document(request, user) for user in found]})
+
+
+async def update(request: web.Request) -> web.Response:
+    """Change a user's name, time zone, or what happens when they change an appointment's event in iCloud."""
+    context = request.app[CONTEXT]
+    body = (await requests.body_of(request, UserBody)).strict()
+    user = _user(request)
+    reader = Reader(list(body.problems))
+    for name, value, current in (
+        ("id", body.value.id, user.id),
+        ("locationId", body.value.location_id, user.location_id),
+    ):
+        if value not in {None, current}:
+            reader.wrong(name, "invalid_value", "It can't be changed.")
+    reader.done()
+    user = users.change_user(
+        context.db, user.id, name=body.value.name, time_zone=body.value.timezone, now=context.clock()
+    )
+    if body.value.two_way is not None:
+        users.set_two_way(context.db, user.id, TwoWay(body.value.two_way))
+    _note(request, "user changed", user.id)
+    return web.json_response(_document(request, user))
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Remove a user with everything of theirs. Events in iCloud stay there."""
+    user = _user(request)
+    await connections.remove_user(request.app[CONTEXT], user.id)
+    _note(request, "user removed", user.id)
+    return web.Response(status=204)
+
+
+async def list_passwords(request: web.Request) -> web.Response:
+    """A user's calendar passwords, without the passwords themselves, oldest first."""
+    user = _user(request)
+    found = users.list_passwords(request.app[CONTEXT].db, user.id)
+    return web.json_response(
+        {
+            "calendarPasswords": [
+                {
+                    "id": one.id,
+                    "label": one.label,
+                    "dateAdded": format_utc(one.created_at),
+                    "lastUsedAt": None if one.last_used_at is None else format_utc(one.last_used_at),
+                    "revokedAt": None if one.revoked_at is None else format_utc(one.revoked_at),
+                }
+                for one in found
+            ]
+        }
+    )
+
+
+async def create_password(request: web.Request) -> web.Response:
+    """Make a calendar password. It is shown this once."""
+    context = request.app[CONTEXT]
+    user = _user(request)
+    body = (await requests.body_of(request, CalendarPasswordBody)).strict()
+    reader = Reader(list(body.problems))
+    if body.value.label is None:
+        reader.wrong("label", "missing", "Say what it is for, such as phone.")
+    reader.done()
+    label = body.value.label or ""
+    shown: list[str] = []
+
+    def carry_out(also: users.AlsoPassword) -> tuple[str, str]:
+        made = users.add_password(context.db, user.id, label, context.clock(), also=also)
+        shown.append(made[1])
+        return made
+
+    def answer_to(made: tuple[str, str]) -> Answer:
+        document = {
+            "id": made[0],
+            "label": label,
+            "username": user.id,
+            "calendarUrl": request.app[SETTINGS].radicale.calendar_address(user.id),
+        }
+        return Answer(201, json.dumps(document, ensure_ascii=False), {})
+
+    response = idempotency.shown_once(
+        idempotency.once(request, body.fingerprint, carry_out, answer_to), "password", shown
+    )
+    if shown:
+        _note(request, "calendar password made", user.id)
+    return response
+
+
+async def revoke_password(request: web.Request) -> web.Response:
+    """Revoke a calendar password. Programs that use it are refused from now on."""
+    context = request.app[CONTEXT]
+    user = _user(request)
+    password_id = request.match_info["passwordId"]
+    users.revoke_password(context.db, user.id, password_id, context.clock())
+    _note(request, "calendar password revoked", password_id)
+    return web.Response(status=204)
+
+
+def _user(request: web.Request) -> User:
+    """The user of the path, if the token may see them. Raises `Unknown`."""
+    user = users.get_user(request.app[CONTEXT].db, request.match_info["userId"])
+    locations = requests.locations_of(request)
+    if locations is not None and user.location_id not in locations:
+        raise Unknown("user", user.id)
+    return user
+
+
+def _document(request: web.Request, user: User) -> dict[str, Any]:
+    db = request.app[CONTEXT].db
+    return _shape(request, user, users.two_way(db, user.id), users.booking_calendars_of(db, user.id))
+
+
+def _shape(request: web.Request, user: User, two_way: TwoWay, calendar_ids: list[str]) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "locationId": user.location_id,
+        "name": user.name,
+        "timezone": user.time_zone,
+        "twoWay": str(two_way),
+        "calendarIds": calendar_ids,
+        "calendarUrl": request.app[SETTINGS].radicale.calendar_address(user.id),
+    }
+
+
+def _note(request: web.Request, action: str, subject: str) -> None:
+    """Write it into the audit log."""
+    token, context = request[TOKEN], request.app[CONTEXT]
+    who = sessions.Visitor(user=None, token_id=token.id, locations=requests.locations_of(request))
+    sessions.note(context.db, who, action, subject, now=context.clock())

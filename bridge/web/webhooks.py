@@ -1,0 +1,218 @@
+"""Webhooks over HTTP: subscriptions, their secrets, and what became of deliveries."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from bridge.service import webhooks
+from bridge.service.idempotency import Answer
+from bridge.service.webhooks import Delivery, DeliveryState, Signature, Webhook, WebhookChange
+from bridge.web import idempotency, requests
+from bridge.web.changes import number
+from bridge.web.fields import Reader
+from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
+from bridge.web.requests import Body
+from bridge.web.shapes_feed import ReplayBody, WebhookBody
+from bridge.web.times import format_utc
+
+PATH = "/v1/webhooks"
+MOST, USUALLY = 200, 50
+#: Above the number of any delivery.
+NEWEST = 999_999_999
+
+
+async def create(request: web.Request) -> web.Response:
+    """Subscribe. The secret is shown this once."""
+    context = request.app[CONTEXT]
+    body = (await requests.body_of(request, WebhookBody)).strict()
+    reader = Reader(list(body.problems))
+    if body.value.url is None:
+        reader.wrong("url", "missing", "Say where news is to be sent.")
+    change = _change(reader, body)
+    locations = {requests.location_for(request, given) or "" for given in body.value.location_ids or ()}
+    shown: list[str] = []
+
+    def carry_out(also: webhooks.Also) -> Webhook:
+        webhook, secret = webhooks.create(
+            context,
+            change,
+            location_ids=locations or request[TOKEN].location_ids,
+            signature=Signature(body.value.signature or Signature.V1),
+            token_id=request[TOKEN].id,
+            networks=request.app[SETTINGS].webhooks.networks,
+            also=also,
+        )
+        if webhook.signature == Signature.V1:
+            shown.append(secret)
+        return webhook
+
+    response = idempotency.once(
+        request,
+        body.fingerprint,
+        carry_out,
+        lambda webhook: Answer(
+            201, json.dumps(_document(request, webhook), ensure_ascii=False), {"Location": f"{PATH}/{webhook.id}"}
+        ),
+    )
+    return idempotency.shown_once(response, "secret", shown)
+
+
+async def read(request: web.Request) -> web.Response:
+    """One subscription, without its secret."""
+    webhook = webhooks.get(
+        request.app[CONTEXT].db, request.match_info["webhookId"], locations=requests.locations_of(request)
+    )
+    return web.json_response(_document(request, webhook))
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """The subscriptions that the token may see, oldest first."""
+    found = webhooks.list_all(request.app[CONTEXT].db, locations=requests.locations_of(request))
+    return web.json_response({"webhooks": [_document(request, webhook) for webhook in found]})
+
+
+async def update(request: web.Request) -> web.Response:
+    """Change a subscription, field by field. `active: true` gives a disabled one a new chance."""
+    body = (await requests.body_of(request, WebhookBody)).strict()
+    reader = Reader(list(body.problems))
+    for name, value in (("signature", body.value.signature), ("locationIds", body.value.location_ids)):
+        if value is not None:
+            reader.wrong(name, "invalid_value", "It can't be changed: make another webhook.")
+    webhook = webhooks.update(
+        request.app[CONTEXT],
+        request.match_info["webhookId"],
+        _change(reader, body),
+        locations=requests.locations_of(request),
+        networks=request.app[SETTINGS].webhooks.networks,
+    )
+    return web.json_response(_document(request, webhook))
+
+
+async def delete(request: web.Request) -> web.Response:
+    """End a subscription, and with it what waits to be delivered."""
+    webhooks.delete(request.app[CONTEXT].db, request.match_info["webhookId"], locations=requests.locations_of(request))
+    return web.Response(status=204)
+
+
+async def rotate_secret(request: web.Request) -> web.Response:
+    """Give a subscription a new secret, shown this once. For a day both sign."""
+    webhook, secret = webhooks.rotate_secret(
+        request.app[CONTEXT], request.match_info["webhookId"], locations=requests.locations_of(request)
+    )
+    shown = {"secret": secret} if webhook.signature == Signature.V1 else {}
+    return web.json_response({**_document(request, webhook), **shown})
+
+
+async def test(request: web.Request) -> web.Response:
+    """Send a `WebhookTest`, once, whether the subscription is active or not."""
+    delivery = webhooks.test(
+        request.app[CONTEXT], request.match_info["webhookId"], locations=requests.locations_of(request)
+    )
+    return web.json_response(_delivery(delivery), status=202)
+
+
+async def list_deliveries(request: web.Request) -> web.Response:
+    """What was sent and what waits, newest first."""
+    reader = Reader()
+    limit = number(reader, request, "limit", usual=USUALLY, among=range(1, MOST + 1))
+    before = number(reader, request, "cursor", usual=NEWEST, among=range(1, NEWEST + 1))
+    state = request.query.get("state") or None
+    if state is not None and state not in set(DeliveryState):
+        reader.wrong("state", "unknown_value", f"Use {', '.join(DeliveryState)}.")
+    reader.done()
+    found = webhooks.list_deliveries(
+        request.app[CONTEXT].db,
+        request.match_info["webhookId"],
+        locations=requests.locations_of(request),
+        state=None if state is None else DeliveryState(state),
+        before=before,
+        limit=limit + 1,
+    )
+    document: dict[str, Any] = {"deliveries": [_delivery(delivery) for _, delivery in found[:limit]]}
+    if len(found) > limit:
+        document["nextCursor"] = str(found[limit - 1][0])
+    return web.json_response(document)
+
+
+async def retry(request: web.Request) -> web.Response:
+    """Send a delivery again, whatever became of it."""
+    delivery = webhooks.retry(
+        request.app[CONTEXT],
+        request.match_info["webhookId"],
+        request.match_info["deliveryId"],
+        locations=requests.locations_of(request),
+    )
+    return web.json_response(_delivery(delivery), status=202)
+
+
+async def replay(request: web.Request) -> web.Response:
+    """Tell of everything after a cursor of the change feed again."""
+    context = request.app[CONTEXT]
+    body = (await requests.body_of(request, ReplayBody)).strict()
+    reader = Reader(list(body.problems))
+    if body.value.cursor is None:
+        reader.wrong("cursor", "missing", "Give a cursor of the change feed, or earliest.")
+    reader.done()
+    webhook_id, locations = request.match_info["webhookId"], requests.locations_of(request)
+    webhooks.replay(context, webhook_id, body.value.cursor or "", locations=locations)
+    webhook = webhooks.get(context.db, webhook_id, locations=locations)
+    return web.json_response(_document(request, webhook), status=202)
+
+
+def _change(reader: Reader, body: Body[WebhookBody]) -> WebhookChange:
+    """What a body says. Raises `Invalid`."""
+    if unknown := [event for event in body.value.events or () if event not in webhooks.EVENTS]:
+        reader.wrong("events", "unknown_value", f"There is no event {unknown[0]!r}; use {', '.join(webhooks.EVENTS)}.")
+    reader.done()
+    return WebhookChange(
+        url=body.value.url,
+        events=body.value.events,
+        origins=body.value.origins,
+        description=body.value.description,
+        active=body.value.active,
+    )
+
+
+def _document(request: web.Request, webhook: Webhook) -> dict[str, Any]:
+    key = webhooks.public_key(request.app[CONTEXT].vault, webhook)
+    return {
+        "id": webhook.id,
+        "locationIds": sorted(webhook.location_ids),
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "origins": [str(origin) for origin in webhook.origins],
+        "description": webhook.description,
+        "active": webhook.active,
+        "status": str(webhook.status),
+        "statusReason": webhook.status_reason,
+        "failingSince": _utc(webhook.failing_since),
+        "signature": str(webhook.signature),
+        **({} if key is None else {"publicKey": key}),
+        "dateAdded": format_utc(webhook.created_at),
+        "dateUpdated": format_utc(webhook.updated_at),
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    waits = delivery.state == DeliveryState.PENDING
+    return {
+        "id": delivery.id,
+        "type": delivery.type,
+        "sequence": delivery.sequence,
+        "resourceId": delivery.resource_id,
+        "state": str(delivery.state),
+        "attempts": delivery.attempts,
+        "nextAttemptAt": _utc(delivery.next_attempt_at) if waits else None,
+        "lastAttemptAt": _utc(delivery.last_attempt_at),
+        "lastStatus": delivery.last_status,
+        "lastReason": delivery.last_reason,
+        "dateAdded": format_utc(delivery.created_at),
+        "dateUpdated": format_utc(delivery.updated_at),
+    }
+
+
+def _utc(at: int | None) -> str | None:
+    return None if at is None else format_utc(at)

@@ -1,0 +1,572 @@
+"""What webhooks promise, shown with a receiver that fails, hangs, redirects, says that it is gone, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from bridge.domain import changes as told
+from bridge.domain.webhooks import BACKOFF, WebhookStatus
+from bridge.errors import CursorExpired, Unknown
+from bridge.service import book, changes, mirror, push, webhooks
+from bridge.service.book import AppointmentChange, NewBlockedSlot
+from bridge.service.webhooks import DeliveryState, WebhookChange
+from bridge.store import changes as stored_changes
+from bridge.store import webhooks as stored
+
+from .conftest import NOW, OpenVault, QuickDb, event
+from .receivers import deliver, posting, receiver, subscribe
+
+EVERYTHING = {"origins": ["api", "icloud", "bridge"]}
+HOUR, DAY = 3600, 86_400
+
+
+@pytest.fixture
+async def hook():
+    async with receiver() as made:
+        yield made
+
+
+@pytest.fixture
+async def post():
+    async with posting() as made:
+        yield made
+
+
+def block(world, title="Lunch", start=NOW + DAY):
+    """A CRM blocked slot: the quickest thing to tell of."""
+    new = NewBlockedSlot(
+        location_id="loc",
+        user_id="ada",
+        booking_calendar_id=None,
+        title=title,
+        start=start,
+        end=start + HOUR,
+        time_zone=None,
+        utc_offset=0,
+        expires_at=None,
+    )
+    return book.create_blocked_slot(world.db, new, now=world.now()).id
+
+
+def rename(world, slot_id, title):
+    book.update_blocked_slot(
+        world.db, slot_id, {"title": title}, locations=None, expected_version=None, now=world.now()
+    )
+
+
+def state(world, webhook):
+    return webhooks.get(world.db, webhook.id, locations=None)
+
+
+def deliveries(world, webhook, wanted=None):
+    found = webhooks.list_deliveries(world.db, webhook.id, locations=None, state=wanted, before=None, limit=1000)
+    return [delivery for _, delivery in reversed(found)]
+
+
+# --- Content and signature -------------------------------------------------------------------------------------------
+
+
+async def test_an_appointment_moved_in_icloud_is_told_in_highlevel_s_shape_and_signed(world, hook, post):
+    world.clock[0] = int(time.time())  # the verifier looks at the clock
+    _, secret = subscribe(world.context, hook.url())
+    start = world.now() + 2 * DAY
+    made = book.create_appointment(
+        world.db, world.new(start=start, end=start + 1800, external_id="crm-9001"), now=world.now()
+    ).appointment
+    await push.push_due(world.context)
+    (href,) = [href for href in world.server.calendars[world.urls["Home"]].objects if made.uid in href]
+    _, text = world.server.calendars[world.urls["Home"]].objects[href]
+    later = text.replace("SUMMARY:Intro call", "SUMMARY:Intro call (moved)")
+    world.server.edit(world.urls["Home"], href.rpartition("/")[2], later)
+    await mirror.mirror_account(world.context, world.account_id)
+    await deliver(world.context, post)
+    (message,) = hook.messages
+    assert Verifier(secret).verify(message.raw, message.headers)
+    body = message.json
+    assert body["type"] == "AppointmentUpdate"
+    assert body["locationId"] == "loc"
+    assert body["webhookId"] == message.headers["webhook-id"]
+    assert body["appointment"]["title"] == "Intro call (moved)"
+    assert body["appointment"]["externalId"] == "crm-9001"
+    assert body["appointment"]["version"] == 2
+    assert body["appointment"]["source"] == "icloud"
+    highlevel = {"id", "address", "title", "calendarId", "contactId", "groupId", "appointmentStatus", "assignedUserId"}
+    highlevel |= {"users", "notes", "source", "startTime", "endTime", "dateAdded", "dateUpdated"}
+    assert highlevel <= body["appointment"].keys()
+    assert body["change"]["origin"] == "icloud"
+    assert body["change"]["changedFields"] == ["title"]
+    assert body["change"]["previous"] == {"title": "Intro call"}
+
+
+async def test_a_signature_is_for_these_bytes_and_this_secret(world, hook, post):
+    world.clock[0] = int(time.time())
+    _, secret = subscribe(world.context, hook.url(), **EVERYTHING)
+    block(world)
+    await deliver(world.context, post)
+    (message,) = hook.messages
+    Verifier(secret).verify(message.raw, message.headers)
+    with pytest.raises(WebhookVerificationError):
+        Verifier(secret).verify(message.raw.replace(b"Lunch", b"Munch"), message.headers)
+    with pytest.raises(WebhookVerificationError):
+        Verifier("whsec_" + base64.b64encode(b"x" * 32).decode()).verify(message.raw, message.headers)
+
+
+async def test_after_a_rotation_both_secrets_sign_for_a_day(world, hook, post):
+    world.clock[0] = int(time.time()) - DAY - 60
+    webhook, first = subscribe(world.context, hook.url(), **EVERYTHING)
+    _, second = webhooks.rotate_secret(world.context, webhook.id, locations=None)
+    _, third = webhooks.rotate_secret(world.context, webhook.id, locations=None)
+    block(world)
+    await deliver(world.context, post)
+    assert len(hook.messages[0].headers["webhook-signature"].split()) == 3, "nobody knows which one the receiver has"
+    world.clock[0] = int(time.time())
+    block(world)
+    await deliver(world.context, post)
+    message = hook.messages[1]
+    Verifier(third).verify(message.raw, message.headers)
+    for old in (first, second):
+        with pytest.raises(WebhookVerificationError):
+            Verifier(old).verify(message.raw, message.headers)
+
+
+async def test_on_request_a_key_pair_signs(world, hook, post):
+    webhook, secret = subscribe(world.context, hook.url(), signature="v1a", **EVERYTHING)
+    key = webhooks.public_key(world.context.vault, webhook)
+    assert key.startswith("whpk_")
+    assert secret.startswith("whsk_")
+    block(world)
+    await deliver(world.context, post)
+    (message,) = hook.messages
+    version, _, signature = message.headers["webhook-signature"].partition(",")
+    assert version == "v1a"
+    signed = f"{message.headers['webhook-id']}.{message.headers['webhook-timestamp']}.".encode() + message.raw
+    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key.removeprefix("whpk_")))
+    public.verify(base64.b64decode(signature), signed)
+
+
+async def test_secrets_are_sealed_at_rest(world, hook):
+    class Sealing(OpenVault):
+        def seal(self, secret, *, account_id):
+            return bytes(byte ^ 0x55 for byte in f"{account_id} {secret}".encode())
+
+    world.context = replace(world.context, vault=Sealing())
+    webhook, secret = subscribe(world.context, hook.url())
+    webhooks.rotate_secret(world.context, webhook.id, locations=None)
+    with world.db.read() as tx:
+        stored_text = "".join(str(tuple(row)) for row in tx.execute("SELECT * FROM webhooks"))
+    assert secret not in stored_text
+    assert "whsec_" not in stored_text
+
+
+# --- Who is told of what ---------------------------------------------------------------------------------------------
+
+
+async def test_a_crm_does_not_hear_its_own_writes_unless_it_asks_to(world, hook, post):
+    subscribe(world.context, hook.url("/quiet"))
+    subscribe(world.context, hook.url("/all"), **EVERYTHING)
+    made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
+    change = AppointmentChange(fields={"title": "Other"})
+    book.update_appointment(
+        world.db, made.id, change, locations=None, expected_version=None, check_slot=True, now=world.now()
+    )
+    slot = block(world)
+    book.delete_event(world.db, slot, locations=None, expected_version=None, now=world.now())
+    world.server.edit(
+        world.urls["Work"], "dentist.ics", event("dentist", start="20270310T100000", end="20270310T110000")
+    )
+    await mirror.mirror_account(world.context, world.account_id)
+    await deliver(world.context, post)
+    assert hook.types("/quiet") == ["BlockedSlotCreate"]
+    assert hook.at("/quiet")[0].json["blockedSlot"]["origin"] == "icloud"
+    everything = [
+        "AppointmentCreate",
+        "AppointmentUpdate",
+        "BlockedSlotCreate",
+        "BlockedSlotDelete",
+        "BlockedSlotCreate",
+    ]
+    assert sorted(hook.types("/all")) == sorted(everything)
+
+
+async def test_only_what_was_asked_for_is_told(world, hook, post):
+    subscribe(world.context, hook.url("/deletions"), events=["BlockedSlotDelete"], **EVERYTHING)
+    subscribe(world.context, hook.url("/elsewhere"), locations=("elsewhere",), **EVERYTHING)
+    subscribe(world.context, hook.url("/everywhere"), locations=(), **EVERYTHING)
+    subscribe(world.context, hook.url("/paused"), active=False, **EVERYTHING)
+    slot = block(world)
+    book.delete_event(world.db, slot, locations=None, expected_version=None, now=world.now())
+    await deliver(world.context, post)
+    assert hook.types("/deletions") == ["BlockedSlotDelete"]
+    assert hook.types("/everywhere") == ["BlockedSlotCreate", "BlockedSlotDelete"]
+    assert hook.at("/elsewhere") == hook.at("/paused") == []
+
+
+async def test_a_subscription_begins_with_what_happens_after_it(world, hook, post):
+    block(world, "before")
+    subscribe(world.context, hook.url(), **EVERYTHING)
+    block(world, "after")
+    await deliver(world.context, post)
+    assert [message.json["blockedSlot"]["title"] for message in hook.messages] == ["after"]
+
+
+async def test_many_changes_at_once_are_told_as_one_resync(world, hook, post):
+    subscribe(world.context, hook.url(), events=["BlockedSlotCreate"])
+    for number in range(3 * 200 + 50):
+        world.server.edit(world.urls["Work"], f"{number}.ics", event(f"uid-{number}"))
+    await mirror.mirror_account(world.context, world.account_id)
+    await deliver(world.context, post)
+    assert hook.types().count("ResyncRequired") == 0, "more may follow"
+    world.later(webhooks.SETTLE_SECONDS)
+    await deliver(world.context, post)
+    assert hook.types().count("ResyncRequired") == 1
+    assert hook.at()[-1].json["resync"] == {"userId": "ada", "reason": "many_changes"}
+    assert len(hook.messages) <= 1 + told.BULK
+
+
+# --- Receivers that don't take it ------------------------------------------------------------------------------------
+
+
+async def test_a_failed_delivery_is_tried_again_under_the_same_id_with_the_same_bytes(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    block(world)
+    hook.will(500, 503)
+    await deliver(world.context, post)
+    await deliver(world.context, post)
+    assert len(hook.messages) == 1, "not before its time"
+    world.later(BACKOFF[0] * 2)
+    await deliver(world.context, post)
+    world.later(BACKOFF[1] * 2)
+    await deliver(world.context, post)
+    assert len(hook.messages) == 3
+    assert len({message.headers["webhook-id"] for message in hook.messages}) == 1
+    assert len({message.raw for message in hook.messages}) == 1
+    stamps = [int(message.headers["webhook-timestamp"]) for message in hook.messages]
+    assert stamps == sorted(set(stamps)), "signed anew at each attempt"
+    (delivery,) = deliveries(world, webhook)
+    assert (delivery.state, delivery.attempts, delivery.last_status) == (DeliveryState.DELIVERED, 3, 204)
+
+
+async def test_what_is_never_taken_is_given_up_visibly_and_can_be_sent_again(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    block(world)
+    hook.will(*[500] * 20)
+    began, tried = world.now(), []
+    for _ in range(200):
+        before = len(hook.messages)
+        await deliver(world.context, post)
+        tried += [world.now() - began] * (len(hook.messages) - before)
+        world.later(HOUR)
+    (delivery,) = deliveries(world, webhook)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.DEAD, len(BACKOFF) + 1)
+    assert delivery.last_reason == "answered 500"
+    assert 2 * DAY < tried[-1] - tried[0] < 6 * DAY
+    hook.answers.clear()
+    webhooks.update(world.context, webhook.id, WebhookChange(active=True), locations=None, networks=())
+    webhooks.retry(world.context, webhook.id, delivery.id, locations=None)
+    await deliver(world.context, post)
+    assert deliveries(world, webhook)[0].state == DeliveryState.DELIVERED
+    assert len({message.headers["webhook-id"] for message in hook.messages}) == 1
+
+
+async def test_redirects_are_failures_and_not_followed(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    hook.will((307, {"Location": hook.url("/elsewhere")}), (301, {"Location": hook.url("/elsewhere")}))
+    block(world)
+    await deliver(world.context, post)
+    assert hook.at("/elsewhere") == []
+    (delivery,) = deliveries(world, webhook)
+    assert (delivery.state, delivery.last_status) == (DeliveryState.PENDING, 307)
+    assert "redirect" in delivery.last_reason
+
+
+async def test_gone_disables_and_nothing_is_lost_should_it_come_back(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    hook.will(410)
+    block(world, "first")
+    await deliver(world.context, post)
+    assert state(world, webhook).status == WebhookStatus.DISABLED
+    block(world, "second")
+    world.later(DAY)
+    await deliver(world.context, post)
+    assert len(hook.messages) == 1
+    webhooks.update(world.context, webhook.id, WebhookChange(active=True), locations=None, networks=())
+    await deliver(world.context, post)
+    titles = [message.json["blockedSlot"]["title"] for message in hook.messages]
+    assert titles == ["first", "first", "second"]
+    assert state(world, webhook).status == WebhookStatus.ACTIVE
+
+
+async def test_retry_after_is_honoured_for_all_that_goes_there(world, hook, post):
+    subscribe(world.context, hook.url(), **EVERYTHING)
+    hook.will((429, {"Retry-After": "3600"}))
+    block(world)
+    await deliver(world.context, post)
+    block(world)
+    world.later(3590)
+    await deliver(world.context, post)
+    assert len(hook.messages) == 1
+    world.later(30)
+    await deliver(world.context, post)
+    assert len(hook.messages) == 3
+
+
+@pytest.mark.parametrize("status", [429, 502, 504])
+async def test_who_has_too_much_to_do_is_left_alone_for_a_while(world, hook, post, status):
+    subscribe(world.context, hook.url(), **EVERYTHING)
+    hook.will(status)
+    block(world)
+    await deliver(world.context, post)
+    block(world)
+    await deliver(world.context, post)
+    assert len(hook.messages) == 1
+    world.later(BACKOFF[0] * 2)
+    await deliver(world.context, post)
+    assert len(hook.messages) == 3
+
+
+async def test_a_receiver_that_fails_for_days_is_disabled_and_one_that_comes_back_gets_everything(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    hook.will(*[500] * 1000)
+    slots = [block(world, f"{number}") for number in range(6)]
+    await deliver(world.context, post)
+    assert state(world, webhook).status == WebhookStatus.FAILING
+    assert hook.most["/hook"] <= webhooks.FOR_EACH
+    world.later(3 * HOUR)
+    hook.answers.clear()
+    await deliver(world.context, post)
+    assert state(world, webhook).status == WebhookStatus.ACTIVE
+    assert {delivery.state for delivery in deliveries(world, webhook)} == {DeliveryState.DELIVERED}
+    told_of = {message.json["blockedSlot"]["id"] for message in hook.messages}
+    assert told_of == set(slots)
+    hook.will(*[500] * 1000)
+    for _ in range(6 * 24):
+        block(world, start=NOW + 30 * DAY)
+        await deliver(world.context, post)
+        world.later(HOUR)
+    assert state(world, webhook).status == WebhookStatus.DISABLED
+    assert state(world, webhook).status_reason
+
+
+async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
+    async with posting(patience=1) as post:
+        slow, _ = subscribe(world.context, hook.url("/slow"), **EVERYTHING)
+        subscribe(world.context, hook.url("/quick"), **EVERYTHING)
+        hook.will(*[asyncio.Event() for _ in range(webhooks.FOR_EACH)], path="/slow")
+        for number in range(10):
+            block(world, f"{number}")
+        running = await deliver(world.context, post, wait=False)
+        while len(hook.at("/quick")) < 10:
+            running.ended.clear()
+            if not running.start_due():
+                await running.ended.wait()
+        assert hook.most["/slow"] == webhooks.FOR_EACH
+        assert len(hook.at("/slow")) == webhooks.FOR_EACH, "none has been answered yet"
+        await asyncio.gather(*running.tasks())
+        late = [d for d in deliveries(world, slow) if d.attempts]
+        assert {(d.last_status, d.last_reason) for d in late} == {(None, "no answer within 1 s")}
+
+
+async def test_nobody_there_is_a_failure_like_another(world, hook, post):
+    webhook, _ = subscribe(world.context, "http://127.0.0.1:1/hook", **EVERYTHING)
+    block(world)
+    await deliver(world.context, post)
+    (delivery,) = deliveries(world, webhook)
+    assert (delivery.state, delivery.last_reason) == (DeliveryState.PENDING, "no connection")
+
+
+async def test_of_an_answer_only_the_status_is_kept(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    hook.will((500, {"X-Secret": "s3cret"}))
+    block(world)
+    await deliver(world.context, post)
+    assert "s3cret" not in repr(deliveries(world, webhook))
+
+
+# --- Order -----------------------------------------------------------------------------------------------------------
+
+
+async def test_changes_of_one_thing_arrive_in_order_while_others_go_on(world, hook, post):
+    subscribe(world.context, hook.url(), **EVERYTHING)
+    first = block(world, "first")
+    hook.will(500)
+    await deliver(world.context, post)
+    rename(world, first, "first, renamed")
+    block(world, "second")
+    await deliver(world.context, post)
+    titles = [message.json["blockedSlot"]["title"] for message in hook.messages]
+    assert titles == ["first", "second"]
+    world.later(60)
+    await deliver(world.context, post)
+    of_first = [m.json for m in hook.messages if m.json["blockedSlot"]["id"] == first]
+    assert [m["type"] for m in of_first] == ["BlockedSlotCreate", "BlockedSlotCreate", "BlockedSlotUpdate"]
+    sequences = [m["change"]["sequence"] for m in of_first]
+    assert sequences == sorted(sequences)
+
+
+async def test_of_one_thing_only_one_is_under_way(world, hook, post):
+    subscribe(world.context, hook.url(), **EVERYTHING)
+    held = asyncio.Event()
+    hook.will(held)
+    slot = block(world)
+    rename(world, slot, "renamed")
+    rename(world, slot, "renamed again")
+    running = await deliver(world.context, post, wait=False)
+    async with asyncio.timeout(5):
+        await hook.arrived.wait()
+    assert running.start_due() == 0
+    held.set()
+    await asyncio.gather(*running.tasks())
+    await deliver(world.context, post)
+    assert [m.json["blockedSlot"]["title"] for m in hook.messages] == ["Lunch", "renamed", "renamed again"]
+
+
+async def test_one_that_is_given_up_lets_the_later_ones_pass(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    slot = block(world)
+    hook.will(*[500] * 10)
+    for _ in range(200):
+        await deliver(world.context, post)
+        world.later(HOUR)
+    rename(world, slot, "renamed")
+    webhooks.update(world.context, webhook.id, WebhookChange(active=True), locations=None, networks=())
+    await deliver(world.context, post)
+    assert [d.state for d in deliveries(world, webhook)] == [DeliveryState.DEAD, DeliveryState.DELIVERED]
+
+
+# --- Crashes ---------------------------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("fatal", range(12))
+async def test_a_crash_at_any_step_leads_to_at_least_one_delivery_under_one_id(world, hook, post, fatal):
+    """Dies before or after each commit and each request, starts again, and everything arrives."""
+    steps = iter(range(1000))
+
+    def step():
+        if next(steps) == fatal:
+            raise Crash
+
+    class Posting:
+        async def post(self, url, headers, body):
+            step()
+            status = await post.post(url, headers, body)
+            step()
+            return status
+
+    subscribe(world.context, hook.url(), **EVERYTHING)
+    slots = [block(world, f"{number}") for number in range(2)]
+
+    class Dying(QuickDb):
+        @contextmanager
+        def write(self):
+            step()
+            with super().write() as tx:
+                yield tx
+                step()
+            step()
+
+    db = Dying(world.db.path)
+    with suppress(Crash):
+        first_life = replace(world.context, db=db)
+        webhooks.spread(first_life)
+        with db.read() as tx:
+            (webhook,) = stored.all_webhooks(tx)
+            due = stored.due(tx, webhook.id, now=NOW, under_way=(), limit=9)
+        for delivery in due:
+            await webhooks.deliver(first_life, Posting(), webhook, delivery)
+    db.close()
+    assert next(steps) > fatal, "it did die"
+    world.later(60)
+    await deliver(world.context, post)
+    received = [message.json["blockedSlot"]["id"] for message in hook.messages]
+    assert set(received) == set(slots)
+    assert len({(m.headers["webhook-id"], m.json["blockedSlot"]["id"]) for m in hook.messages}) == 2
+
+
+# --- Test, replay, pauses --------------------------------------------------------------------------------------------
+
+
+async def test_a_test_is_sent_once_even_to_a_paused_receiver(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), active=False)
+    hook.will(500)
+    for _ in range(2):
+        made = webhooks.test(world.context, webhook.id, locations=None)
+        await deliver(world.context, post)
+        world.later(DAY)
+    assert hook.types() == ["WebhookTest", "WebhookTest"]
+    assert hook.messages[-1].json["webhookId"] == made.id
+    assert [d.state for d in deliveries(world, webhook)] == [DeliveryState.DEAD, DeliveryState.DELIVERED]
+    assert state(world, webhook).failures == 0, "a test says nothing of the receiver's health"
+
+
+async def test_a_replay_tells_again_under_the_same_ids(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    block(world, "before")
+    cursor = changes.read(world.db, None, locations=None, types=None, limit=1).cursor
+    block(world, "one")
+    block(world, "two")
+    await deliver(world.context, post)
+    webhooks.replay(world.context, webhook.id, cursor, locations=None)
+    await deliver(world.context, post)
+    titles = [message.json["blockedSlot"]["title"] for message in hook.messages]
+    assert sorted(titles) == ["before", "one", "one", "two", "two"]
+    assert len({message.headers["webhook-id"] for message in hook.messages}) == 3
+
+
+async def test_a_pause_loses_nothing_and_a_very_long_one_says_so(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    webhooks.update(world.context, webhook.id, WebhookChange(active=False), locations=None, networks=())
+    block(world, "meanwhile")
+    await deliver(world.context, post)
+    webhooks.update(world.context, webhook.id, WebhookChange(active=True), locations=None, networks=())
+    await deliver(world.context, post)
+    assert [m.json["blockedSlot"]["title"] for m in hook.messages] == ["meanwhile"]
+    webhooks.update(world.context, webhook.id, WebhookChange(active=False), locations=None, networks=())
+    block(world, "long ago")
+    world.later(31 * DAY)
+    block(world, "yesterday")
+    with world.db.write() as tx:
+        changes.prune(tx, now=world.now())
+        webhooks.prune(tx, now=world.now())
+    webhooks.update(world.context, webhook.id, WebhookChange(active=True), locations=None, networks=())
+    await deliver(world.context, post)
+    assert sorted(hook.types()[1:]) == ["BlockedSlotCreate", "ResyncRequired"]
+    resync = next(m.json for m in hook.messages if m.json["type"] == "ResyncRequired")
+    assert resync["resync"]["reason"] == "history_expired"
+    assert "yesterday" in str([m.json for m in hook.messages])
+    with pytest.raises(CursorExpired):
+        webhooks.replay(world.context, webhook.id, "c_" + base64.b64encode(b"1.x").decode(), locations=None)
+
+
+async def test_another_location_s_webhook_does_not_exist(world, hook):
+    webhook, _ = subscribe(world.context, hook.url(), locations=("loc", "other"))
+    unbound, _ = subscribe(world.context, hook.url(), locations=())
+    assert webhooks.get(world.db, webhook.id, locations=frozenset({"loc", "other", "third"})).id == webhook.id
+    for seen in (webhook, unbound):
+        with pytest.raises(Unknown):
+            webhooks.get(world.db, seen.id, locations=frozenset({"loc"}))
+
+
+async def test_nothing_goes_out_for_a_webhook_that_was_deleted(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    block(world)
+    webhooks.spread(world.context)
+    webhooks.delete(world.db, webhook.id, locations=None)
+    await deliver(world.context, post)
+    assert hook.messages == []
+    with world.db.read() as tx:
+        assert tx.execute("SELECT COUNT(*) FROM webhook_deliveries").fetchone()[0] == 0
+        assert not stored.any_secret(tx)
+        assert stored_changes.head(tx) > 0
