@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -161,7 +162,9 @@ def test_a_path_names_a_file(path: str) -> None:
 
 
 def test_both_servers_on_one_port_are_refused() -> None:
-    assert "same port" in problems("[sidecar]\nport = 5232\n")[""][1]
+    line, problem, _ = problems("[sidecar]\nport = 5232\n")["sidecar.port"]
+
+    assert (line, "same port" in problem) == (2, True)
 
 
 @pytest.mark.parametrize("url", ["http://dav.example.com/", "http://127.0.0.1.example.com/", "http://192.168.1.4/"])
@@ -220,23 +223,41 @@ def test_the_example_names_every_setting_exactly_once_with_a_comment_above() -> 
     lines = text.splitlines()
     named = [n for n, line in enumerate(lines) if re.match(r"#?\w+ = ", line)]
 
-    assert paths(tomllib.loads(re.sub(r"(?m)^#(\w+ = )", r"\1", text))) == all_settings(Settings())
-    assert len(named) == len(all_settings(Settings()))
+    assert paths(tomllib.loads(uncommented(text))) == all_settings(Settings)
+    assert len(named) == len(all_settings(Settings))
     assert [lines[n] for n in named if not lines[n - 1].startswith("# ")] == []
+
+
+def test_the_user_in_the_example_is_one_that_can_be(tmp_path: Path) -> None:
+    text = uncommented(EXAMPLE.read_text(encoding="utf-8")).replace("password_env", "#")
+    (ada,) = parse(text.replace("/etc/ssl/private-ca.pem", str(tmp_path / "ca.pem")), EXAMPLE).users
+
+    assert (ada.id, ada.accounts[0].conflicts) == ("ada", ("Work", "Family"))
+    assert ada.accounts[0].slots["Work"].titles == Titles.TITLE
+
+
+def uncommented(example: str) -> str:
+    return re.sub(r"(?m)^#(\w+ = |\[)", r"\1", example)
 
 
 def paths(table: dict[str, object], above: str = "") -> set[str]:
     found: set[str] = set()
     for name, value in table.items():
-        found |= paths(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}"}
-    return found
-
-
-def all_settings(table: BaseModel, above: str = "") -> set[str]:
-    found: set[str] = set()
-    for name, value in table:
-        if name == "providers":
-            found |= all_settings(value["icloud"], "providers.icloud.")
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            found |= paths(value[0], f"{above}{name}.")
         else:
-            found |= all_settings(value, f"{name}.") if isinstance(value, BaseModel) else {f"{above}{name}"}
+            found |= paths(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}"}
     return found
+
+
+def all_settings(table: type[BaseModel], above: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, field in table.model_fields.items():
+        inside = [one for one in (field.annotation, *get_args(field.annotation)) if is_table(one)]
+        between = {"providers": "icloud.", "slots": "Work."}.get(name, "")
+        found |= all_settings(inside[0], f"{above}{name}.{between}") if inside else {f"{above}{name}"}
+    return found
+
+
+def is_table(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -5,8 +5,12 @@ Every instant is a whole number of Unix seconds, UTC; every span is half-open `[
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+#: A User's id is the first part of their calendar's address, so it keeps to what every client and URL takes as it is.
+USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Role(StrEnum):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.errors import SettingProblem, SettingsInvalid
+from bridge.settings import checks
+from bridge.settings.lines import Lines, lines_of
+from bridge.settings.lines import Path as Place
+from bridge.settings.people import AccountSettings, SlotsSettings, UserSettings
 from bridge.settings.tables import ProviderSettings, Settings
 
 #: Read when no other file is named; it need not exist.
@@ -20,16 +25,24 @@ DEFAULT_PATH = Path("config/bridge.toml")
 EXAMPLE = "config/bridge.example.toml"
 
 
-def load(path: Path | None = None) -> Settings:
+def path_of(path: Path | None) -> Path | None:
+    """The file that is read: the one named, or `config/bridge.toml` if it exists, or none."""
+    return DEFAULT_PATH if path is None and DEFAULT_PATH.exists() else path
+
+
+def load(path: Path | None = None, *, passwords: bool = False) -> Settings:
     """The settings of the file at `path`; without one, those of `config/bridge.toml` if it exists, else the defaults.
 
-    Raises `SettingsInvalid` with every problem.
+    `passwords`: those that the file refers to have to be there. Raises `SettingsInvalid` with every problem.
     """
-    if path is None and not DEFAULT_PATH.exists():
-        return Settings()
-    path = path or DEFAULT_PATH
+    path = path_of(path)
+    return Settings() if path is None else parse(text_of(path), path, passwords=passwords)
+
+
+def text_of(path: Path) -> str:
+    """What stands in the file. Raises `SettingsInvalid`."""
     try:
-        return parse(path.read_text(encoding="utf-8"), path)
+        return path.read_text(encoding="utf-8")
     except OSError as e:
         problem = SettingProblem(
             "", None, f"can't be read: {e.strerror}", f"name another with --config, or copy {EXAMPLE}"
@@ -40,16 +53,35 @@ def load(path: Path | None = None) -> Settings:
     raise SettingsInvalid(str(path), (problem,))
 
 
-def parse(text: str, path: Path) -> Settings:
+def parse(text: str, path: Path, *, passwords: bool = False) -> Settings:
     """The settings that the TOML in `text` says; `path` is only named in problems. Raises `SettingsInvalid`."""
     try:
-        return Settings.model_validate(tomllib.loads(text))
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        problems = [_syntax_problem(str(e), text)]
+        raise SettingsInvalid(str(path), (_syntax_problem(str(e), text),)) from None
+    found = [*checks.misfits(document), *(checks.passwords(document, os.environ) if passwords else ())]
+    try:
+        settings = Settings.model_validate(document)
     except ValidationError as e:
-        lines = _lines(text)
-        problems = [_problem(details, lines) for details in e.errors(include_url=False)]
-    raise SettingsInvalid(str(path), tuple(sorted(problems, key=lambda p: (p.line or 0, p.where))))
+        found += _wrong_fields(e.errors(include_url=False), document)
+    else:
+        if not found:
+            return settings
+    raise refused(path, text, found)
+
+
+def refused(path: Path, text: str, found: Iterable[checks.Found]) -> SettingsInvalid:
+    """What is wrong with the file, by its lines."""
+    lines, document = lines_of(text), _document(text)
+    problems = {_problem(one, lines, document) for one in found}
+    return SettingsInvalid(str(path), tuple(sorted(problems, key=lambda p: (p.line or 0, p.where, p.problem))))
+
+
+def _document(text: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}  # it was changed meanwhile: what is wrong is told without names
 
 
 def _syntax_problem(message: str, text: str) -> SettingProblem:
@@ -59,33 +91,61 @@ def _syntax_problem(message: str, text: str) -> SettingProblem:
     return SettingProblem("", line, f"is not TOML: {problem}", f"compare the line with {EXAMPLE}")
 
 
-def _problem(details: ErrorDetails, lines: Mapping[tuple[str, ...], int]) -> SettingProblem:
-    # A list's entries stand with their list, and pydantic marks a bad name of a table with "[key]".
-    where = tuple(part for part in details["loc"] if isinstance(part, str) and part != "[key]")
-    line = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), None)
-    problem, remedy = _words(details, where)
-    return SettingProblem(".".join(where), line, problem, remedy)
+def _problem(found: checks.Found, lines: Lines, document: Mapping[str, Any]) -> SettingProblem:
+    return SettingProblem(".".join(_names(found.place, document)), lines.of(found.place), found.problem, found.remedy)
 
 
-def _words(details: ErrorDetails, where: tuple[str, ...]) -> tuple[str, str]:
+def _names(place: Place, document: Any) -> Iterator[str]:
+    """A place in words: users and accounts by what they are called, other entries of lists with their list."""
+    for part in place:
+        inside = isinstance(document, list) if isinstance(part, int) else isinstance(document, dict)
+        try:
+            document = document[part] if inside else None
+        except (LookupError, TypeError):
+            document = None
+        if isinstance(part, str):
+            yield part
+        elif isinstance(document, dict):
+            named = document.get("id", document.get("username"))
+            yield named if isinstance(named, str) and named else f"#{part + 1}"
+
+
+def _wrong_fields(errors: Iterable[ErrorDetails], document: Mapping[str, Any]) -> Iterator[checks.Found]:
+    for details in errors:
+        # pydantic marks a bad name of a table with "[key]".
+        place: Place = tuple(part for part in details["loc"] if part != "[key]")
+        problem, remedy = _words(details, tuple(part for part in place if isinstance(part, str)), place, document)
+        yield checks.Found(place, problem, remedy)
+
+
+def _words(details: ErrorDetails, where: tuple[str, ...], place: Place, document: Mapping[str, Any]) -> tuple[str, str]:
     """What is wrong and what to do. The value is not repeated: a password may have been written in the wrong place."""
     context: dict[str, Any] = details.get("ctx", {})
     match details["type"]:
         case "setting":
             words = context["problem"], context["remedy"]
+        case "extra_forbidden" if where[-1] == "password":
+            words = "does not belong here", "write it into a file of its own, and name that under password_file"
         case "extra_forbidden":
-            known = _names(where[:-1])
+            known = _known(where[:-1])
             close = difflib.get_close_matches(where[-1], known, n=1)
             words = (
                 "is not a setting",
                 f'did you mean "{close[0]}"?' if close else f"remove it, or use {', '.join(known)}",
             )
         case "missing":
-            words = "is missing", f"add {where[-1]} to [{'.'.join(where[:-1])}]"
+            table = ".".join(where[:-1])
+            words = "is missing", f"add {where[-1]} to {f'[[{table}]]' if isinstance(place[-2], int) else f'[{table}]'}"
         case "string_pattern_mismatch" if details["loc"][-1] == "[key]":
             words = "is not a provider's name", "use lower-case letters, digits, - and _"
+        case "model_type" | "dict_type" if isinstance(place[-1], int):
+            words = "is not a list of tables", f"write [[{'.'.join(where)}]] before each"
         case "model_type" | "dict_type":
             words = "is not a table", f"write [{'.'.join(where)}] on a line of its own, its settings below"
+        case "tuple_type" if where[-1] in {"users", "accounts"}:
+            words = "is not a list of tables", f"write [[{'.'.join(where)}]] before each"
+        case "tuple_type":
+            words = "is not a list", f'write it as {where[-1]} = ["…", "…"]'
         case "string_too_short":
             words = "is empty", f"see {where[-1]} in {EXAMPLE}"
         case _:
@@ -93,29 +153,19 @@ def _words(details: ErrorDetails, where: tuple[str, ...]) -> tuple[str, str]:
     return words
 
 
-def _names(where: tuple[str, ...]) -> list[str]:
+def _known(where: tuple[str, ...]) -> list[str]:
     """The settings that may stand in the table `where`."""
     table: type[BaseModel] = Settings
-    if where[:1] == ("providers",):
-        table = ProviderSettings
-    elif where:
-        found = Settings.model_fields[where[0]].annotation
-        table = found if isinstance(found, type) and issubclass(found, BaseModel) else table
+    match where:
+        case ("providers", *_):
+            table = ProviderSettings
+        case ("users", "accounts", "slots", *_):
+            table = SlotsSettings
+        case ("users", "accounts"):
+            table = AccountSettings
+        case ("users",):
+            table = UserSettings
+        case (name,):
+            found = Settings.model_fields[name].annotation
+            table = found if isinstance(found, type) and issubclass(found, BaseModel) else table
     return sorted(table.model_fields)
-
-
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line of each table and key, by its path: `tomllib` keeps none, and a person needs no more than this finds."""
-    found: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?\s*([^\[\]]+?)\s*\]", line):
-            table = _parts(header[1])
-            found.setdefault(table, number)
-        elif key := re.match(r"""\s*([\w."'\s-]+?)\s*=""", line):
-            found.setdefault((*table, *_parts(key[1])), number)
-    return found
-
-
-def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

@@ -9,28 +9,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationInfo, field_validator
 
-from bridge.domain.model import Titles
+from bridge.domain.model import Titles, TwoWay
 from bridge.remote.policy import is_loopback
+from bridge.settings.base import File, Flag, Table, wrong
+from bridge.settings.people import UserSettings
 
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=86_400)]
-Flag = Annotated[bool, Field(strict=True)]
-
-
-def _wrong(problem: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("setting", "{problem}", {"problem": problem, "remedy": remedy})
-
-
-def _names_a_file(path: Path) -> Path:
-    if not path.name:
-        raise _wrong("names no file", "write the path of a file, such as data/bridge.db")
-    return path
-
-
-File = Annotated[Path, AfterValidator(_names_a_file)]
 
 
 def _web_address(address: str) -> str:
@@ -41,29 +28,25 @@ def _web_address(address: str) -> str:
     except ValueError:  # a port that is no number, or an unclosed [
         usable = False
     if not usable:
-        raise _wrong("is not a web address", 'write it as "https://host/" or "https://host:port/path/"')
+        raise wrong("is not a web address", 'write it as "https://host/" or "https://host:port/path/"')
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise _wrong("carries a user name, a query or a fragment", "give scheme, host, port and path only")
+        raise wrong("carries a user name, a query or a fragment", "give scheme, host, port and path only")
     return address if address.endswith("/") else f"{address}/"
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoreSettings(_Table):
+class StoreSettings(Table):
     """The database both processes share."""
 
     path: File = Path("data/bridge.db")
 
 
-class SecretsSettings(_Table):
+class SecretsSettings(Table):
     """Where the key lives that seals account passwords. The variable BRIDGE_SECRETS_KEY wins over the file."""
 
     key_file: File = Path("data/secrets.key")
 
 
-class _Listener(_Table):
+class _Listener(Table):
     """Where one of the two servers listens, and how the world calls it."""
 
     host: str = Field(default="127.0.0.1", min_length=1, pattern=r"^[^\s/]+$")
@@ -94,20 +77,24 @@ class RadicaleSettings(_Listener):
 
     port: Port = 5232
     config: File = Path("config/radicale.conf")
+    #: "granian": several processes that keep connections open. "radicale": Radicale's own server, one process.
+    server: Literal["granian", "radicale"] = "granian"
+    #: Processes that answer requests, under granian.
+    workers: int = Field(default=2, strict=True, ge=1, le=64)
 
     def calendar_address(self, user_id: str) -> str:
         """Where calendar programs find a User's merged calendar."""
         return f"{self.address}{user_id}/crm/"
 
 
-class PagesSettings(_Table):
+class PagesSettings(Table):
     """The settings pages."""
 
     #: Whether people may connect a CalDAV server by typing its address.
     other_servers: Flag = False
 
 
-class MirrorSettings(_Table):
+class MirrorSettings(Table):
     """How the upstream calendars are read."""
 
     #: Seconds between two looks at an account that has nothing new.
@@ -116,7 +103,7 @@ class MirrorSettings(_Table):
     parallel_accounts: int = Field(default=20, strict=True, ge=1, le=1000)
 
 
-class BookingSettings(_Table):
+class BookingSettings(Table):
     """How much must be known of people's calendars to offer and to book their time."""
 
     #: Before a booking, calendars that were last read longer ago than this are read first. 0: always.
@@ -132,7 +119,7 @@ class BookingSettings(_Table):
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class WebhooksSettings(_Table):
+class WebhooksSettings(Table):
     """Where news may be sent."""
 
     #: Receivers may live in these though they are not public, and be reached by plain http there.
@@ -150,23 +137,25 @@ def _network(text: object) -> Network:
     try:
         network = ipaddress.ip_network(str(text))
     except ValueError:
-        raise _wrong(f'holds "{text}", which is no network', 'write it as "10.1.0.0/16" or "192.168.1.5"') from None
+        raise wrong(f'holds "{text}", which is no network', 'write it as "10.1.0.0/16" or "192.168.1.5"') from None
     # Clouds tell machines their secrets there.
     if any(network.version == local.version and network.overlaps(local) for local in _LINK_LOCAL):
-        raise _wrong(f'holds "{text}", in which there are link-local addresses', "name the networks of the receivers")
+        raise wrong(f'holds "{text}", in which there are link-local addresses', "name the networks of the receivers")
     return network
 
 
 _LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
 
 
-class DefaultsSettings(_Table):
-    """What a calendar starts with; each can be changed later."""
+class DefaultsSettings(Table):
+    """What new calendars and users start with; each can be changed later."""
 
     titles: Titles = Titles.BUSY
+    #: What happens when a new user changes an appointment's event in iCloud.
+    two_way: TwoWay = TwoWay.ACCEPT
 
 
-class ProviderSettings(_Table):
+class ProviderSettings(Table):
     """One CalDAV service that accounts can be connected to."""
 
     # Before `url`, whose check needs it.
@@ -187,7 +176,7 @@ class ProviderSettings(_Table):
         url = _web_address(url)
         parts = urlsplit(url)
         if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not info.data.get("allow_http"):
-            raise _wrong(
+            raise wrong(
                 "would send passwords over the network unencrypted",
                 "use https://, or set allow_http = true beside it if you trust that network",
             )
@@ -199,7 +188,7 @@ class ProviderSettings(_Table):
         for host in hosts:
             # "*" or "*.com" would hand the password to anybody a redirect names.
             if not re.fullmatch(r"(\*\.[\w-]+\.)?[\w-]+(\.[\w-]+)*", host):
-                raise _wrong(
+                raise wrong(
                     f'holds "{host}", which is no host', 'write hosts as "caldav.example.com" or "*.example.com"'
                 )
         return tuple(host.lower() for host in hosts)
@@ -209,7 +198,7 @@ class ProviderSettings(_Table):
 ICLOUD = {"url": "https://caldav.icloud.com/", "credential_hosts": ["*.icloud.com"]}
 
 
-class Settings(_Table):
+class Settings(Table):
     """All settings, complete with defaults."""
 
     store: StoreSettings = StoreSettings()
@@ -224,6 +213,8 @@ class Settings(_Table):
     providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(
         default_factory=dict, validate_default=True
     )
+    #: Whom the file declares. Others are added by hand.
+    users: tuple[UserSettings, ...] = ()
 
     @field_validator("providers", mode="before")
     @classmethod
@@ -232,14 +223,6 @@ class Settings(_Table):
             return given
         icloud = given.get("icloud", {})
         return {**given, "icloud": {**ICLOUD, **icloud} if isinstance(icloud, dict) else icloud}
-
-    @model_validator(mode="after")
-    def _two_listeners(self) -> Settings:
-        if (self.sidecar.host, self.sidecar.port) == (self.radicale.host, self.radicale.port):
-            raise _wrong(
-                "sidecar and radicale listen on the same port", "give [sidecar] port or [radicale] port another"
-            )
-        return self
 
     def poll_seconds(self, provider: str) -> int:
         """Seconds between two looks at an account of this provider."""

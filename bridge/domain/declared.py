@@ -1,0 +1,354 @@
+"""What the settings file declares of Users, and what of it the store does not have yet. Pure.
+
+A plan is what `bridge apply` prints and then does. Nobody is removed by leaving them out of the file: what is no longer
+declared stays as it is, and may be changed by hand from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bridge.domain.model import Role, SlotSettings, TwoWay, User
+
+#: Where in the file something is declared: ("users", 0, "accounts", 1, "primary").
+Place = tuple[str | int, ...]
+
+
+class What(StrEnum):
+    """What the file can set, each for a User, an Account or a Calendar. What it sets can't be changed elsewhere."""
+
+    #: That there is the User, with their name and time zone.
+    USER = "user"
+    TWO_WAY = "two_way"
+    #: That there is the Account, with its password.
+    ACCOUNT = "account"
+    #: Which Calendar is the User's Primary, and which are checked for conflicts.
+    PRIMARY = "primary"
+    CONFLICTS = "conflicts"
+    #: What of the Calendar blocks, and how it looks.
+    SLOTS = "slots"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """The file sets this for the User, Account or Calendar with the id `subject`."""
+
+    what: What
+    user_id: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredAccount:
+    """An Account as the file has it. Calendars are named by their name or their address."""
+
+    provider: str
+    username: str
+    password: str = field(repr=False)
+    #: None: not said.
+    primary: str | None = None
+    conflicts: tuple[str, ...] | None = None
+    slots: Mapping[str, SlotSettings] = field(default_factory=dict)
+    place: Place = ()
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """What tells it from the User's other Accounts."""
+        return self.provider, self.username
+
+    def calendars(self) -> list[tuple[Place, str]]:
+        """The calendars that it names, with where it does so."""
+        named = [((*self.place, "primary"), self.primary)] if self.primary is not None else []
+        named += [((*self.place, "conflicts"), name) for name in self.conflicts or ()]
+        return [*named, *(((*self.place, "slots", name), name) for name in self.slots)]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredUser:
+    """A User as the file has them."""
+
+    id: str
+    location_id: str
+    name: str
+    time_zone: str
+    #: None: not said.
+    two_way: TwoWay | None = None
+    accounts: tuple[DeclaredAccount, ...] = ()
+    place: Place = ()
+
+    @property
+    def says_primary(self) -> bool:
+        """Whether the file chooses the Primary."""
+        return any(account.primary is not None for account in self.accounts)
+
+    @property
+    def says_conflicts(self) -> bool:
+        """Whether the file chooses what is checked for conflicts."""
+        return any(account.conflicts is not None for account in self.accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCalendar:
+    """A Calendar of an Account: from the store, or (without an id) as its server has just listed it."""
+
+    id: str | None
+    url: str
+    name: str
+    writable: bool | None
+    role: Role
+    settings: SlotSettings
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """An Account that is connected, or has just been found to work."""
+
+    #: None: it is not in the store.
+    id: str | None
+    provider: str
+    username: str
+    #: Whether the store has the password that the file names.
+    same_password: bool
+    calendars: tuple[KnownCalendar, ...]
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """What tells it from the User's other Accounts."""
+        return self.provider, self.username
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """What is known of a User."""
+
+    #: None: the store does not have them.
+    user: User | None
+    two_way: TwoWay
+    accounts: tuple[KnownAccount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of what `bridge apply` does. Never a secret."""
+
+    user_id: str
+    #: `add`, `set`, `hold` (stays as it is, but can't be changed elsewhere any more) or `release` (can be again).
+    action: str
+    what: What
+    #: The thing itself, for people: "ada", "icloud ada@icloud.com", "Work".
+    subject: str
+    #: The value that changes, for people, and what it was.
+    field: str = ""
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something declared that can't be so."""
+
+    place: Place
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, and what keeps it from being done."""
+
+    changes: tuple[Change, ...]
+    problems: tuple[Problem, ...]
+
+
+def by_login(known: KnownUser) -> dict[tuple[str, str], KnownAccount]:
+    """A User's Accounts by their login."""
+    return {account.login: account for account in known.accounts}
+
+
+def find(calendars: Iterable[KnownCalendar], name: str) -> list[KnownCalendar]:
+    """The calendar with this address, else those with this name."""
+    every = list(calendars)
+    exact = [one for one in every if name.rstrip("/") == one.url.rstrip("/")]
+    return exact or [one for one in every if one.name.casefold() == name.casefold()]
+
+
+def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], held: Iterable[Mark]) -> Plan:
+    """What has to change so that the store has what the file declares.
+
+    `known` has each declared User and every one with a mark. Accounts that only the file has are among theirs as their
+    servers listed them, so that their calendars are known by name.
+    """
+    changes: list[Change] = []
+    problems: list[Problem] = []
+    marks = set(held)
+    wanted: set[Mark] = set()
+    for user in declared:
+        accounts = by_login(known[user.id])
+        _plan_user(user, known[user.id], changes, problems)
+        for account in user.accounts:
+            _plan_account(user, account, accounts[account.login], changes, problems)
+        _plan_roles(user, accounts, changes)
+        mine = marks_of(user, accounts)
+        changes += [_marked("hold", mark, accounts.values()) for mark in sorted(mine - marks)]
+        wanted |= mine
+    changes += [_marked("release", mark, known[mark.user_id].accounts) for mark in sorted(marks - wanted)]
+    # What is added or set is held as well: only what stays as it is needs to be told.
+    told = {(c.user_id, c.what, c.subject) for c in changes if c.action in {"add", "set"}}
+    return Plan(
+        tuple(c for c in changes if c.action != "hold" or (c.user_id, c.what, c.subject) not in told), tuple(problems)
+    )
+
+
+def marks_of(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount]) -> set[Mark]:
+    """What the file sets of a User, as far as it is in the store."""
+    marks = {Mark(What.USER, user.id, user.id)}
+    if user.two_way is not None:
+        marks.add(Mark(What.TWO_WAY, user.id, user.id))
+    if user.says_primary:
+        marks.add(Mark(What.PRIMARY, user.id, user.id))
+    if user.says_conflicts:
+        marks.add(Mark(What.CONFLICTS, user.id, user.id))
+    for account in user.accounts:
+        known = accounts.get(account.login)
+        if known is None or known.id is None:
+            continue
+        marks.add(Mark(What.ACCOUNT, user.id, known.id))
+        for name in account.slots:
+            marks |= {Mark(What.SLOTS, user.id, one.id) for one in find(known.calendars, name)[:1] if one.id}
+    return marks
+
+
+def _plan_user(user: DeclaredUser, known: KnownUser, changes: list[Change], problems: list[Problem]) -> None:
+    if known.user is None:
+        changes.append(Change(user.id, "add", What.USER, user.id, after=f"{user.name}, {user.time_zone}"))
+        if user.two_way is not None:
+            changes.append(_set(user, What.TWO_WAY, user.id, ("changes made in iCloud", "", user.two_way)))
+        return
+    if known.user.location_id != user.location_id:
+        problems.append(
+            Problem(
+                (*user.place, "location"),
+                f"can't be changed: {user.id} belongs to {known.user.location_id}",
+                f'write "{known.user.location_id}", or remove the user first: bridge user remove {user.id}',
+            )
+        )
+    for name, before, after in (
+        ("name", known.user.name, user.name),
+        ("time zone", known.user.time_zone, user.time_zone),
+    ):
+        if before != after:
+            changes.append(_set(user, What.USER, user.id, (name, before, after)))
+    if user.two_way is not None and user.two_way != known.two_way:
+        changes.append(_set(user, What.TWO_WAY, user.id, ("changes made in iCloud", known.two_way, user.two_way)))
+
+
+def _plan_account(
+    user: DeclaredUser,
+    account: DeclaredAccount,
+    known: KnownAccount,
+    changes: list[Change],
+    problems: list[Problem],
+) -> None:
+    if known.id is None:
+        changes.append(Change(user.id, "add", What.ACCOUNT, _login(account)))
+    elif not known.same_password:
+        changes.append(_set(user, What.ACCOUNT, _login(account), ("password", "", "new")))
+    for place, name in account.calendars():
+        found = find(known.calendars, name)
+        if not found:
+            there = ", ".join(sorted(f'"{one.name}"' for one in known.calendars)[:20])
+            problems.append(
+                Problem(place, f'names "{name}", which is no calendar of it', f"there are {there or 'none'}")
+            )
+        elif len(found) > 1:
+            addresses = ", ".join(sorted(one.url for one in found))
+            problems.append(Problem(place, f'names "{name}", as several are called', f"use an address: {addresses}"))
+        elif name == account.primary and place[-1] == "primary" and found[0].writable is False:
+            problems.append(
+                Problem(place, f'names "{name}", which the account can\'t write', "choose one that it can, or share it")
+            )
+    for name, settings in account.slots.items():
+        for calendar in find(known.calendars, name)[:1]:
+            for value in _settings(calendar.settings, settings):
+                changes.append(_set(user, What.SLOTS, calendar.name, value))
+
+
+def _plan_roles(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount], changes: list[Change]) -> None:
+    every = [calendar for account in accounts.values() for calendar in account.calendars]
+    was = next((one for one in every if one.role == Role.PRIMARY), None)
+    will = was
+    if user.says_primary:
+        (will,) = _chosen(user, accounts, primary=True)[:1] or (None,)
+        if will is not None and will != was:
+            changes.append(_set(user, What.PRIMARY, user.id, ("Primary", was.name if was else "none", will.name)))
+    if user.says_conflicts:
+        before = {one.url: one.name for one in every if one.role == Role.CONFLICT}
+        if will is not was:
+            before.pop(will.url if will else "", None)  # it is the Primary now
+        after = {one.url: one.name for one in _chosen(user, accounts, primary=False) if one != will}
+        if before.keys() != after.keys():
+            changes.append(
+                _set(user, What.CONFLICTS, user.id, ("checked for conflicts", _names(before), _names(after)))
+            )
+
+
+def chosen(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount], *, primary: bool) -> list[str]:
+    """The ids of the Calendars that the file chooses, once all are in the store."""
+    return [one.id for one in _chosen(user, accounts, primary=primary) if one.id is not None]
+
+
+def _chosen(
+    user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount], *, primary: bool
+) -> list[KnownCalendar]:
+    found: list[KnownCalendar] = []
+    for account in user.accounts:
+        names = ([account.primary] if account.primary is not None else []) if primary else account.conflicts or ()
+        for name in names:
+            found += find(accounts[account.login].calendars, name)[:1]
+    return found
+
+
+def _marked(action: str, mark: Mark, accounts: Iterable[KnownAccount]) -> Change:
+    name = mark.subject
+    for account in accounts:
+        if account.id == mark.subject:
+            name = f"{account.provider} {account.username}"
+        name = next((one.name for one in account.calendars if one.id == mark.subject), name)
+    return Change(mark.user_id, action, mark.what, name)
+
+
+def _set(user: DeclaredUser, what: What, subject: str, value: tuple[str, str, str]) -> Change:
+    """`value`: what it is called, what it was, and what it is to be."""
+    name, before, after = value
+    return Change(user.id, "set", what, subject, name, str(before), str(after))
+
+
+def _login(account: DeclaredAccount) -> str:
+    return f"{account.provider} {account.username}"
+
+
+def _names(calendars: Mapping[str, str]) -> str:
+    return ", ".join(sorted(calendars.values())) or "none"
+
+
+def _settings(before: SlotSettings, after: SlotSettings) -> list[tuple[str, str, str]]:
+    return [
+        (label, _word(getattr(before, name)), _word(getattr(after, name)))
+        for name, label in _SLOT_WORDS.items()
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
+def _word(value: object) -> str:
+    return {True: "block", False: "do not block"}[value] if isinstance(value, bool) else str(value)
+
+
+_SLOT_WORDS = {
+    "titles": "titles",
+    "all_day_blocks": "all-day events",
+    "unanswered_blocks": "unanswered invitations",
+    "tentative_blocks": "tentative events",
+    "travel_blocks": "travel time",
+}
