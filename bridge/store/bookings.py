@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot, Interval, SyncState
 
@@ -119,31 +119,80 @@ def move_hrefs(tx: sqlite3.Connection, calendar_id: str, *, old: str, new: str) 
     )
 
 
-def appointments_between(
-    tx: sqlite3.Connection,
-    span: Interval,
-    *,
-    location_id: str,
-    user_id: str | None,
-    booking_calendar_id: str | None,
-    include_deleted: bool,
-) -> list[Appointment]:
-    """Appointments of a User, a booking calendar, or both, that touch the span by their own time or an occurrence."""
-    of_user = " AND user_id = :user_id" if user_id is not None else ""
-    of_calendar = " AND booking_calendar_id = :booking_calendar_id" if booking_calendar_id is not None else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which Appointments of a location a listing wants."""
+
+    location_id: str
+    span: Interval
+    user_id: str | None = None
+    #: Of any of these booking calendars; None: of all.
+    booking_calendar_ids: Sequence[str] | None = None
+    include_deleted: bool = False
+    #: Changed after this instant.
+    updated_after: int | None = None
+    #: After this start and id, in their order.
+    after: tuple[int, str] = (-(2**62), "")
+    limit: int | None = None
+
+
+def single_appointments(tx: sqlite3.Connection, wanted: Wanted) -> list[Appointment]:
+    """Appointments that touch the span as one stretch of time, by start: all but recurring ones that take place."""
+    return _listed(
+        tx,
+        wanted,
+        f"NOT {_RECURS} AND a.end_at > :start AND (a.start_at, a.id) > (:after_start, :after_id)",
+        limit=-1 if wanted.limit is None else wanted.limit,
+    )
+
+
+def recurring_appointments(tx: sqlite3.Connection, wanted: Wanted) -> list[Appointment]:
+    """Recurring Appointments that take place and may touch the span."""
+    goes_on = (
+        "EXISTS (SELECT 1 FROM published_items p WHERE p.user_id = a.user_id AND p.href = a.id || '.ics'"
+        " AND (p.last_end IS NULL OR p.last_end > :start))"
+    )
+    return _listed(tx, wanted, f"{_RECURS} AND {goes_on}", limit=-1)
+
+
+_RECURS = "(a.rrule IS NOT NULL AND a.deleted_at IS NULL AND a.status NOT IN ('cancelled', 'invalid'))"
+
+
+def _listed(tx: sqlite3.Connection, wanted: Wanted, where: str, *, limit: int) -> list[Appointment]:
+    values: dict[str, object] = {
+        "location_id": wanted.location_id,
+        "start": wanted.span.start,
+        "end": wanted.span.end,
+        "after_start": wanted.after[0],
+        "after_id": wanted.after[1],
+        "limit": limit,
+    }
+    conditions = ["a.location_id = :location_id", "a.start_at < :end", where]
+    if wanted.user_id is not None:
+        conditions.append("a.user_id = :user_id")
+        values["user_id"] = wanted.user_id
+    if wanted.booking_calendar_ids is not None:
+        names = {f"c{n}": calendar_id for n, calendar_id in enumerate(wanted.booking_calendar_ids)}
+        conditions.append(f"a.booking_calendar_id IN ({', '.join(f':{name}' for name in names)})")
+        values |= names
+    if wanted.updated_after is not None:
+        conditions.append("a.updated_at > :updated_after")
+        values["updated_after"] = wanted.updated_after
+    if not wanted.include_deleted:
+        conditions.append("a.deleted_at IS NULL")
     rows = tx.execute(
-        f"SELECT {_APPOINTMENT} FROM appointments a WHERE location_id = :location_id{of_user}{of_calendar}"
-        " AND (deleted_at IS NULL OR :include_deleted) AND start_at < :end AND (end_at > :start OR (rrule IS NOT NULL"
-        " AND EXISTS (SELECT 1 FROM published_items p JOIN occurrences o ON o.item = p.id WHERE p.user_id = a.user_id"
-        " AND p.href = a.id || '.ics' AND o.end_at > :start AND o.start_at < :end))) ORDER BY start_at, id",
-        {
-            "location_id": location_id,
-            "user_id": user_id,
-            "booking_calendar_id": booking_calendar_id,
-            "include_deleted": include_deleted,
-            "start": span.start,
-            "end": span.end,
-        },
+        f"SELECT {_APPOINTMENT} FROM appointments a WHERE {' AND '.join(conditions)}"
+        " ORDER BY a.start_at, a.id LIMIT :limit",
+        values,
+    )
+    return [_appointment(row) for row in rows]
+
+
+def taken_out_of(tx: sqlite3.Connection, master_id: str) -> list[Appointment]:
+    """The Appointments that were times of a recurring one and stand by themselves now, less deleted ones."""
+    rows = tx.execute(
+        f"SELECT {_APPOINTMENT} FROM appointments WHERE id > :first AND id < :last AND deleted_at IS NULL",
+        {"first": f"{master_id}_", "last": f"{master_id}`"},
     )
     return [_appointment(row) for row in rows]
 
@@ -220,12 +269,14 @@ def blocked_slots_of_user(tx: sqlite3.Connection, user_id: str) -> list[BlockedS
     return [_slot(row) for row in rows]
 
 
-def blocked_slots_between(tx: sqlite3.Connection, span: Interval, *, user_id: str) -> list[BlockedSlot]:
+def blocked_slots_between(
+    tx: sqlite3.Connection, span: Interval, *, user_id: str, include_deleted: bool = False
+) -> list[BlockedSlot]:
     """CRM BlockedSlots of a User that touch the span."""
     rows = tx.execute(
-        f"SELECT {_SLOT} FROM blocked_slots WHERE user_id = :id AND deleted_at IS NULL"
+        f"SELECT {_SLOT} FROM blocked_slots WHERE user_id = :id AND (deleted_at IS NULL OR :include_deleted)"
         " AND start_at < :end AND end_at > :start ORDER BY start_at, id",
-        {"id": user_id, "start": span.start, "end": span.end},
+        {"id": user_id, "start": span.start, "end": span.end, "include_deleted": include_deleted},
     )
     return [_slot(row) for row in rows]
 

@@ -18,7 +18,7 @@ from bridge.web import answers, fields, idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.requests import Body
-from bridge.web.shapes import AppointmentBody, is_id
+from bridge.web.shapes import AppointmentBody, EventsQuery, ScopeQuery, is_id
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/events/appointments"
@@ -82,7 +82,14 @@ async def read(request: web.Request) -> web.Response:
 async def update(request: web.Request) -> web.Response:
     """Change an appointment, field by field."""
     body = await requests.body_of(request, AppointmentBody)
-    return await _waited(request, await _update(request, body, request.match_info["eventId"]))
+    query, reader = requests.query_of(request, ScopeQuery)
+    if query.scope == "following":
+        reader.wrong("scope", "invalid_value", "End the series there with DELETE, and book what follows anew.")
+    reader.done()
+    event_id = request.match_info["eventId"]
+    if query.scope == "series":
+        event_id = book.series_of(event_id)
+    return await _waited(request, await _update(request, body, event_id))
 
 
 async def _update(request: web.Request, body: Body[AppointmentBody], appointment_id: str) -> web.Response:
@@ -151,11 +158,14 @@ async def _put(request: web.Request, body: Body[AppointmentBody], external_id: s
 async def delete(request: web.Request) -> web.Response:
     """Delete an appointment or a CRM blocked slot. Again is fine."""
     context = request.app[CONTEXT]
+    query, reader = requests.query_of(request, ScopeQuery)
+    reader.done()
     book.delete_event(
         context.db,
         request.match_info["eventId"],
         locations=requests.locations_of(request),
         expected_version=requests.expected_version(request),
+        scope=query.scope,
         now=context.clock(),
     )
     context.wake_push()
@@ -163,20 +173,14 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """The appointments of a user or a calendar in a span."""
-    wanted = requests.listing(request)
+    """The appointments of a user or a calendar in a span, recurring ones once for each of their times."""
+    wanted = requests.listing(request, EventsQuery)
     # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
     found = await asyncio.to_thread(
-        book.list_appointments,
-        request.app[CONTEXT].db,
-        locations=requests.locations_of(request),
-        location_id=wanted.location_id,
-        span=wanted.span,
-        user_id=wanted.user_id,
-        booking_calendar_id=wanted.calendar_id,
-        include_deleted=wanted.include_deleted,
+        book.list_appointments, request.app[CONTEXT].db, wanted, locations=requests.locations_of(request)
     )
-    return web.json_response({"events": [answers.appointment(appointment) for appointment in found]})
+    shown, more = requests.page(wanted, found, lambda one: (one.fields.start, one.id))
+    return web.json_response({"events": [answers.appointment(appointment) for appointment in shown], **more})
 
 
 def _may_take_time(body: AppointmentBody) -> bool:

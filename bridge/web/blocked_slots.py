@@ -15,7 +15,7 @@ from bridge.service.idempotency import Answer
 from bridge.web import answers, fields, idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.requests import Body
-from bridge.web.shapes import BlockedSlotBody
+from bridge.web.shapes import BlockedSlotBody, SpanQuery
 
 PATH = "/v1/calendars/events/block-slots"
 
@@ -86,18 +86,13 @@ def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> 
 
 async def list_all(request: web.Request) -> web.Response:
     """All blocked time of a user or a calendar in a span: from iCloud and from the CRM."""
-    wanted = requests.listing(request)
+    wanted = requests.listing(request, SpanQuery)
     # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
     found = await asyncio.to_thread(
-        book.list_blocked_slots,
-        request.app[CONTEXT].db,
-        locations=requests.locations_of(request),
-        location_id=wanted.location_id,
-        span=wanted.span,
-        user_id=wanted.user_id,
-        booking_calendar_id=wanted.calendar_id,
+        book.list_blocked_slots, request.app[CONTEXT].db, wanted, locations=requests.locations_of(request)
     )
-    return web.json_response({"events": [answers.blocked_slot_view(view) for view in found]})
+    shown, more = requests.page(wanted, found, lambda one: (one.start, one.id))
+    return web.json_response({"events": [answers.blocked_slot_view(view) for view in shown], **more})
 
 
 def _answer(slot: BlockedSlot, body: Body[BlockedSlotBody], *, status: int) -> Answer:

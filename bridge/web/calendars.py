@@ -14,7 +14,7 @@ from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
-from bridge.web.shapes_calendars import CalendarBody
+from bridge.web.shapes_calendars import CalendarBody, CalendarsQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars"
@@ -71,8 +71,8 @@ async def read(request: web.Request) -> web.Response:
 
 async def list_all(request: web.Request) -> web.Response:
     """The booking calendars of a location."""
-    reader = Reader()
-    location_id = reader.location(requests.location_for(request, request.query.get("locationId")))
+    query, reader = requests.query_of(request, CalendarsQuery)
+    location_id = reader.location(requests.location_for(request, query.location_id))
     reader.done()
     found = booking_calendars.list_calendars(request.app[CONTEXT].db, location_id)
     return web.json_response({"calendars": [document(calendar) for calendar in found]})

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_origin
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from bridge.domain.model import Interval
 from bridge.errors import FieldProblem, VersionMismatch
-from bridge.service.book import Locations
+from bridge.service.book import Listing, Locations
 from bridge.web.fields import LONGEST, Reader
 from bridge.web.keys import TOKEN
 from bridge.web.problems import Problem
-from bridge.web.shapes import Shape
+from bridge.web.shapes import EventsQuery, Query, Shape, SpanQuery
 
 S = TypeVar("S", bound=Shape)
+Q = TypeVar("Q", bound=Query)
+T = TypeVar("T")
+
+#: The entries of a page where a cursor came without a limit.
+PAGE = 200
 
 #: The most that names of ignored fields take in the answer's header; more, and clients refuse it.
 LONGEST_HEADER = 1000
@@ -130,39 +137,102 @@ def location_for(request: web.Request, given: str | None) -> str | None:
     return given
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a listing asks for."""
+def query_of(request: web.Request, shape: type[Q]) -> tuple[Q, Reader]:
+    """The query in its shape, and a Reader that knows what is wrong with it. Empty fields count as not sent.
 
-    location_id: str
-    span: Interval
-    user_id: str | None
-    calendar_id: str | None
-    include_deleted: bool
+    Lists come as `name=a&name=b`, `name[]=a`, or `name=a,b`. Unknown fields are left alone.
+    """
+    sent: dict[str, Any] = {}
+    for field_name, field in shape.model_fields.items():
+        name = field.alias or field_name
+        values = [value for key in (name, f"{name}[]") for value in request.query.getall(key, []) if value]
+        if values and get_origin(field.annotation) is tuple:
+            sent[name] = [part for value in values for part in value.split(",") if part]
+        elif values:
+            sent[name] = values[0]
+    try:
+        return shape.model_validate(sent), Reader()
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)
+    rest = {name: value for name, value in sent.items() if name not in {str(e["loc"][0]) for e in wrong}}
+    return shape.model_validate(rest), Reader(list(_problems(wrong)))
 
 
-def listing(request: web.Request) -> Listing:
-    """A listing's query. Raises `Problem` (400, 404) and `Invalid`."""
-    query = {name: value for name, value in request.query.items() if value}
-    reader = Reader()
-    user_id, calendar_id = query.get("userId"), query.get("calendarId")
-    if user_id is None and calendar_id is None:
-        raise Problem(400, "missing_scope_parameter", "Say whose: give userId or calendarId.")
-    location_id = reader.location(location_for(request, query.get("locationId")))
-    for name in ("startTime", "endTime"):
-        if name not in query:
-            reader.wrong(name, "missing", "Give the span to list, in epoch milliseconds or RFC 3339.")
+def query_time(reader: Reader, name: str, value: str | float | None) -> int | None:
+    """An instant in a query, in Unix seconds; None where none was given, or none that can be read."""
     # An unencoded "+" of an offset arrives as a space.
-    start = reader.time("startTime", query.get("startTime", "").replace(" ", "+") or None, None)
-    end = reader.time("endTime", query.get("endTime", "").replace(" ", "+") or None, None)
-    if start is not None and end is not None and end.at <= start.at:
-        reader.wrong("endTime", "end_before_start", "The end has to come after the start.")
+    time = reader.time(name, value.replace(" ", "+") if isinstance(value, str) else value, None)
+    return None if time is None else time.at
+
+
+def query_span(
+    reader: Reader, names: tuple[str, str], values: tuple[str | float | None, str | float | None]
+) -> Interval:
+    """The span between two fields that are needed. Raises `Invalid`."""
+    times = []
+    for name, value in zip(names, values, strict=True):
+        if value is None:
+            reader.wrong(name, "missing", "Give the span, in epoch milliseconds or RFC 3339.")
+        times.append(query_time(reader, name, value))
+    start, end = times
+    if start is not None and end is not None and end <= start:
+        reader.wrong(names[1], "end_before_start", "The end has to come after the start.")
     reader.done()
     assert start is not None and end is not None, "or the reader would have complained"  # noqa: S101
-    if end.at - start.at > LONGEST:
+    return Interval(start, end)
+
+
+def listing(request: web.Request, shape: type[SpanQuery]) -> Listing:
+    """What a listing's query asks for. Raises `Problem` (400, 404) and `Invalid`."""
+    query, reader = query_of(request, shape)
+    if not any(request.query.get(name) for name in ("userId", "calendarId", "groupId")):
+        raise Problem(400, "missing_scope_parameter", "Say whose: give userId, calendarId or groupId.")
+    location_id = reader.location(location_for(request, query.location_id))
+    after = _place(reader, query.cursor)
+    updated_after, include_deleted = None, False
+    if isinstance(query, EventsQuery):
+        updated_after = query_time(reader, "updatedAfter", query.updated_after)
+        include_deleted = query.include_deleted
+    span = query_span(reader, ("startTime", "endTime"), (query.start_time, query.end_time))
+    if span.end - span.start > LONGEST:
         raise Problem(400, "range_too_large", "List 366 days at most; ask again for the rest.")
-    include_deleted = query.get("includeDeleted", "").lower() in {"1", "true"}
-    return Listing(location_id, Interval(start.at, end.at), user_id, calendar_id, include_deleted)
+    limit = query.limit or (None if query.cursor is None else PAGE)
+    return Listing(
+        location_id=location_id,
+        span=span,
+        user_id=query.user_id,
+        booking_calendar_id=query.calendar_id,
+        group_id=query.group_id,
+        include_deleted=include_deleted,
+        updated_after=updated_after,
+        after=after,
+        # One more, which tells whether there is another page.
+        limit=None if limit is None else limit + 1,
+    )
+
+
+def page(
+    listing: Listing, found: Sequence[T], place: Callable[[T], tuple[int, str]]
+) -> tuple[Sequence[T], dict[str, str]]:
+    """What of a listing goes onto this page, and where the next one begins, if there is one."""
+    if listing.limit is None or len(found) < listing.limit:
+        return found, {}
+    shown = found[: listing.limit - 1]
+    start, id_ = place(shown[-1])
+    return shown, {"nextCursor": "p_" + urlsafe_b64encode(f"{start}.{id_}".encode()).decode().rstrip("=")}
+
+
+def _place(reader: Reader, cursor: str | None) -> tuple[int, str]:
+    if cursor is None:
+        return -(2**62), ""
+    text = ""
+    with contextlib.suppress(ValueError):
+        text = urlsafe_b64decode(cursor.removeprefix("p_") + "==").decode()
+    match = re.fullmatch(r"(-?\d{1,12})\.(.+)", text, re.ASCII | re.DOTALL)
+    if match is None or not cursor.startswith("p_"):
+        reader.wrong("cursor", "invalid_value", "Send the nextCursor of the page before.")
+        return -(2**62), ""
+    return int(match[1]), match[2]
 
 
 def expected_version(request: web.Request) -> int | None:

@@ -14,7 +14,7 @@ from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
-from bridge.web.shapes_calendars import ScheduleBody
+from bridge.web.shapes_calendars import ScheduleBody, SchedulesQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/schedules"
@@ -55,19 +55,16 @@ async def read(request: web.Request) -> web.Response:
 
 async def search(request: web.Request) -> web.Response:
     """The schedules of a location, of a User or for a booking calendar."""
-    query = request.query
-    reader = Reader()
-    location_id = reader.location(requests.location_for(request, query.get("locationId")))
-    skip = _number(reader, query.get("skip"), "skip", 0, 1_000_000)
-    limit = _number(reader, query.get("limit"), "limit", MOST, MOST)
+    query, reader = requests.query_of(request, SchedulesQuery)
+    location_id = reader.location(requests.location_for(request, query.location_id))
     reader.done()
     found = booking_calendars.search_schedules(
         request.app[CONTEXT].db,
         location_id,
-        user_id=query.get("userId") or None,
-        calendar_id=query.get("calendarId") or None,
-        skip=skip,
-        limit=limit,
+        user_id=query.user_id,
+        calendar_id=query.calendar_id,
+        skip=query.skip,
+        limit=min(query.limit, MOST),
     )
     return web.json_response({"schedules": [document(schedule) for schedule in found]})
 
@@ -160,12 +157,3 @@ def _change(reader: Reader, body: ScheduleBody) -> ScheduleChange:
             reader.problems += rule_problems(rules)
     reader.done()
     return ScheduleChange(name=body.name, time_zone=zone, rules=rules, calendar_ids=body.calendar_ids)
-
-
-def _number(reader: Reader, text: str | None, name: str, default: int, most: int) -> int:
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        reader.wrong(name, "invalid_value", "Give a whole number.")
-        return default
-    return min(int(text), most)

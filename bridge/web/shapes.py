@@ -6,7 +6,7 @@ Only types and sizes are checked here; what fields mean together is `bridge.web.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -76,6 +76,13 @@ class Shape(BaseModel):
         return sorted(set(names))
 
 
+class Query(Shape):
+    """A query. Fields that nobody knows are left alone: HighLevel's programs send more than the bridge needs."""
+
+    #: What can't be left out.
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+
+
 class Contact(Shape):
     """Who is booked. Kept in the bridge, not written to iCloud."""
 
@@ -135,6 +142,38 @@ class BlockedSlotBody(Shape):
     end_time: TimeValue | None = None
     timezone: StrictStr | None = None
     expires_at: TimeValue | None = None
+
+
+Most = Annotated[int, Field(ge=1, le=1000)]
+Cursor = Annotated[StrictStr, Field(max_length=500)]
+
+
+class SpanQuery(Query):
+    """Whose time, and from when until when."""
+
+    NEEDED = ("startTime", "endTime")
+
+    location_id: Id | None = None
+    user_id: Id | None = None
+    calendar_id: Id | None = None
+    group_id: Id | None = None
+    start_time: TimeValue | None = None
+    end_time: TimeValue | None = None
+    limit: Most | None = None
+    cursor: Cursor | None = None
+
+
+class EventsQuery(SpanQuery):
+    """Which appointments."""
+
+    updated_after: TimeValue | None = None
+    include_deleted: bool = False
+
+
+class ScopeQuery(Query):
+    """Of a recurring appointment: this one of its times, this one and all later ones, or all of them."""
+
+    scope: Literal["instance", "following", "series"] | None = None
 
 
 def is_id(text: str) -> bool:

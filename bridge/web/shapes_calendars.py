@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from bridge.web.shapes import Id, Line, Shape, Text, TimeValue
+from bridge.web.shapes import Id, Line, Query, Shape, Text, TimeValue
 
 Minutes = Literal["mins", "hours"]
 PerSlot = Annotated[StrictInt, Field(ge=1, le=10_000)]
@@ -159,3 +159,34 @@ class FreeBusyBody(Shape):
     time_zone: StrictStr | None = None
     items: Annotated[list[FreeBusyItem], Field(min_length=1, max_length=50)] | None = None
     allow_stale: StrictBool = False
+
+
+class CalendarsQuery(Query):
+    """Which booking calendars."""
+
+    location_id: Id | None = None
+
+
+class SchedulesQuery(Query):
+    """Which schedules."""
+
+    location_id: Id | None = None
+    user_id: Id | None = None
+    calendar_id: Id | None = None
+    skip: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    limit: Annotated[int, Field(ge=1)] = 500
+
+
+class FreeSlotsQuery(Query):
+    """Which free slots, and how they are told."""
+
+    NEEDED = ("startDate", "endDate")
+
+    start_date: TimeValue | None = None
+    end_date: TimeValue | None = None
+    timezone: StrictStr | None = None
+    user_id: Id | None = None
+    user_ids: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
+    slot_format: Literal["start", "range"] = "start"
+    duration: Annotated[int, Field(ge=1, le=1440)] | None = None
+    allow_stale: bool = False

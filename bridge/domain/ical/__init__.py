@@ -2,8 +2,8 @@
 
 From text to lines (`content`), zones (`zones`), rules (`recurrence`), events (`events`) and series of them (`series`);
 from there to blocked slots (`judge`, `slots`, `rendering`) and to appointments and back (`appointments`, `repeats`,
-`editing`). Everything is pure. Nothing in an object that does not matter here can make it unreadable, and no object,
-however absurd, costs more than about a second.
+`editing`, `instances`). Everything is pure. Nothing in an object that does not matter here can make it unreadable, and
+no object, however absurd, costs more than about a second.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import appointment, upstream_event, upstream_fields
 from bridge.domain.ical.events import event
+from bridge.domain.ical.instances import end_before, instance, instances, leave_out, leaves_out
 from bridge.domain.ical.judge import Reason
 from bridge.domain.ical.rendering import Rendered
 from bridge.domain.ical.repeats import normalise_rrule, rrule_problem
@@ -28,7 +29,12 @@ __all__ = [
     "appointment",
     "blocked_slot",
     "crm_slot",
+    "end_before",
     "identify",
+    "instance",
+    "instances",
+    "leave_out",
+    "leaves_out",
     "normalise_rrule",
     "occurrences",
     "rrule_problem",

@@ -195,6 +195,8 @@ def _taken_out(root: Component, ours: _Said, fields: AppointmentFields) -> list[
         override = event(component, zones) if "RECURRENCE-ID" in component.lines else None
         if override is None or override.recurrence_id is None or override.future:
             continue
+        if component.value("STATUS").strip().upper() == "CANCELLED":
+            continue  # taken out by the person, and may stay as it is
         if same_kind(override.recurrence_id, ours.event.start).instant in ours.excluded:
             found.append(number)
     return found

@@ -24,9 +24,10 @@ from bridge.service.book.blocked_slots import (
     list_blocked_slots,
     update_blocked_slot,
 )
-from bridge.service.book.events import delete_event
+from bridge.service.book.events import Scope, delete_event
+from bridge.service.book.instances import series_of
 from bridge.service.book.upstream import STANDS_IN_FOR, detach, new_uid, queue, under_uid, upcoming
-from bridge.service.book.visibility import Locations
+from bridge.service.book.visibility import Listing, Locations
 
 __all__ = [
     "STANDS_IN_FOR",
@@ -34,9 +35,11 @@ __all__ = [
     "AppointmentChange",
     "BlockedSlotView",
     "Created",
+    "Listing",
     "Locations",
     "NewAppointment",
     "NewBlockedSlot",
+    "Scope",
     "create_appointment",
     "create_blocked_slot",
     "delete_event",
@@ -50,6 +53,7 @@ __all__ = [
     "new_uid",
     "queue",
     "read_rrule",
+    "series_of",
     "under_uid",
     "upcoming",
     "update_appointment",

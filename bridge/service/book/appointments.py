@@ -13,11 +13,11 @@ from typing import Any
 from bridge.domain import ical
 from bridge.domain import publish as decide
 from bridge.domain.changes import ChangeOrigin
-from bridge.domain.model import Appointment, AppointmentFields, Interval, SyncState, User
+from bridge.domain.model import Appointment, AppointmentFields, SyncState, User
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish
-from bridge.service.book import slot, upstream, visibility
-from bridge.service.book.visibility import Locations
+from bridge.service.book import instances, slot, upstream, visibility
+from bridge.service.book.visibility import Listing, Locations
 from bridge.store import bookings
 from bridge.store.db import Db, Tx
 
@@ -164,9 +164,13 @@ def read_rrule(text: str) -> str:
 
 
 def get_appointment(db: Db, appointment_id: str, *, locations: Locations) -> Appointment:
-    """The Appointment, deleted ones too. Raises `Unknown`."""
+    """The Appointment, deleted ones too, or one time of a recurring one. Raises `Unknown`."""
     with db.read() as tx:
-        return visibility.appointment(tx, appointment_id, locations)
+        single = instances.get(tx, appointment_id, locations)
+        found = visibility.appointment(tx, appointment_id, locations) if single is None else single.view
+    if found is None:
+        raise Unknown("appointment", appointment_id)
+    return found
 
 
 def find_by_external_id(db: Db, location_id: str, external_id: str) -> Appointment | None:
@@ -189,17 +193,24 @@ def update_appointment(
 ) -> Appointment:
     """Change an Appointment, field by field. Without an `expected_version`, the last writer wins.
 
-    `check_dates` and `unasked` as in `create_appointment`. Raises `Unknown` (also for a deleted one),
+    One time of a recurring one is taken out of it, to go on by itself. `check_dates` and `unasked` as in
+    `create_appointment`. Raises `Unknown` (also for a deleted one), `Invalid` for one time that shall recur itself,
     `VersionMismatch`, `DuplicateExternalId`, `SlotUnavailable`, `NotBookable`, `CalendarsStale`, `NoPrimaryCalendar`.
     """
     with db.write() as tx:
-        before = visibility.appointment(tx, appointment_id, locations)
-        if before.deleted_at is not None:
+        single = instances.get(tx, appointment_id, locations)
+        seen = visibility.appointment(tx, appointment_id, locations) if single is None else single.view
+        if seen is None or seen.deleted_at is not None:
             raise Unknown("appointment", appointment_id)
-        visibility.expect(before.version, expected_version)
+        visibility.expect(seen.version, expected_version)
+        before = seen
+        if single is not None:
+            before, change = instances.by_itself(seen, now=now), _of_single(change, single.master)
         after = _changed(tx, before, change)
         if after == before:
-            return before
+            return seen
+        if single is not None:
+            instances.take_out(tx, single.master, single.key, now=now)
         user = visibility.user(tx, after.user_id)
         after = replace(
             after, fields=_zoned(after.fields, user), version=before.version + 1, updated_at=max(now, before.updated_at)
@@ -214,32 +225,46 @@ def update_appointment(
             after = _hand_over(tx, before, after, now=now)
         after = upstream.requeue(tx, after, now=now)
         bookings.put_appointment(tx, after)
-        changes.appointment(tx, before, after, origin=ChangeOrigin.API, now=now)
+        changes.appointment(tx, None if single is not None else before, after, origin=ChangeOrigin.API, now=now)
         publish.publish_appointment(tx, after, now=now)
     return after
 
 
-def list_appointments(
-    db: Db,
-    *,
-    locations: Locations,
-    location_id: str,
-    span: Interval,
-    user_id: str | None = None,
-    booking_calendar_id: str | None = None,
-    include_deleted: bool = False,
-) -> list[Appointment]:
-    """Appointments of a User, of a booking calendar, or of both, that touch the span, by start. Raises `Unknown`."""
+def list_appointments(db: Db, listing: Listing, *, locations: Locations) -> list[Appointment]:
+    """Appointments that touch the span, by start; recurring ones once for each of their times. Raises `Unknown`.
+
+    One that was cancelled or deleted is listed once, by its own time.
+    """
     with db.read() as tx:
-        visibility.scope(tx, locations, location_id, user_id, booking_calendar_id)
-        return bookings.appointments_between(
-            tx,
-            span,
-            location_id=location_id,
-            user_id=user_id,
-            booking_calendar_id=booking_calendar_id,
-            include_deleted=include_deleted,
+        seen = visibility.scope(tx, listing, locations)
+        wanted = bookings.Wanted(
+            location_id=listing.location_id,
+            span=listing.span,
+            user_id=listing.user_id,
+            booking_calendar_ids=seen.calendar_ids,
+            include_deleted=listing.include_deleted,
+            updated_after=listing.updated_after,
+            after=listing.after,
+            limit=listing.limit,
         )
+        found = bookings.single_appointments(tx, wanted)
+        for master in bookings.recurring_appointments(tx, wanted):
+            found += [one for one in instances.expand(tx, master, listing.span) if _place(one) > listing.after]
+    return sorted(found, key=_place)[: listing.limit]
+
+
+def _place(booked: Appointment) -> tuple[int, str]:
+    return booked.fields.start, booked.id
+
+
+def _of_single(change: AppointmentChange, master: Appointment) -> AppointmentChange:
+    """The change, less what a single time has from its recurring Appointment. Raises `Invalid` for another rule."""
+    fields = dict(change.fields)
+    if fields.pop("rrule", None) not in {None, master.fields.rrule}:
+        detail = "One time of a recurring appointment does not recur itself: send the change to the masterEventId."
+        raise Invalid((FieldProblem("/rrule", "unsupported_rrule", detail),))
+    external_id = UNSET if change.external_id == master.external_id else change.external_id
+    return replace(change, fields=fields, external_id=external_id)
 
 
 def _digest(new: NewAppointment) -> str:

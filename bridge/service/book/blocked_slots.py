@@ -14,7 +14,7 @@ from bridge.domain.model import BlockedSlot, Interval, ItemKind, Origin, User
 from bridge.errors import ReadOnly, Unknown
 from bridge.service import changes, publish
 from bridge.service.book import visibility
-from bridge.service.book.visibility import Locations
+from bridge.service.book.visibility import Listing, Locations
 from bridge.store import bookings, published
 from bridge.store.db import Db, Tx
 
@@ -142,20 +142,16 @@ def update_blocked_slot(
     return after
 
 
-def list_blocked_slots(
-    db: Db,
-    *,
-    locations: Locations,
-    location_id: str,
-    span: Interval,
-    user_id: str | None = None,
-    booking_calendar_id: str | None = None,
-) -> list[BlockedSlotView]:
+def list_blocked_slots(db: Db, listing: Listing, *, locations: Locations) -> list[BlockedSlotView]:
     """All blocked time in the span, made in the CRM or come from iCloud, by start. Raises `Unknown`."""
     with db.read() as tx:
-        members = visibility.scope(tx, locations, location_id, user_id, booking_calendar_id)
-        views = [view for user in members for view in (*_crm_views(tx, user, span), *_icloud_views(tx, user, span))]
-    return sorted(views, key=lambda view: (view.start, view.end, view.id))
+        views = [
+            view
+            for user in visibility.scope(tx, listing, locations).users
+            for view in (*_crm_views(tx, user, listing.span), *_icloud_views(tx, user, listing.span))
+            if (view.start, view.id) > listing.after
+        ]
+    return sorted(views, key=lambda view: (view.start, view.id))[: listing.limit]
 
 
 def expire_holds(db: Db, *, now: int) -> int:

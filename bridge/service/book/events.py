@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Literal
 
 from bridge.domain.changes import ChangeOrigin
-from bridge.errors import ReadOnly
-from bridge.service import changes, publish
-from bridge.service.book import blocked_slots, upstream, visibility
+from bridge.domain.model import Appointment
+from bridge.errors import FieldProblem, Invalid, ReadOnly
+from bridge.service.book import blocked_slots, instances, visibility
 from bridge.service.book.visibility import Locations
-from bridge.store import bookings
-from bridge.store.db import Db
+from bridge.store.db import Db, Tx
+
+#: How much of a recurring Appointment: one of its times, that one and all later ones, or everything.
+Scope = Literal["instance", "following", "series"]
 
 
-def delete_event(db: Db, event_id: str, *, locations: Locations, expected_version: int | None, now: int) -> None:
+def delete_event(
+    db: Db,
+    event_id: str,
+    *,
+    locations: Locations,
+    expected_version: int | None,
+    scope: Scope | None = None,
+    now: int,
+) -> None:
     """Delete an Appointment (its event in iCloud goes too) or a CRM BlockedSlot. Doing so again changes nothing.
 
-    Raises `Unknown`, `ReadOnly` for an iCloud blocked slot, `VersionMismatch`.
+    Of a recurring one's single time just that goes, unless the `scope` says more. Raises `Unknown`, `ReadOnly` for an
+    iCloud blocked slot, `VersionMismatch`, `Invalid` for one time of what names none.
     """
     with db.write() as tx:
         if blocked_slots.is_icloud(event_id):
@@ -28,11 +39,30 @@ def delete_event(db: Db, event_id: str, *, locations: Locations, expected_versio
                 visibility.expect(slot.version, expected_version)
                 blocked_slots.delete_in(tx, slot, origin=ChangeOrigin.API, now=now)
             return
-        before = visibility.appointment(tx, event_id, locations)
-        if before.deleted_at is None:
-            visibility.expect(before.version, expected_version)
-            appointment = replace(before, deleted_at=now, updated_at=now, version=before.version + 1)
-            appointment = upstream.queue(tx, appointment, now=now)
-            bookings.put_appointment(tx, appointment)
-            changes.appointment(tx, before, appointment, origin=ChangeOrigin.API, now=now)
-            publish.publish_appointment(tx, appointment, now=now)
+        single = instances.get(tx, event_id, locations)
+        booked = single.master if single is not None else visibility.appointment(tx, event_id, locations)
+        if single is None and booked.fields.rrule is not None and scope == "instance":
+            raise Invalid((FieldProblem("/scope", "invalid_value", "Name one of its times by its own id."),))
+        if booked.deleted_at is not None or (
+            single is not None and single.view is None and scope in {None, "instance"}
+        ):
+            return
+        visibility.expect(booked.version, expected_version)
+        if single is None or scope == "series":
+            _delete_all(tx, booked, scope, now=now)
+        elif scope == "following":
+            instances.end_before(tx, booked, single.key, now=now)
+        else:
+            instances.take_out(tx, booked, single.key, now=now)
+
+
+def _delete_all(tx: Tx, booked: Appointment, scope: Scope | None, *, now: int) -> None:
+    """The Appointment; of one that was taken out of a recurring one, by its scope, the rest of that too."""
+    parts = instances.split(booked.id)
+    master = None if parts is None else visibility.appointment(tx, parts[0], None)
+    if master is None or parts is None or scope not in {"following", "series"} or master.deleted_at is not None:
+        instances.delete_in(tx, booked, now=now)
+    elif scope == "series":
+        instances.delete_in(tx, master, now=now)
+    else:
+        instances.end_before(tx, master, parts[1], now=now)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bridge.domain.model import Appointment, BlockedSlot, BookingCalendar, User
+from dataclasses import dataclass
+
+from bridge.domain.model import Appointment, BlockedSlot, BookingCalendar, Interval, User
 from bridge.errors import FieldProblem, Invalid, Unknown, VersionMismatch
-from bridge.store import bookings, users
+from bridge.store import booking_calendars, bookings, users
 from bridge.store.db import Tx
 
 #: The locations a caller may see; None: every location.
@@ -73,15 +75,50 @@ def blocked_user(tx: Tx, location_id: str, calendar_id: str | None, user_id: str
     return _of_location(user(tx, user_id), location_id)
 
 
-def scope(tx: Tx, locations: Locations, location_id: str, user_id: str | None, calendar_id: str | None) -> list[User]:
-    """The Users that a listing is about: of a User, of a booking calendar, or where the two meet. Raises `Unknown`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What to list: of a User, of a booking calendar, of a group of those, or where these meet; in pages if wished."""
+
+    location_id: str
+    span: Interval
+    user_id: str | None = None
+    booking_calendar_id: str | None = None
+    group_id: str | None = None
+    include_deleted: bool = False
+    #: Changed after this instant.
+    updated_after: int | None = None
+    #: Only what comes after this start and id.
+    after: tuple[int, str] = (-(2**62), "")
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a listing is about."""
+
+    users: list[User]
+    #: None: whatever the booking calendar.
+    calendar_ids: list[str] | None
+
+
+def scope(tx: Tx, listing: Listing, locations: Locations) -> Seen:
+    """What a listing is about: a User, a booking calendar, the calendars of a group, or where these meet.
+
+    Raises `Unknown`. Groups are only known by the calendars that name them, so one that none does is empty.
+    """
+    location_id, user_id, calendar_id = listing.location_id, listing.user_id, listing.booking_calendar_id
     if not _sees(locations, location_id):
         raise Unknown("location", location_id)
     named = None if user_id is None else _of_location(user(tx, user_id), location_id)
-    if calendar_id is None:
-        return [] if named is None else [named]
-    members = booking_calendar(tx, location_id, calendar_id).user_ids
-    return [user(tx, member) for member in members if named is None or member == named.id]
+    if calendar_id is None and listing.group_id is None:
+        return Seen([] if named is None else [named], None)
+    calendar_ids = [] if calendar_id is None else [booking_calendar(tx, location_id, calendar_id).id]
+    if listing.group_id is not None:
+        found = booking_calendars.of_location(tx, location_id)
+        of_group = [c.id for c in found if c.settings.get("groupId") == listing.group_id and c.user_ids]
+        calendar_ids = [c for c in of_group if calendar_id is None or c == calendar_id]
+    members = dict.fromkeys(m for c in calendar_ids for m in booking_calendar(tx, location_id, c).user_ids)
+    return Seen([user(tx, m) for m in members if named is None or m == named.id], calendar_ids)
 
 
 def expect(current: int, expected: int | None) -> None:
