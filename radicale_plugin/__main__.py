@@ -1,44 +1,31 @@
-"""`python -m radicale_plugin`: Radicale as `bridge serve` starts it, told where store and port are."""
+"""`python -m radicale_plugin`: the calendars as `bridge serve` starts them, told where store and port are."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import os
-import sys
-import threading
+from pathlib import Path
 
-from radicale.__main__ import run
+from radicale_plugin.serving import Options, end_with_parent, under_granian, under_radicale
 
 
 def main() -> None:
     """Serve until a signal, or until the parent process is gone."""
     parser = argparse.ArgumentParser(prog="radicale_plugin", description=__doc__)
-    parser.add_argument("--store", required=True)
+    parser.add_argument("--store", required=True, type=Path)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
-    parser.add_argument("--config", required=True)
+    parser.add_argument("--config", required=True, type=Path)
+    parser.add_argument("--server", choices=["granian", "radicale"], default="granian")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--end-with-parent", action="store_true", help="end when standard input is closed")
-    options = parser.parse_args()
-    if options.end_with_parent:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+    given = parser.parse_args()
+    if given.end_with_parent:
+        end_with_parent()
     # Radicale announces each level on that level, as if it were an error.
     logging.getLogger("radicale").addFilter(lambda record: not str(record.msg).startswith("Logging"))
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    sys.argv = [
-        "radicale",
-        "--config",
-        options.config,
-        f"--storage-store={options.store}",
-        f"--server-hosts={host}:{options.port}",
-    ]
-    run()
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 4096):  # not through sys.stdin, whose lock would be in the way of an orderly end
-        pass
-    os._exit(0)  # the reads under way are nobody's any more
+    options = Options(given.store, given.host, given.port, given.config, given.workers)
+    (under_granian if given.server == "granian" else under_radicale)(options)
 
 
 if __name__ == "__main__":

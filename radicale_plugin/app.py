@@ -67,6 +67,8 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             raise RuntimeError(  # noqa: TRY004 - which Radicale shows before it ends
                 "This application serves the bridge's store only: set [storage] type = radicale_plugin"
             )
+        # Radicale itself refuses bodies that are too long, as under its own server, before anything reads them.
+        self._internal_server = True
         self._cache = Cache()
         self._most = configuration.get("reporting", "max_expand_occurrence")
 

@@ -45,6 +45,7 @@ def _radicale_command(opened: Opened) -> list[str]:
     return [
         *(sys.executable, "-m", "radicale_plugin", "--store", str(opened.settings.store.path)),
         *("--host", where.host, "--port", str(where.port), "--config", str(where.config)),
+        *("--server", where.server, "--workers", str(where.workers)),
     ]
 
 

@@ -40,11 +40,11 @@ class Server:
 
 
 def command(how: str, store: Path, port: int) -> list[str]:
-    if how == "radicale":
+    if how == "alone":
         options = [f"--storage-store={store}", f"--server-hosts=127.0.0.1:{port}"]
         return [sys.executable, "-m", "radicale", "--config", str(CONFIG), *options]
     options = ["--store", str(store), "--host", "127.0.0.1", "--port", str(port), "--config", str(CONFIG)]
-    return [sys.executable, "-m", "radicale_plugin", *options]
+    return [sys.executable, "-m", "radicale_plugin", *options, "--server", how]
 
 
 @contextmanager
@@ -67,7 +67,10 @@ def serving(how: str, store: Path) -> Iterator[Server]:
         process.wait(PATIENCE)
 
 
-@pytest.fixture(params=["radicale", "radicale_plugin"])
+SERVERS = ["alone", "radicale", "granian"]
+
+
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest, week: World) -> Iterator[Server]:
     with serving(request.param, week.db.path) as running:
         yield running
@@ -174,7 +177,7 @@ password = "{password}"
 
 @pytest.fixture
 def plain(week: World) -> Iterator[Server]:
-    with serving("radicale_plugin", week.db.path) as running:
+    with serving("granian", week.db.path) as running:
         yield running
 
 
@@ -222,7 +225,7 @@ def test_a_large_body_is_refused_and_the_answer_arrives(week: World, plain: Serv
     connection.close()
 
 
-@pytest.mark.parametrize("how", ["radicale", "radicale_plugin"])
+@pytest.mark.parametrize("how", SERVERS)
 def test_without_a_store_it_ends_and_says_why(tmp_path: Path, how: str) -> None:
     done = subprocess.run(
         command(how, tmp_path / "nowhere.db", free_port()),
@@ -238,7 +241,7 @@ def test_without_a_store_it_ends_and_says_why(tmp_path: Path, how: str) -> None:
 
 
 def test_it_ends_when_asked_to(week: World) -> None:
-    with serving("radicale_plugin", week.db.path) as running:
+    with serving("granian", week.db.path) as running:
         running.process.send_signal(signal.SIGTERM)
         running.process.wait(PATIENCE)
     assert "Traceback" not in running.said.read_text()

@@ -1,0 +1,111 @@
+"""Serving over HTTP: the application in several processes under granian, or in one under Radicale's own server."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from radicale import config, log
+from radicale.__main__ import run
+from radicale.log import logger
+
+from radicale_plugin.app import Application
+
+#: Requests that one process answers at the same time. A client that is slow to take a long answer holds one up.
+_THREADS = 8
+#: Seconds that requests under way get when the server is told to end.
+_PATIENCE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a server has to know besides the configuration file."""
+
+    store: Path
+    host: str
+    port: int
+    config: Path
+    workers: int
+
+
+def under_granian(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT. Ends with status 1, saying why, when it can't begin."""
+    try:
+        configuration = _application(options).configuration
+    except RuntimeError as error:
+        logger.critical("The calendars can't be served: %s", error)
+        sys.exit(1)
+    gc.freeze()  # what the processes share stays shared
+    Granian(
+        "calendars",
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=options.workers,
+        blocking_threads=_THREADS,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_PATIENCE,
+        http1_settings=HTTP1Settings(header_read_timeout=int(configuration.get("server", "timeout") * 1000)),
+        log_level=LogLevels.error,
+    ).serve(target_loader=partial(_worker, options, os.getpid()), wrap_loader=False)
+
+
+def under_radicale(options: Options) -> None:
+    """Radicale's own server, with the plugin alone, until a signal. It closes each connection after one answer."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    sys.argv = [
+        "radicale",
+        "--config",
+        str(options.config),
+        f"--storage-store={options.store}",
+        f"--server-hosts={host}:{options.port}",
+    ]
+    run()
+
+
+def end_with_parent() -> None:
+    """End, in order if that takes no longer than requests may, once standard input ends: the parent holds it open."""
+
+    def watch() -> None:
+        while os.read(0, 4096):  # not through sys.stdin, whose lock would be in the way of an orderly end
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_PATIENCE + 1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _worker(options: Options, main: int) -> Application:
+    """The application, in a process that ends when the main one does."""
+
+    def watch() -> None:
+        while os.getppid() == main:
+            time.sleep(0.5)
+        os._exit(1)  # the reads under way are nobody's any more
+
+    threading.Thread(target=watch, daemon=True).start()
+    return _application(options)
+
+
+@lru_cache(maxsize=1)
+def _application(options: Options) -> Application:
+    """Made once by the main process, for all that are forked from it."""
+    log.setup()
+    configuration = config.load([(str(options.config), False)])
+    configuration.update({"storage": {"store": str(options.store)}}, "the bridge's settings")
+    log.set_level(configuration.get("logging", "level"), configuration.get("logging", "backtrace_on_debug"))
+    return Application(configuration)
