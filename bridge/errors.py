@@ -254,6 +254,15 @@ class ReadOnly(BridgeError):
 
 
 @dataclass
+class SetByAdministrator(BridgeError):
+    """The settings file at `path` declares this, so that it can only be changed there."""
+
+    kind: str
+    id: str
+    path: str
+
+
+@dataclass
 class NotWritable(BridgeError):
     """The calendar chosen as Primary can't be written by this account."""
 

@@ -10,7 +10,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 #: The words that every room uses.
-VOCABULARY = {"bridge.domain.model", "bridge.domain.booking_calendars", "bridge.domain.schedules"}
+VOCABULARY = {
+    "bridge.domain.model",
+    "bridge.domain.booking_calendars",
+    "bridge.domain.declared",
+    "bridge.domain.schedules",
+    "bridge.domain.time_zones",
+}
 
 #: Each room, and what of this project it may import. Longest match first.
 RULES = {

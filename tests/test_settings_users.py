@@ -69,16 +69,16 @@ def test_what_is_not_said_is_not_declared(monkeypatch: pytest.MonkeyPatch) -> No
 
     (ada,) = declared(parse(account(), Path("f"), passwords=True))
 
-    assert (ada.name, ada.two_way, ada.says_primary, ada.says_conflicts) == ("ada", None, False, False)
+    assert (ada.name, ada.two_way, ada.says_primary, ada.accounts[0].conflicts) == ("ada", None, False, None)
     assert ada.accounts[0].password == "secret"
 
 
 def test_no_conflict_calendars_is_something_else_than_nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADA", "secret")
 
-    (ada,) = declared(parse(account() + "conflicts = []\n", Path("f"), passwords=True))
+    (ada,) = declared(parse(account() + 'primary = "Home"\nconflicts = []\n', Path("f"), passwords=True))
 
-    assert ada.says_conflicts
+    assert ada.accounts[0].conflicts == ()
 
 
 def test_twenty_mistakes_get_twenty_clear_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +199,7 @@ conflicts = "Work"
         (72, "users.eve.accounts.eve@example.com.password_env", "is there beside password_file"),
         (72, "users.eve.accounts.eve@example.com.password_env", "names a variable that is not set"),
         (73, "users.eve.accounts.eve@example.com.conflicts", "is not a list"),
+        (73, "users.eve.accounts.eve@example.com.conflicts", "is there without a Primary"),
     ]
     assert all(p.remedy for p in told)
     assert {p.where: p.remedy for p in told}["users.ada lovelace.time_zone"] == 'did you mean "Europe/Berlin"?'

@@ -16,6 +16,7 @@ from bridge.errors import BridgeError
 #: Where each command is. Loaded when it is asked for, as some take a second to import.
 _COMMANDS = {
     "account": "bridge.cli.accounts:account",
+    "apply": "bridge.cli.apply:apply",
     "calendars": "bridge.cli.calendars:calendars",
     "check-config": "bridge.cli.check:check_config",
     "demo": "bridge.cli.demo:demo",

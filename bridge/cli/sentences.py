@@ -17,6 +17,7 @@ from bridge.errors import (
     SecretsKeyMissing,
     SecretsKeyRefused,
     SecretUnreadable,
+    SetByAdministrator,
     SettingsInvalid,
     StoreUnusable,
     Unknown,
@@ -98,6 +99,14 @@ def _(error: Unknown) -> str:
 @sentence.register
 def _(error: Exists) -> str:
     return f'There is a {error.kind} "{error.id}" already.{_shown_by(error.kind)}'
+
+
+@sentence.register
+def _(error: SetByAdministrator) -> str:
+    return (
+        f'The {error.kind} "{error.id}" is set by {error.path}: change it there. A running bridge notices; else type'
+        " bridge apply."
+    )
 
 
 @sentence.register

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import zoneinfo
-
 import click
 
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import facts, json_option, print_json, table, yes_option
+from bridge.domain import time_zones
 from bridge.domain.model import TwoWay
 from bridge.service import connect, users
 from bridge.settings import Settings
 
 
 def _time_zone(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
-    if users.is_time_zone(name):
+    if time_zones.is_time_zone(name):
         return name
-    close = difflib.get_close_matches(name, sorted(zoneinfo.available_timezones()), n=1)
-    hint = f'did you mean "{close[0]}"?' if close else "use an IANA name such as Europe/Berlin."
-    raise click.BadParameter(f'"{name}" is no time zone: {hint}')
+    raise click.BadParameter(f'"{name}" is no time zone: {time_zones.advice(name)}')
 
 
 @click.group()
@@ -43,7 +39,13 @@ def add(
     """Add the user ID, with a booking calendar and a password for calendar programs."""
     with opened.store() as db:
         added, booking_calendar = users.add_user(
-            db, id=user_id, location_id=location, name=name, time_zone=time_zone, now=opened.now
+            db,
+            id=user_id,
+            location_id=location,
+            name=name,
+            time_zone=time_zone,
+            now=opened.now,
+            two_way=opened.settings.defaults.two_way,
         )
         password_id, password = users.add_password(db, user_id, password_label, opened.now)
     address = calendar_address(opened.settings, user_id)

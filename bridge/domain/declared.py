@@ -24,8 +24,9 @@ class What(StrEnum):
     TWO_WAY = "two_way"
     #: That there is the Account, with its password.
     ACCOUNT = "account"
-    #: Which Calendar is the User's Primary, and which are checked for conflicts.
+    #: Which Calendar is the User's Primary.
     PRIMARY = "primary"
+    #: Which Calendars of the Account are checked for conflicts.
     CONFLICTS = "conflicts"
     #: What of the Calendar blocks, and how it looks.
     SLOTS = "slots"
@@ -83,11 +84,6 @@ class DeclaredUser:
         """Whether the file chooses the Primary."""
         return any(account.primary is not None for account in self.accounts)
 
-    @property
-    def says_conflicts(self) -> bool:
-        """Whether the file chooses what is checked for conflicts."""
-        return any(account.conflicts is not None for account in self.accounts)
-
 
 @dataclass(frozen=True, slots=True)
 class KnownCalendar:
@@ -112,6 +108,8 @@ class KnownAccount:
     #: Whether the store has the password that the file names.
     same_password: bool
     calendars: tuple[KnownCalendar, ...]
+    #: Whether its server could be asked for them, where that was needed.
+    listed: bool = True
 
     @property
     def login(self) -> tuple[str, str]:
@@ -191,14 +189,11 @@ def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], held:
             _plan_account(user, account, accounts[account.login], changes, problems)
         _plan_roles(user, accounts, changes)
         mine = marks_of(user, accounts)
-        changes += [_marked("hold", mark, accounts.values()) for mark in sorted(mine - marks)]
+        if known[user.id].user is not None:  # of somebody new it goes without saying
+            changes += [_marked("hold", mark, accounts.values()) for mark in sorted(mine - marks)]
         wanted |= mine
     changes += [_marked("release", mark, known[mark.user_id].accounts) for mark in sorted(marks - wanted)]
-    # What is added or set is held as well: only what stays as it is needs to be told.
-    told = {(c.user_id, c.what, c.subject) for c in changes if c.action in {"add", "set"}}
-    return Plan(
-        tuple(c for c in changes if c.action != "hold" or (c.user_id, c.what, c.subject) not in told), tuple(problems)
-    )
+    return Plan(tuple(changes), tuple(problems))
 
 
 def marks_of(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount]) -> set[Mark]:
@@ -208,13 +203,13 @@ def marks_of(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount
         marks.add(Mark(What.TWO_WAY, user.id, user.id))
     if user.says_primary:
         marks.add(Mark(What.PRIMARY, user.id, user.id))
-    if user.says_conflicts:
-        marks.add(Mark(What.CONFLICTS, user.id, user.id))
     for account in user.accounts:
         known = accounts.get(account.login)
         if known is None or known.id is None:
             continue
         marks.add(Mark(What.ACCOUNT, user.id, known.id))
+        if account.conflicts is not None:
+            marks.add(Mark(What.CONFLICTS, user.id, known.id))
         for name in account.slots:
             marks |= {Mark(What.SLOTS, user.id, one.id) for one in find(known.calendars, name)[:1] if one.id}
     return marks
@@ -255,7 +250,7 @@ def _plan_account(
         changes.append(Change(user.id, "add", What.ACCOUNT, _login(account)))
     elif not known.same_password:
         changes.append(_set(user, What.ACCOUNT, _login(account), ("password", "", "new")))
-    for place, name in account.calendars():
+    for place, name in account.calendars() if known.listed else ():
         found = find(known.calendars, name)
         if not found:
             there = ", ".join(sorted(f'"{one.name}"' for one in known.calendars)[:20])
@@ -271,43 +266,38 @@ def _plan_account(
             )
     for name, settings in account.slots.items():
         for calendar in find(known.calendars, name)[:1]:
-            for value in _settings(calendar.settings, settings):
-                changes.append(_set(user, What.SLOTS, calendar.name, value))
+            values = _settings(calendar.settings, settings)
+            changes += [_set(user, What.SLOTS, calendar.name, value) for value in values]
 
 
 def _plan_roles(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount], changes: list[Change]) -> None:
-    every = [calendar for account in accounts.values() for calendar in account.calendars]
-    was = next((one for one in every if one.role == Role.PRIMARY), None)
-    will = was
-    if user.says_primary:
-        (will,) = _chosen(user, accounts, primary=True)[:1] or (None,)
-        if will is not None and will != was:
-            changes.append(_set(user, What.PRIMARY, user.id, ("Primary", was.name if was else "none", will.name)))
-    if user.says_conflicts:
-        before = {one.url: one.name for one in every if one.role == Role.CONFLICT}
-        if will is not was:
-            before.pop(will.url if will else "", None)  # it is the Primary now
-        after = {one.url: one.name for one in _chosen(user, accounts, primary=False) if one != will}
-        if before.keys() != after.keys():
-            changes.append(
-                _set(user, What.CONFLICTS, user.id, ("checked for conflicts", _names(before), _names(after)))
-            )
-
-
-def chosen(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount], *, primary: bool) -> list[str]:
-    """The ids of the Calendars that the file chooses, once all are in the store."""
-    return [one.id for one in _chosen(user, accounts, primary=primary) if one.id is not None]
-
-
-def _chosen(
-    user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount], *, primary: bool
-) -> list[KnownCalendar]:
-    found: list[KnownCalendar] = []
+    was = next((one for known in accounts.values() for one in known.calendars if one.role == Role.PRIMARY), None)
+    will = chosen_primary(user, accounts) if user.says_primary else was
+    if will is not None and (was is None or will.url != was.url):
+        changes.append(_set(user, What.PRIMARY, user.id, ("Primary", was.name if was else "none", will.name)))
     for account in user.accounts:
-        names = ([account.primary] if account.primary is not None else []) if primary else account.conflicts or ()
-        for name in names:
-            found += find(accounts[account.login].calendars, name)[:1]
-    return found
+        if account.conflicts is None:
+            continue
+        known = accounts[account.login]
+        primary = will.url if will else None
+        before = {one.url: one.name for one in known.calendars if one.role == Role.CONFLICT and one.url != primary}
+        after = {one.url: one.name for one in chosen_conflicts(account, known) if one.url != primary}
+        if before.keys() != after.keys():
+            value = ("checked for conflicts", _names(before), _names(after))
+            changes.append(_set(user, What.CONFLICTS, _login(account), value))
+
+
+def chosen_primary(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount]) -> KnownCalendar | None:
+    """The Primary that the file chooses, if it does and the calendar is there."""
+    for account in user.accounts:
+        if account.primary is not None:
+            return next(iter(find(accounts[account.login].calendars, account.primary)), None)
+    return None
+
+
+def chosen_conflicts(account: DeclaredAccount, known: KnownAccount) -> list[KnownCalendar]:
+    """The Calendars of an Account that the file has checked for conflicts."""
+    return [one for name in account.conflicts or () for one in find(known.calendars, name)[:1]]
 
 
 def _marked(action: str, mark: Mark, accounts: Iterable[KnownAccount]) -> Change:

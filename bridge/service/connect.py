@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from bridge.domain.changes import ChangeOrigin
+from bridge.domain.declared import What
 from bridge.domain.model import Account, AccountState, SyncState
 from bridge.errors import (
     AccountNotConnected,
@@ -21,58 +22,80 @@ from bridge.errors import (
 )
 from bridge.remote.base import Home
 from bridge.service import calendars, changes, publish
-from bridge.service.context import Context
+from bridge.service.context import Context, Remotes
+from bridge.service.held import refuse_if_declared
 from bridge.store import accounts, bookings, mirror, outbox, users
-from bridge.store.db import Db
+from bridge.store.db import Db, Tx
 
 
 async def connect(context: Context, user_id: str, provider: str, username: str, password: str) -> Account:
     """Connect an Account, or give one that is known its new password. Everything it held before continues.
 
-    Raises `Unknown` for the User and `AccountNotConnected`, with a reason that says what to do.
+    Raises `Unknown` for the User, `AccountNotConnected` with a reason that says what to do, and `SetByAdministrator`.
     """
-    with context.db.read() as tx:
-        if users.get(tx, user_id) is None:
-            raise Unknown("user", user_id)
     username = username.strip()
+    with context.db.read() as tx:
+        _refuse(tx, user_id, provider, username)
     password = context.remotes.clean_password(provider, password)
-    home = await _check(context, provider, username, password)
-    now = context.clock()
+    home = await check(context.remotes, provider, username, password)
     with context.db.write() as tx:
-        if users.get(tx, user_id) is None:
-            raise Unknown("user", user_id)
-        known = accounts.find(tx, user_id, provider, username)
-        account_id = known.id if known else f"acc_{secrets.token_hex(8)}"
-        account = Account(
-            id=account_id,
-            user_id=user_id,
-            provider=provider,
-            username=username,
-            secret=context.vault.seal(password, account_id=account_id),
-            home_url=home.url,
-            state=AccountState.CONNECTED,
-            state_reason="",
-            state_since=now,
-            addresses=home.addresses,
-        )
-        accounts.put(tx, account, now=now)
-        if known is None or known.state != account.state:
-            changes.connection(tx, account, was=known.state if known else None, now=now)
-        calendars.merge(tx, account, home.calendars, titles=context.default_titles)
-        calendars.adopt(tx, account, now=now)
-    await context.remotes.forget(account_id)
+        _refuse(tx, user_id, provider, username)
+        account = keep(tx, context, user_id, Login(provider, username, password), home)
+    await context.remotes.forget(account.id)
     context.wake_push()
     return account
 
 
-async def _check(context: Context, provider: str, username: str, password: str) -> Home:
-    """Log in and look around, without storing anything."""
-    remote = context.remotes.for_login(provider, username, password)
+def _refuse(tx: Tx, user_id: str, provider: str, username: str) -> None:
+    if users.get(tx, user_id) is None:
+        raise Unknown("user", user_id)
+    known = accounts.find(tx, user_id, provider, username)
+    if known is not None:
+        refuse_if_declared(tx, What.ACCOUNT, known.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What an Account logs in with; the password as its provider wants it."""
+
+    provider: str
+    username: str
+    password: str = field(repr=False)
+
+
+def keep(tx: Tx, context: Context, user_id: str, login: Login, home: Home) -> Account:
+    """Store an Account whose login works, in the caller's transaction."""
+    now = context.clock()
+    known = accounts.find(tx, user_id, login.provider, login.username)
+    account_id = known.id if known else f"acc_{secrets.token_hex(8)}"
+    account = Account(
+        id=account_id,
+        user_id=user_id,
+        provider=login.provider,
+        username=login.username,
+        secret=context.vault.seal(login.password, account_id=account_id),
+        home_url=home.url,
+        state=AccountState.CONNECTED,
+        state_reason="",
+        state_since=now,
+        addresses=home.addresses,
+    )
+    accounts.put(tx, account, now=now)
+    if known is None or known.state != account.state:
+        changes.connection(tx, account, was=known.state if known else None, now=now)
+    calendars.merge(tx, account, home.calendars, titles=context.default_titles)
+    calendars.adopt(tx, account, now=now)
+    return account
+
+
+async def check(remotes: Remotes, provider: str, username: str, password: str) -> Home:
+    """Log in and look around, without storing anything. Raises `AccountNotConnected`."""
+    remote = remotes.for_login(provider, username, password)
     try:
         home = await remote.discover()
     except RemoteError as error:
         reason = _reason(error)
-        if reason == "bad_password" and not context.remotes.is_app_specific(provider, password):
+        if reason == "bad_password" and not remotes.is_app_specific(provider, password):
             reason = "not_app_specific_password"
         raise AccountNotConnected(reason, provider, error.url, error.detail) from error
     finally:
@@ -111,7 +134,7 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
 
     Appointments that were written there stay in the CRM and in the merged calendar, and their events stay in iCloud.
     When an account that holds them is connected again, they go on from there; else the next Primary calendar gets the
-    upcoming ones. Raises `Unknown`.
+    upcoming ones. Raises `Unknown`, `SetByAdministrator`.
     """
     now = context.clock()
     with context.db.write() as tx:
@@ -119,6 +142,7 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
         user = users.get(tx, user_id)
         if account is None or user is None or account.user_id != user_id:
             raise Unknown("account", account_id)
+        refuse_if_declared(tx, What.ACCOUNT, account_id)
         uids = set()
         outbox.bury_account(tx, account_id, error=_DISCONNECTED, now=now)
         for calendar in accounts.calendars(tx, account_id=account_id):

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+from bridge.domain.declared import What
 from bridge.domain.model import Account, Calendar, Role, SlotSettings, SyncState, User
 from bridge.errors import NotWritable, RemoteError, Unknown
 from bridge.service import book, publish
 from bridge.service import mirror as mirror_service
 from bridge.service.context import Context
+from bridge.service.held import refuse_if_declared
 from bridge.store import accounts, bookings, mirror, users
 from bridge.store.db import Db, Tx
 
@@ -71,11 +73,14 @@ async def choose(
 ) -> Change:
     """Choose the Primary and the conflict calendars, by id; None: no Primary. What they hold is in when this returns.
 
-    Blocked slots of calendars that are no longer read go at once, all in one revision. Raises `Unknown`, `NotWritable`.
+    Blocked slots of calendars that are no longer read go at once, all in one revision. Raises `Unknown`, `NotWritable`,
+    `SetByAdministrator`.
     """
     now = context.clock()
     with context.db.write() as tx:
-        change = _choose(tx, user_id, primary, conflicts, appointments, now=now)
+        before = accounts.calendars(tx, user_id=user_id)
+        change = assign(tx, user_id, primary, conflicts, appointments, now=now)
+        _refuse(tx, user_id, before, accounts.calendars(tx, user_id=user_id))
     context.wake_push()
     troubles: list[tuple[str, str]] = []
     read = [*([change.primary] if change.primary else []), *change.conflicts]
@@ -89,7 +94,20 @@ async def choose(
     return replace(change, troubles=tuple(troubles))
 
 
-def _choose(
+def _refuse(tx: Tx, user_id: str, before: Sequence[Calendar], after: Sequence[Calendar]) -> None:
+    """Raises `SetByAdministrator` where a choice differs from what the settings file chooses."""
+
+    def having(role: Role, calendars: Sequence[Calendar], account_id: str | None = None) -> set[str]:
+        return {c.id for c in calendars if c.role == role and account_id in {None, c.account_id}}
+
+    if having(Role.PRIMARY, before) != having(Role.PRIMARY, after):
+        refuse_if_declared(tx, What.PRIMARY, user_id)
+    for account_id in {calendar.account_id for calendar in before}:
+        if having(Role.CONFLICT, before, account_id) != having(Role.CONFLICT, after, account_id):
+            refuse_if_declared(tx, What.CONFLICTS, account_id)
+
+
+def assign(
     tx: Tx,
     user_id: str,
     primary: str | Keep | None,
@@ -98,6 +116,7 @@ def _choose(
     *,
     now: int,
 ) -> Change:
+    """Choose, in the caller's transaction; nothing is read yet. Raises `Unknown`, `NotWritable`."""
     user = users.get(tx, user_id)
     if user is None:
         raise Unknown("user", user_id)
@@ -169,21 +188,35 @@ def _bring_appointments(tx: Tx, primary: Calendar, choice: Appointments, *, now:
 def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings: SlotSettings) -> None:
     """Set what of a Calendar becomes a blocked slot, and how it looks; all its slots follow in one revision.
 
-    Raises `Unknown`.
+    Raises `Unknown`, `SetByAdministrator`.
     """
     now = context.clock()
     with context.db.read() as tx:
-        calendar, user, account = _calendar_of(tx, user_id, calendar_id)
-        items = list(mirror.of_calendar(tx, calendar_id))
-    calendar = replace(calendar, settings=settings)
-    # Rendered before the transaction: thousands of events take seconds, and writers wait for each other.
-    prepared = publish.prepare(items, publish.source_for(calendar, account, user), now=now)
+        prepared = prepare_settings(tx, user_id, calendar_id, settings, now=now)
     with context.db.write() as tx:
-        _calendar_of(tx, user_id, calendar_id)
-        accounts.set_settings(tx, calendar_id, settings)
-        delta = publish.Delta(user, now)
-        delta.upstream(tx, sorted(mirror.uids_of_calendar(tx, calendar_id)), prepared)
-        delta.apply(tx)
+        refuse_if_declared(tx, What.SLOTS, calendar_id)
+        put_settings(tx, user_id, calendar_id, settings, prepared, now=now)
+
+
+def prepare_settings(tx: Tx, user_id: str, calendar_id: str, settings: SlotSettings, *, now: int) -> publish.Prepared:
+    """Render a Calendar's slots as other settings have them, before the transaction that puts them.
+
+    Thousands of events take seconds, and writers wait for each other. Raises `Unknown`.
+    """
+    calendar, user, account = _calendar_of(tx, user_id, calendar_id)
+    source = publish.source_for(replace(calendar, settings=settings), account, user)
+    return publish.prepare(mirror.of_calendar(tx, calendar_id), source, now=now)
+
+
+def put_settings(
+    tx: Tx, user_id: str, calendar_id: str, settings: SlotSettings, prepared: publish.Prepared, *, now: int
+) -> None:
+    """Give a Calendar other settings, in the caller's transaction. Raises `Unknown`."""
+    _, user, _ = _calendar_of(tx, user_id, calendar_id)
+    accounts.set_settings(tx, calendar_id, settings)
+    delta = publish.Delta(user, now)
+    delta.upstream(tx, sorted(mirror.uids_of_calendar(tx, calendar_id)), prepared)
+    delta.apply(tx)
 
 
 def _calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, User, Account]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import re
 import secrets
-import zoneinfo
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from bridge.domain.model import ApiToken, BookingCalendar, TwoWay, User
+from bridge.domain.declared import What
+from bridge.domain.model import USER_ID, ApiToken, BookingCalendar, TwoWay, User
+from bridge.domain.time_zones import is_time_zone
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish
+from bridge.service.held import refuse_if_declared
 from bridge.store import bookings, passwords, users
 from bridge.store.db import Db, Tx
 
-#: A User's id is the first part of their calendar's address, so it keeps to what every client and URL takes as it is.
-USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SCOPES = (
     "calendars.readonly",
     "calendars.write",
@@ -38,9 +36,28 @@ AlsoPassword = Callable[[Tx, tuple[str, str]], None]
 
 
 def add_user(
-    db: Db, *, id: str, location_id: str, name: str, time_zone: str, now: int, also: AlsoUser | None = None
+    db: Db,
+    *,
+    id: str,
+    location_id: str,
+    name: str,
+    time_zone: str,
+    now: int,
+    two_way: TwoWay = TwoWay.ACCEPT,
+    also: AlsoUser | None = None,
 ) -> tuple[User, BookingCalendar]:
     """Add a User and a booking calendar of their own. Raises `Invalid` or `Exists`."""
+    with db.write() as tx:
+        made = enrol(tx, id=id, location_id=location_id, name=name, time_zone=time_zone, two_way=two_way, now=now)
+        if also is not None:
+            also(tx, made)
+    return made
+
+
+def enrol(
+    tx: Tx, *, id: str, location_id: str, name: str, time_zone: str, two_way: TwoWay, now: int
+) -> tuple[User, BookingCalendar]:
+    """As `add_user`, in the caller's transaction."""
     problems = []
     if not USER_ID.fullmatch(id):
         problems.append(
@@ -60,25 +77,13 @@ def add_user(
     calendar = BookingCalendar(
         id=f"cal_{secrets.token_hex(8)}", location_id=location_id, name=user.name, user_ids=(id,), slot_minutes=30
     )
-    with db.write() as tx:
-        # Paths are compared without regard to case by some clients, so two ids must differ in more than that.
-        if any(other.id.lower() == id.lower() for other in users.all_users(tx)):
-            raise Exists("user", id)
-        users.add(tx, user, now=now)
-        users.add_booking_calendar(tx, calendar, now=now)
-        if also is not None:
-            also(tx, (user, calendar))
+    # Paths are compared without regard to case by some clients, so two ids must differ in more than that.
+    if any(other.id.lower() == id.lower() for other in users.all_users(tx)):
+        raise Exists("user", id)
+    users.add(tx, user, now=now)
+    users.set_two_way(tx, id, two_way)
+    users.add_booking_calendar(tx, calendar, now=now)
     return user, calendar
-
-
-def is_time_zone(name: str) -> bool:
-    """Whether `name` is an IANA time zone name."""
-    return name in _time_zones()
-
-
-@functools.cache
-def _time_zones() -> set[str]:
-    return zoneinfo.available_timezones()  # looks through the whole database of them on each call
 
 
 def get_user(db: Db, user_id: str) -> User:
@@ -93,7 +98,7 @@ def get_user(db: Db, user_id: str) -> User:
 def change_user(db: Db, user_id: str, *, now: int, name: str | None = None, time_zone: str | None = None) -> User:
     """Give a User another name or time zone. All-day and floating events follow the zone, in one revision.
 
-    Raises `Unknown`, `Invalid`.
+    Raises `Unknown`, `Invalid`, `SetByAdministrator`.
     """
     if time_zone is not None and not is_time_zone(time_zone):
         raise Invalid((_TIME_ZONE_PROBLEM,))
@@ -102,10 +107,17 @@ def change_user(db: Db, user_id: str, *, now: int, name: str | None = None, time
         if before is None:
             raise Unknown("user", user_id)
         after = replace(before, name=name or before.name, time_zone=time_zone or before.time_zone)
-        users.change(tx, after)
-        if after.time_zone != before.time_zone:
-            publish.publish_everything(tx, after, now=now)
+        if after != before:
+            refuse_if_declared(tx, What.USER, user_id)
+            alter(tx, before, after, now=now)
     return after
+
+
+def alter(tx: Tx, before: User, after: User, *, now: int) -> None:
+    """Give a User another name or time zone, in the caller's transaction."""
+    users.change(tx, after)
+    if after.time_zone != before.time_zone:
+        publish.publish_everything(tx, after, now=now)
 
 
 def two_way(db: Db, user_id: str) -> TwoWay:
@@ -117,8 +129,13 @@ def two_way(db: Db, user_id: str) -> TwoWay:
 
 
 def set_two_way(db: Db, user_id: str, choice: TwoWay) -> None:
-    """Set what happens when a person changes an Appointment's event in iCloud. Raises `Unknown`."""
+    """Set what happens when a person changes an Appointment's event in iCloud.
+
+    Raises `Unknown`, `SetByAdministrator`.
+    """
     with db.write() as tx:
+        if users.two_way(tx, user_id) != choice:
+            refuse_if_declared(tx, What.TWO_WAY, user_id)
         if not users.set_two_way(tx, user_id, choice):
             raise Unknown("user", user_id)
 
@@ -143,11 +160,15 @@ def slot_minutes(db: Db, booking_calendar_id: str | None) -> int | None:
 
 
 def remove_user(db: Db, user_id: str, *, now: int) -> None:
-    """Remove a User with everything of theirs. Events already in iCloud stay there. Raises `Unknown`."""
+    """Remove a User with everything of theirs. Events already in iCloud stay there.
+
+    Raises `Unknown`, `SetByAdministrator`.
+    """
     with db.write() as tx:
         user = users.get(tx, user_id)
         if user is None:
             raise Unknown("user", user_id)
+        refuse_if_declared(tx, What.USER, user_id)
         changes.user_removed(tx, user, now=now)
         for booked in bookings.appointments_of_user(tx, user_id):
             publish.withdraw(tx, booked, publish.beside(booked), now=now)

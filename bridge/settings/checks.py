@@ -59,8 +59,9 @@ def _listeners(document: Document) -> Iterator[Found]:
 
 def _accounts(document: Document, place: Place, user: Document) -> Iterator[Found]:
     logins: set[tuple[object, object]] = set()
+    accounts = list(_tables(user, "accounts", place))
     primaries = 0
-    for at, account in _tables(user, "accounts", place):
+    for at, account in accounts:
         provider, username = account.get("provider", "icloud"), account.get("username")
         if isinstance(provider, str) and isinstance(username, str):
             if (provider, username) in logins:
@@ -78,6 +79,10 @@ def _accounts(document: Document, place: Place, user: Document) -> Iterator[Foun
             primaries += 1
             if primaries > 1:
                 yield Found((*at, "primary"), "is the second one of this user", "each user has one Primary calendar")
+        if "conflicts" in account and not any("primary" in one for _, one in accounts):
+            yield Found(
+                (*at, "conflicts"), "is there without a Primary", "name the user's primary, too, or leave it out"
+            )
         if isinstance(conflicts, list):
             if primary in conflicts:
                 yield Found((*at, "conflicts"), "names the Primary, which blocks anyway", "leave it out here")

@@ -87,6 +87,23 @@ def m0009_tell_what_happens(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def m0010_declared_in_the_file(db: Database) -> None:
+    """What the settings file declares, so that it is changed nowhere else."""
+    db.execute(_DECLARED)
+
+
+_DECLARED = """\
+CREATE TABLE declared (
+    -- user, two_way, account, primary, conflicts or slots; and the id of the User, Account or Calendar it is set for.
+    what TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- The file, as it was named.
+    path TEXT NOT NULL,
+    PRIMARY KEY (what, subject)
+)"""
+
 _FIRST_SCHEMA = """\
 CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from bridge.domain.model import Interval
+from bridge.domain.time_zones import is_time_zone
 from bridge.service import availability
 from bridge.service.availability import Occupied, Offer, Offers, Participants, Question
 from bridge.service.people import Known
-from bridge.service.users import is_time_zone
 from bridge.web import requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot
+from bridge.domain.time_zones import is_time_zone
 from bridge.errors import FieldProblem, Invalid
 from bridge.service.book import UNSET, AppointmentChange, NewAppointment, NewBlockedSlot, read_rrule
-from bridge.service.users import is_time_zone
 from bridge.web.shapes import AppointmentBody, BlockedSlotBody
 from bridge.web.times import BadTime, Time, day_of, parse_day, parse_time, start_of
 

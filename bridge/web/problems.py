@@ -21,6 +21,7 @@ from bridge.errors import (
     NoPrimaryCalendar,
     NotBookable,
     ReadOnly,
+    SetByAdministrator,
     SlotUnavailable,
     Unknown,
     VersionMismatch,
@@ -115,6 +116,10 @@ def problem_of(error: BridgeError) -> Problem:  # noqa: PLR0912 - one branch for
                 "no_primary_calendar",
                 "The user has no Primary calendar yet: connect an account and choose one, then repeat.",
             )
+        case SetByAdministrator():
+            return Problem(
+                403, "set_by_administrator", f"The {error.kind} is set by the bridge's settings file: change it there."
+            )
         case Exists():
             return Problem(409, "already_exists", f"There is such a {error.kind} already, here or in another location.")
         case CursorExpired():
@@ -153,10 +158,9 @@ def invalid(problems: tuple[FieldProblem, ...]) -> Problem:
     )
 
 
-def answer(problem: Problem, *, path: str, trace_id: str) -> web.Response:
-    """The problem as a response, with the keys that HighLevel's clients look for beside those of RFC 9457."""
-    phrase = HTTPStatus(problem.status).phrase
-    body = {
+def document(problem: Problem, *, path: str, trace_id: str) -> dict[str, Any]:
+    """The problem in the words of RFC 9457, with the keys that HighLevel's clients look for beside them."""
+    return {
         "type": f"urn:crm-calendar-bridge:problem:{problem.code.replace('_', '-')}",
         "title": problem.code.replace("_", " ").capitalize(),
         "status": problem.status,
@@ -166,11 +170,15 @@ def answer(problem: Problem, *, path: str, trace_id: str) -> web.Response:
         "traceId": trace_id,
         "statusCode": problem.status,
         "message": problem.detail,
-        "error": phrase,
+        "error": HTTPStatus(problem.status).phrase,
         **problem.facts,
     }
+
+
+def answer(problem: Problem, *, path: str, trace_id: str) -> web.Response:
+    """The problem as a response."""
     return web.Response(
         status=problem.status,
-        body=json.dumps(body, ensure_ascii=False).encode(),
+        body=json.dumps(document(problem, path=path, trace_id=trace_id), ensure_ascii=False).encode(),
         headers={**problem.headers, "Content-Type": MEDIA_TYPE},
     )

@@ -1,0 +1,83 @@
+"""Applies what the settings file declares: for `bridge apply`, and for a sidecar whose file has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.cli.sentences import sentence
+from bridge.domain.declared import Change, Plan, Problem, What
+from bridge.errors import SettingsInvalid
+from bridge.service import declare
+from bridge.service.context import Context
+from bridge.service.declare import Declaration, Planned
+from bridge.settings import Settings
+from bridge.settings import declaration as written
+
+#: Logins that may work a little later, though nobody changes anything.
+PASSING = {"unreachable", "throttled", "server_error"}
+
+
+class NotNow(SettingsInvalid):
+    """All that is wrong is that servers can't be asked just now."""
+
+
+async def apply(
+    context: Context,
+    settings: Settings,
+    path: Path,
+    *,
+    actor: str,
+    show: Callable[[Plan], None],
+    dry_run: bool = False,
+) -> Plan:
+    """Show what is to be done, then do it, all or nothing. `settings` were loaded with passwords.
+
+    Raises `SettingsInvalid` for what can't be so, by the lines of the file; then nothing is changed.
+    """
+    declaration = Declaration(written.declared(settings), str(path), settings.defaults.two_way)
+    while True:
+        planned = await declare.plan(context, declaration)
+        if not planned.possible:
+            raise _refused(path, planned)
+        show(planned.plan)
+        if dry_run or not planned.plan.changes:
+            return planned.plan
+        if await declare.carry_out(context, declaration, planned, actor=actor):
+            return planned.plan
+
+
+def _refused(path: Path, planned: Planned) -> SettingsInvalid:
+    logins = [
+        Problem((*account.place, "username"), "can't be connected", sentence(error))
+        for account, error in planned.failed
+    ]
+    refused = written.refused(path, [*logins, *planned.plan.problems])
+    passing = not planned.plan.problems and all(error.reason in PASSING for _, error in planned.failed)
+    return NotNow(refused.path, refused.problems) if passing else refused
+
+
+def line_of(change: Change) -> str:
+    """A change as a line of print."""
+    subject = "" if change.subject == change.user_id else f" {change.subject}"
+    what = _WORDS[change.what]
+    match change.action:
+        case "add":
+            return f"+ {change.user_id}: {what}{subject}{f' ({change.after})' if change.after else ''}"
+        case "set":
+            before = f"{change.before} → " if change.before else ""
+            return f"~ {change.user_id}:{subject} {change.field}: {before}{change.after}"
+        case "hold":
+            return f"= {change.user_id}: {what}{subject}: stays, and is changed in the file only"
+        case _:
+            return f"- {change.user_id}: {what}{subject}: no longer in the file; it stays, and can be changed elsewhere"
+
+
+_WORDS = {
+    What.USER: "user",
+    What.TWO_WAY: "changes made in iCloud",
+    What.ACCOUNT: "account",
+    What.PRIMARY: "Primary",
+    What.CONFLICTS: "conflict calendars of",
+    What.SLOTS: "settings of",
+}

@@ -1,0 +1,52 @@
+"""What the settings file declares can't be changed elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.domain.declared import What
+from bridge.errors import SetByAdministrator
+from bridge.store import declared
+from bridge.store.db import Db, Tx
+
+_KINDS = {
+    What.USER: "user",
+    What.TWO_WAY: "two-way setting of user",
+    What.ACCOUNT: "account",
+    What.PRIMARY: "Primary calendar of user",
+    What.CONFLICTS: "choice of conflict calendars of account",
+    What.SLOTS: "settings of calendar",
+}
+
+
+def refuse_if_declared(tx: Tx, what: What, subject: str) -> None:
+    """Raises `SetByAdministrator` where the settings file sets this."""
+    path = declared.path_of(tx, what, subject)
+    if path is not None:
+        raise SetByAdministrator(_KINDS[what], subject, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the settings file sets of one User. Accounts and Calendars by their ids."""
+
+    user: bool
+    primary: bool
+    accounts: frozenset[str]
+    #: Accounts whose conflict calendars are chosen, and Calendars whose settings are.
+    conflicts: frozenset[str]
+    slots: frozenset[str]
+
+
+def held(db: Db, user_id: str) -> Held:
+    """What of a User is set by the administrator."""
+    with db.read() as tx:
+        marks = declared.marks(tx, user_id)
+    of = {what: frozenset(mark.subject for mark in marks if mark.what == what) for what in What}
+    return Held(
+        user=bool(of[What.USER]),
+        primary=bool(of[What.PRIMARY]),
+        accounts=of[What.ACCOUNT],
+        conflicts=of[What.CONFLICTS],
+        slots=of[What.SLOTS],
+    )

@@ -1,0 +1,33 @@
+"""What the settings file declares, as it was last applied."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from bridge.domain.declared import Mark, What
+
+
+def marks(tx: sqlite3.Connection, user_id: str | None = None) -> set[Mark]:
+    """What the file sets, for one User or for all."""
+    rows = tx.execute(
+        "SELECT what, user_id, subject FROM declared WHERE :user_id IS NULL OR user_id = :user_id", {"user_id": user_id}
+    )
+    return {Mark(What(row["what"]), row["user_id"], row["subject"]) for row in rows}
+
+
+def path_of(tx: sqlite3.Connection, what: What, subject: str) -> str | None:
+    """The file that sets this; None where it does not."""
+    row = tx.execute(
+        "SELECT path FROM declared WHERE what = :what AND subject = :subject", {"what": what, "subject": subject}
+    ).fetchone()
+    return row["path"] if row else None
+
+
+def replace(tx: sqlite3.Connection, marks: Iterable[Mark], path: str) -> None:
+    """The file at `path` sets this now, and nothing else."""
+    tx.execute("DELETE FROM declared")
+    tx.executemany(
+        "INSERT INTO declared (what, subject, user_id, path) VALUES (:what, :subject, :user_id, :path)",
+        [{"what": m.what, "subject": m.subject, "user_id": m.user_id, "path": path} for m in marks],
+    )
