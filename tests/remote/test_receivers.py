@@ -1,0 +1,171 @@
+"""Where webhooks may be sent is decided by the address that is connected to, whatever a name says."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.domain.webhooks import may_reach
+from bridge.errors import NotTaken
+from bridge.remote.receivers import Receivers, _seconds
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+
+
+@pytest.fixture
+async def server():
+    """Counts what comes in."""
+    arrived = []
+
+    async def take(request):
+        arrived.append(await request.read())
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hook", take)
+    made = TestServer(app)
+    await made.start_server()
+    made.arrived = arrived
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def guarded():
+    made = Receivers(lambda address, encrypted: may_reach(address, encrypted=encrypted, networks=()), timeout=2)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def trusting():
+    made = Receivers(lambda address, encrypted: may_reach(address, encrypted=encrypted, networks=LOOPBACK), timeout=2)
+    yield made
+    await made.close()
+
+
+async def test_what_is_allowed_arrives_as_it_was_signed(server, trusting):
+    body = '{"title": "Größe"}'.encode()
+    assert await trusting.post(str(server.make_url("/hook")), {"webhook-id": "msg_1"}, body) == 204
+    assert server.arrived == [body]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_nothing_is_sent_to_this_machine_however_it_is_spelt(server, guarded, host, scheme):
+    with pytest.raises(NotTaken) as refused:
+        await guarded.post(f"{scheme}://{host}:{server.port}/hook", {}, b"{}")
+    assert refused.value.status is None
+    assert server.arrived == []
+
+
+async def test_a_name_that_changes_its_mind_gains_nothing(server, guarded, monkeypatch):
+    """The name is public when it is looked up by anybody else, and leads home when a connection is made."""
+
+    async def home(host, port, **_):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", home)
+    with pytest.raises(NotTaken) as refused:
+        await guarded.post(f"https://receiver.example:{server.port}/hook", {}, b"{}")
+    assert "not allowed" in refused.value.reason
+    assert server.arrived == []
+
+
+async def test_of_several_addresses_only_allowed_ones_are_tried(server, trusting, monkeypatch):
+    async def both(host, port, **_):
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("169.254.169.254", "127.0.0.1")
+        ]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+    assert await trusting.post(f"http://receiver.example:{server.port}/hook", {}, b"{}") == 204
+
+
+async def test_a_server_without_tls_or_with_an_unknown_certificate_gets_nothing(server, trusting, tmp_path):
+    with pytest.raises(NotTaken):
+        await trusting.post(f"https://127.0.0.1:{server.port}/hook", {}, b"{}")
+    key, certificate = _self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    secure = TestServer(server.app, scheme="https")
+    await secure.start_server(ssl=context)
+    try:
+        with pytest.raises(NotTaken, match="certificate"):
+            await trusting.post(f"https://127.0.0.1:{secure.port}/hook", {}, b"{}")
+    finally:
+        await secure.close()
+    assert server.arrived == []
+
+
+async def test_an_endless_answer_is_not_read(trusting):
+    async def endless(request):
+        response = web.StreamResponse(status=200)
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 65_536)
+        except ConnectionError:
+            return response
+
+    app = web.Application()
+    app.router.add_post("/hook", endless)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        assert await trusting.post(str(server.make_url("/hook")), {}, b"{}") == 200
+    finally:
+        await trusting.close()
+        await server.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("120", 120.0),
+        ("0", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header, seconds):
+    assert _seconds(header) == seconds
+
+
+def _self_signed(directory):
+    import datetime as dt
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    key_file, certificate_file = directory / "key.pem", directory / "certificate.pem"
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return key_file, certificate_file
