@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import islice
 
 #: Nothing recurs beyond this, in local time: no booking reaches there.
 LAST = dt.datetime(2201, 1, 1)
@@ -24,6 +25,8 @@ _COUNTED_PERIODS = 100_000
 _FRUITLESS = 300_000
 #: A rule of up to so many occurrences is taken as it is, however dense.
 _FEW = 5_000
+#: More times a day than this are not even listed for a day.
+_VAST = 1_440
 #: More occurrences a day than this, on and on, are coarsened.
 _DENSE = 24
 
@@ -266,7 +269,7 @@ def last(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.dateti
         return min(end, start + dt.timedelta(seconds=seconds)) if seconds < (LAST - start).total_seconds() else until
     if rule.count > _COUNTED_PERIODS:
         return until
-    every = list(starts(rule, start, start, end))
+    every = list(islice(starts(rule, start, start, end), rule.count))
     return every[-1] if len(every) == rule.count else until
 
 
@@ -508,11 +511,11 @@ def coarsened(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> tupl
     """
     if _per_day(rule) <= _DENSE:
         return None
-    end = last(rule, start, until)
-    if (rule.count or _FEW + 1) <= _FEW or (
-        end is not None and _per_day(rule) * ((end - start).total_seconds() / 86_400 + 1) <= _FEW
-    ):
-        return None
+    if not is_vast(rule):
+        end = last(rule, start, until)
+        few = end is not None and _per_day(rule) * ((end - start).total_seconds() / 86_400 + 1) <= _FEW
+        if few or (rule.count or _FEW + 1) <= _FEW:
+            return None
     hours = rule.byhour or (range(24) if rule.freq >= Freq.HOURLY else (start.hour,))
     minutes = rule.byminute or (range(60) if rule.freq >= Freq.MINUTELY else (start.minute,))
     if len(hours) * len(minutes) < _DENSE:
@@ -534,6 +537,11 @@ def coarsened(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> tupl
     )
     floor = dt.datetime.combine(start.date(), dt.time())
     return daily, start - (start - floor) % dt.timedelta(seconds=longer), longer
+
+
+def is_vast(rule: Rule) -> bool:
+    """Whether a single period of the rule may be too much to hold."""
+    return rule.freq <= Freq.DAILY and _per_day(rule) > _VAST
 
 
 def _per_day(rule: Rule) -> int:

@@ -102,16 +102,18 @@ def pattern(master: Event, frozen_from: int) -> Pattern:
     coarse = False
     for rule in master.rules:
         until = until_of(rule, start)
-        if recurrence.first(rule, start.local, until) is None:
+        vast = recurrence.is_vast(rule)
+        if not vast and recurrence.first(rule, start.local, until) is None:
             continue
         coarser = None if length.is_none else recurrence.coarsened(rule, start.local, until)
         if coarser is not None:
+            until = until if vast else recurrence.last(rule, start.local, until)
             coarse = True
-            end = recurrence.last(rule, start.local, until)
             rule, floor, longer = coarser  # noqa: PLW2901
             start = start._replace(local=min(floor, start.local))
             length = length.longer(longer)
-            until = end
+        if vast and (length.is_none or recurrence.first(rule, start.local, until) is None):
+            continue
         rules.append((rule, until))
     made = Pattern(start, length, tuple(rules), tuple(master.rdates), coarse)
     return _cut(made, frozen_from)

@@ -155,9 +155,10 @@ def slot_of(series: Series, judge: Judge, years: Interval) -> Slot:
         goes_on=goes_on,
     )
     loose: list[Stretch] = []
+    there = set() if made.coarse else _instances_of(made, set(kept))
     for key, override in kept.items():
         stretch = _stretch(judge.with_travel(single(override)), judge.title(override, master))
-        if made.coarse or not made.has(key):
+        if key not in there:
             loose.append(stretch)
         elif stretch.start < stretch.end:
             slot.overrides[moved(key)] = stretch
@@ -180,7 +181,7 @@ def _instances_of(made: Pattern, keys: set[int]) -> set[int]:
     if not keys:
         return keys
     placed, complete = made.placed(Interval(min(keys) - 1, max(keys) + 1), ())
-    return keys & placed.keys() if complete else keys
+    return keys & placed.keys() if complete else {key for key in keys if made.has(key)}
 
 
 def _as_clients_expand(made: Pattern, years: Interval) -> tuple[Pattern, bool]:
@@ -220,13 +221,16 @@ def _besides_rules(made: Pattern) -> tuple[tuple[Moment, None], ...]:
 
 def _listed(series: Series, judge: Judge, years: Interval) -> list[Stretch]:
     """What blocks of a series, stretch by stretch: all of it if it ends, else in these years."""
+    master = series.master
+    if not (master.recurs or series.overrides or series.excluded or series.futures):
+        return [_stretch(judge.with_travel(single(master)), judge.title(master))] if judge.blocks(master) else []
     span = _EVER if series.pattern.last is not None else years
     found: list[Stretch] = []
     answers: dict[int, bool] = {}
     for instance in series.instances(span):
         owner = instance.event
         if answers.setdefault(id(owner), judge.blocks(owner)):
-            found.append(_stretch(judge.with_travel(instance), judge.title(owner, series.master)))
+            found.append(_stretch(judge.with_travel(instance), judge.title(owner, master)))
     return found
 
 

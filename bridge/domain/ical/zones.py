@@ -26,8 +26,10 @@ _STRIDE = dt.timedelta(days=10)
 _LISTED_UNTIL = 2038
 _OFFSET = re.compile(r"(?:GMT|UTC|UT|Z)?\s*([+-])(\d{1,2})(?:[:.]?(\d{2}))?(?::?\d{2})?", re.IGNORECASE)
 _DISPLAY = re.compile(r"\((?:GMT|UTC)\s*([+-]\d{1,2}[:.]?\d{2})?\)\s*(.*)", re.IGNORECASE)
-#: Limits for the VTIMEZONEs of others: onsets of one observance, observances of one zone.
-_ONSETS, _OBSERVANCES = 2_000, 400
+#: Limits for the VTIMEZONEs of others: onsets of one observance and of one zone, observances of one zone.
+_ONSETS, _ALL_ONSETS, _OBSERVANCES = 2_000, 5_000, 400
+#: Rules for clock changes are expanded from here on; there were hardly any before.
+_FIRST_CHANGES = dt.datetime(1900, 1, 1)
 
 
 def instant(local: dt.datetime, zone: dt.tzinfo) -> int:
@@ -180,7 +182,7 @@ def observed(observances: tuple[tuple[str, tuple[Line, ...]], ...]) -> Observed 
     """The zone of a VTIMEZONE's STANDARD and DAYLIGHT parts; None when nothing in them can be used."""
     found: list[tuple[dt.datetime, int, int, str]] = []
     for name, lines in observances:
-        if name in {"STANDARD", "DAYLIGHT"}:
+        if name in {"STANDARD", "DAYLIGHT"} and len(found) < _ALL_ONSETS:
             found += _onsets(lines)
     if not found:
         return None
@@ -223,7 +225,7 @@ def _recurring(rule: recurrence.Rule, start: dt.datetime, before: int) -> list[d
     if until is not None and (rule.until or "").endswith("Z"):
         until += dt.timedelta(seconds=before)
     found: list[dt.datetime] = []
-    for onset in recurrence.starts(rule, start, start, recurrence.LAST, until):
+    for onset in recurrence.starts(rule, start, _FIRST_CHANGES, recurrence.LAST, until):
         found.append(onset)
         if len(found) == _ONSETS:
             break
