@@ -18,8 +18,8 @@ from bridge.remote.base import Remote
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
 from bridge.remote.receivers import Receivers
-from bridge.secrets import Vault, open_vault
-from bridge.service.context import Context, Freshness
+from bridge.secrets import open_vault
+from bridge.service.context import Context, Freshness, Vault
 from bridge.settings import ProviderSettings, Settings
 from bridge.store.db import Db
 
@@ -104,7 +104,15 @@ def _policy(name: str, provider: ProviderSettings) -> ProviderPolicy:
 def build(settings: Settings, *, clock: Callable[[], int] = lambda: int(time.time())) -> Bridge:
     """Open the store and the secrets. Raises `StoreUnusable`, `SecretsKeyMissing`, `SecretUnreadable`."""
     db = Db(settings.store.path)
-    vault = open_vault(db, settings.secrets.key_file)
+    return _put_together(db, open_vault(db, settings.secrets.key_file), clock, settings)
+
+
+def with_settings(bridge: Bridge, settings: Settings) -> Bridge:
+    """The same store and key, with other settings of everything else."""
+    return _put_together(bridge.db, bridge.vault, bridge.clock, settings)
+
+
+def _put_together(db: Db, vault: Vault, clock: Callable[[], int], settings: Settings) -> Bridge:
     push_wanted = asyncio.Event()
     return Bridge(
         db=db,

@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from aiohttp import web
 
 from bridge import worker
-from bridge.app import Bridge
+from bridge.app import Bridge, with_settings
 from bridge.errors import StoreUnusable
+from bridge.reload import Follower
+from bridge.settings import Settings
 from bridge.store.lock import at_work
 from bridge.web.app import make_web_app
 
@@ -27,32 +30,62 @@ GRACE_SECONDS = 5.0
 WAIT_SECONDS = 5.0
 
 
-async def run(bridge: Bridge, *, host: str, port: int) -> None:
+async def run(bridge: Bridge, *, host: str, port: int, config: Path | None) -> None:
     """Serve and work until SIGTERM or SIGINT, then finish what is under way.
 
-    Raises `StoreUnusable` when another process works on the same store, `OSError` when the port is taken.
+    Meanwhile the settings file is followed. Raises `StoreUnusable` when another process works on the same store,
+    `OSError` when the port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with _at_work(bridge.db.path):
-        runner = web.AppRunner(make_web_app(bridge, bridge.settings), access_log=None, shutdown_timeout=GRACE_SECONDS)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-            log.info("sidecar: listening on %s:%d", host, port)
-            work = asyncio.create_task(worker.run(bridge))
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
-            stopped.cancel()
-        finally:
-            await runner.cleanup()
-            await bridge.remotes.close()
-            await bridge.receivers.close()
+    follower = Follower(config)
+    async with _at_work(bridge.db.path), _listening(host, port) as listeners:
+        log.info("sidecar: listening on %s:%d", host, port)
+        with follower.on_hangup():
+            while (settings := await _serve(bridge, listeners, stop, follower)) is not None:
+                log.info("settings: new ones hold from now on")
+                bridge = with_settings(bridge, settings)
+
+
+async def _serve(
+    bridge: Bridge, listeners: Sequence[socket.socket], stop: asyncio.Event, follower: Follower
+) -> Settings | None:
+    """Serve and work under the settings of this Bridge: until other ones hold, which it returns, or until stopped."""
+    runner = web.AppRunner(make_web_app(bridge, bridge.settings), access_log=None, shutdown_timeout=GRACE_SECONDS)
+    await runner.setup()
+    try:
+        for listener in listeners:
+            await web.SockSite(runner, listener.dup()).start()
+        work = asyncio.create_task(worker.run(bridge))
+        follow = asyncio.create_task(follower.next(bridge))
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({work, follow, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        work.cancel()
+        follow.cancel()
+        stopped.cancel()
+        await asyncio.gather(work, follow, stopped, return_exceptions=True)
+        for ended in done:
+            ended.result()  # raises what went wrong
+        return None if stop.is_set() else follow.result()
+    finally:
+        await runner.cleanup()
+        await bridge.remotes.close()
+        await bridge.receivers.close()
+
+
+@contextlib.asynccontextmanager
+async def _listening(host: str, port: int) -> AsyncIterator[list[socket.socket]]:
+    """Listeners that outlast each round of serving, so that nobody is refused between two. Raises `OSError`."""
+    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port, start_serving=False)
+    listeners = [listener.dup() for listener in server.sockets]
+    server.close()
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -46,18 +46,21 @@ class Child:
     port: int
     method: str
     path: str
+    #: Whether SIGHUP is passed on to it. It has to bear that at any time.
+    hangs_up: bool = False
 
 
 async def supervise(children: Sequence[Child], *, ready: Callable[[], None]) -> None:
-    """Run the children until SIGTERM or SIGINT, and call `ready` once all of them answer.
+    """Run the children until SIGTERM or SIGINT, and call `ready` once all of them answer. SIGHUP is passed on.
 
     A child that dies is started again, after a pause that doubles while it keeps dying. Raises `CannotListen` when a
     port is taken, `ChildFailed` when a child ends before it ever answered; the others are then ended as well.
     """
     up = [asyncio.Event() for _ in children]
-    keepers = [asyncio.create_task(_keep(child, event)) for child, event in zip(children, up, strict=True)]
+    running: dict[Child, Process] = {}
+    keepers = [asyncio.create_task(_keep(child, event, running)) for child, event in zip(children, up, strict=True)]
     announcer = asyncio.create_task(_announce(up, ready))
-    with _stop_signals() as stop:
+    with _signals(lambda: _hang_up(running)) as stop:
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([stopped, *keepers], return_when=asyncio.FIRST_COMPLETED)
@@ -77,13 +80,20 @@ async def _announce(up: Sequence[asyncio.Event], ready: Callable[[], None]) -> N
     ready()
 
 
+def _hang_up(running: Mapping[Child, Process]) -> None:
+    for child, process in running.items():
+        if child.hangs_up and process.returncode is None:
+            process.send_signal(signal.SIGHUP)
+
+
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
+def _signals(hang_up: Callable[[], None]) -> Iterator[asyncio.Event]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in before:
-        loop.add_signal_handler(number, stop.set)
+    actions = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: hang_up}
+    before = {number: signal.getsignal(number) for number in actions}
+    for number, action in actions.items():
+        loop.add_signal_handler(number, action)
     try:
         yield stop
     finally:
@@ -92,11 +102,12 @@ def _stop_signals() -> Iterator[asyncio.Event]:
             signal.signal(number, handler)
 
 
-async def _keep(child: Child, up: asyncio.Event) -> None:
+async def _keep(child: Child, up: asyncio.Event, running: dict[Child, Process]) -> None:
     pause = FIRST_PAUSE
     while True:
         await _port_free(child)
         async with _running(child) as process:
+            running[child] = process
             started = time.monotonic()
             if await _answers(child, process):
                 log.info("%s answers at %s:%d", child.name, child.host, child.port)

@@ -45,7 +45,7 @@ def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
         progress("Trying new logins …")
         return await make_so(bridge, settings, path, actor="command line", show=show, dry_run=dry_run)
 
-    plan = opened.run(work)
+    plan = opened.try_out(work) if dry_run else opened.run(work)
     if as_json:
         print_json({"applied": bool(plan.changes) and not dry_run, "changes": plan.changes})
     elif not plan.changes:

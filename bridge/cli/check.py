@@ -1,4 +1,4 @@
-"""`bridge check-config`: whether the bridge could start."""
+"""`bridge check-config`: whether the bridge could start, and would have what its file declares."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge import settings
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import progress
 from bridge.cli.sentences import sentence
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 @click.option("--connections", is_flag=True, help="Log in to every account's server, too. Nothing is changed.")
 @pass_opened
 def check_config(opened: Opened, connections: bool) -> None:
-    """Check settings, store and key, changing nothing. Exit code 1: something is wrong."""
+    """Check settings, store and key, changing nothing. Exit code 1: something is wrong.
+
+    Every mistake in the settings file is told with its line and what to do. With --connections, also the logins of all
+    accounts are tried, those that only the file declares too, and whether the calendars it names are there.
+    """
+    settings.load(opened.config, passwords=True)
     troubles = [*_check_files(opened), *(_check_connections(opened) if connections else ())]
     for trouble in troubles:
         click.echo(f"Wrong: {trouble}")
@@ -48,8 +54,9 @@ def _check_files(opened: Opened) -> Iterator[str]:
 
 
 def _check_connections(opened: Opened) -> list[str]:
-    if not opened.settings.store.path.exists():
-        return []
+    from bridge.declaring import apply  # noqa: PLC0415 - reaches the CalDAV client, slow to import
+
+    path = settings.path_of(opened.config)
 
     async def work(bridge: Bridge) -> list[str]:
         found = []
@@ -58,9 +65,15 @@ def _check_connections(opened: Opened) -> list[str]:
             trouble = await _ask(bridge, account)
             if trouble:
                 found.append(f"{account.id} of {account.user_id}: {trouble}")
+        if path is not None and opened.settings.users:
+            progress("Trying the logins that the file declares …")
+            try:
+                await apply(bridge, opened.settings, path, actor="", show=lambda _: None, dry_run=True)
+            except BridgeError as error:
+                found.append(sentence(error))
         return found
 
-    return opened.run(work)
+    return opened.try_out(work)
 
 
 async def _ask(bridge: Bridge, account: Account) -> str | None:

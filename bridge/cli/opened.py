@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import click
 
 from bridge import settings
 from bridge.settings import Settings
+from bridge.settings.tables import SecretsSettings, StoreSettings
 from bridge.store.db import Db
 
 if TYPE_CHECKING:
@@ -51,13 +53,24 @@ class Opened:
 
     def run(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
         """Do `work` with the whole Bridge, in an event loop of its own."""
-        return asyncio.run(self._run(work))
+        return asyncio.run(self._run(work, self.settings))
 
-    async def _run(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
+    def try_out(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
+        """As `run`, for work that writes nothing: where there is no store yet, none is made."""
+        if self.settings.store.path.exists():
+            return self.run(work)
+        with tempfile.TemporaryDirectory(prefix="bridge-") as folder:
+            passing = {
+                "store": StoreSettings(path=Path(folder) / "bridge.db"),
+                "secrets": SecretsSettings(key_file=Path(folder) / "secrets.key"),
+            }
+            return asyncio.run(self._run(work, self.settings.model_copy(update=passing)))
+
+    async def _run(self, work: Callable[[Bridge], Awaitable[T]], settings: Settings) -> T:
         # The CalDAV client takes most of a second to import, which commands on the store alone need not wait for.
         from bridge.app import build  # noqa: PLC0415
 
-        bridge = build(self.settings)
+        bridge = build(settings)
         try:
             return await work(bridge)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 
 import click
@@ -17,7 +18,12 @@ from bridge.supervisor import Child, cannot_listen, end_with_parent, supervise
 @click.command()
 @pass_opened
 def serve(opened: Opened) -> None:
-    """Run the whole bridge: the sidecar and Radicale, until SIGTERM or Ctrl-C."""
+    """Run the whole bridge: the sidecar and Radicale, until SIGTERM or Ctrl-C.
+
+    The settings file is followed: what changes in it holds within seconds, at once on SIGHUP. A change of ports, of the
+    store or of Radicale's own settings needs a restart.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to; the children begin like that
     settings = opened.settings
     # Makes the store that Radicale only reads, and tells of a wrong store or key before anything is started.
     build(settings).db.close()
@@ -32,7 +38,7 @@ def _sidecar(opened: Opened) -> Child:
     where = opened.settings.sidecar
     config = ["--config", str(opened.config)] if opened.config else []
     command = [sys.executable, "-m", "bridge", *config, "--log-level", opened.log_level, "sidecar", "--end-with-parent"]
-    return Child("sidecar", tuple(command), where.host, where.port, "GET", "/healthz")
+    return Child("sidecar", tuple(command), where.host, where.port, "GET", "/healthz", hangs_up=True)
 
 
 def _radicale(opened: Opened) -> Child:
@@ -55,14 +61,18 @@ def _radicale_command(opened: Opened) -> list[str]:
 )
 @pass_opened
 def sidecar(opened: Opened, with_parent: bool) -> None:
-    """Run the sidecar alone: the HTTP API, the pages and the work with iCloud."""
+    """Run the sidecar alone: the HTTP API, the pages and the work with iCloud.
+
+    The settings file is followed: what changes in it holds within seconds, at once on SIGHUP.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to
     if with_parent:
         end_with_parent()
     where = opened.settings.sidecar
 
     async def work(bridge: Bridge) -> None:
         try:
-            await run(bridge, host=where.host, port=where.port)
+            await run(bridge, host=where.host, port=where.port, config=opened.config)
         except OSError as e:
             raise cannot_listen(e, "sidecar", where.host, where.port) from e
 

@@ -255,7 +255,7 @@ def _plan_account(
         if not found:
             there = ", ".join(sorted(f'"{one.name}"' for one in known.calendars)[:20])
             problems.append(
-                Problem(place, f'names "{name}", which is no calendar of it', f"there are {there or 'none'}")
+                Problem(place, f'names "{name}", which is no calendar of the account', f"there are {there or 'none'}")
             )
         elif len(found) > 1:
             addresses = ", ".join(sorted(one.url for one in found))
