@@ -15,6 +15,8 @@ from bridge.service.context import Context
 from bridge.store import published
 from bridge.store.db import Db
 
+from .told import assert_told
+
 #: A Monday, 08:00 UTC.
 NOW = 1_804_492_800
 
@@ -140,7 +142,9 @@ def event(uid, *, start="20270308T100000", end="20270308T110000", title="Dentist
 @pytest.fixture
 async def world(tmp_path):
     """Ada, with Home as Primary, Work as conflict calendar, and one that is not chosen."""
-    return await make_world(tmp_path / "bridge.db", MemoryServer())
+    made = await make_world(tmp_path / "bridge.db", MemoryServer())
+    yield made
+    assert_told(made.db)
 
 
 async def make_world(path, server):

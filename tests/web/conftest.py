@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 from service.conftest import World, make_world
+from service.told import assert_told
 
 from bridge.domain.model import BookingCalendar
 from bridge.remote.memory import MemoryServer
 from bridge.service import mirror, push, users
 from bridge.store import users as stored_users
 from bridge.web.app import make_web_app
+
+from . import conformance
 
 APPOINTMENTS = "/v1/calendars/events/appointments"
 SLOTS = "/v1/calendars/events/block-slots"
@@ -52,6 +55,8 @@ class Api:
         async with self.client.request(method, path, headers=headers, **rest) as response:
             text = await response.text()
             read = await response.json(content_type=None) if text else None
+            if method != "HEAD":
+                conformance.check(method, response.url.raw_path, response.status, response.headers, read)
             return Answer(response.status, response.headers.copy(), read)
 
     def with_token(self, *, locations: tuple[str, ...] = ("loc",), scopes: tuple[str, ...] = SCOPES) -> Api:
@@ -133,4 +138,5 @@ async def api(tmp_path, aiohttp_client):
     world.context = replace(world.context, wake_push=push_wanted.set)
     client = await aiohttp_client(make_web_app(world.context))
     yield Api(client, world, "", push_wanted).with_token()
+    assert_told(world.db)
     world.db.close()
