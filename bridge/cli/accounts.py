@@ -44,7 +44,8 @@ def connect(
     password = _password(password_file, password_stdin)
     progress(f"Trying the login of {username} at {provider} …")
     connected = opened.run(lambda bridge: connecting.connect(bridge, user_id, provider, username, password))
-    with opened.store(read_only=True) as db:
+    with opened.store() as db:
+        opened.note(db, "account connected", connected.id)
         found = [one for one in roles.list_calendars(db, user_id) if one.account_id == connected.id]
     if as_json:
         print_json({"account": connected, "calendars": found})
@@ -93,4 +94,6 @@ def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
 def disconnect(opened: Opened, user_id: str, account_id: str) -> None:
     """Forget ACCOUNT of USER: its password for good, its blocked slots at once. Nothing changes in iCloud."""
     opened.run(lambda bridge: connecting.disconnect(bridge, user_id, account_id))
+    with opened.store() as db:
+        opened.note(db, "account disconnected", account_id)
     click.echo(f"Disconnected {account_id}.")

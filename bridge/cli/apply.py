@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.opened import ACTOR, Opened, pass_opened
 from bridge.cli.output import count, json_option, print_json, progress
 from bridge.domain.declared import Plan
 from bridge.errors import SettingProblem, SettingsInvalid
@@ -43,7 +43,7 @@ def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
 
     async def work(bridge: Bridge) -> Plan:
         progress("Trying new logins …")
-        return await make_so(bridge, settings, path, actor="command line", show=show, dry_run=dry_run)
+        return await make_so(bridge, settings, path, actor=ACTOR, show=show, dry_run=dry_run)
 
     plan = opened.try_out(work) if dry_run else opened.run(work)
     if as_json:

@@ -99,9 +99,11 @@ def set_roles(
         if conflicts:
             checked = [_find(known, name).id for name in conflicts]
         progress("Reading the chosen calendars …")
-        return await roles.choose(
+        change = await roles.choose(
             bridge, user_id, primary=chosen, conflicts=checked, appointments=roles.Appointments(appointments)
         )
+        opened.note(bridge.db, "calendars chosen", user_id)
+        return change
 
     change = opened.run(work)
     if as_json:
@@ -160,6 +162,7 @@ def set_settings(
         if changes:
             progress("Writing its blocked slots anew …")
             roles.set_slot_settings(bridge, user_id, calendar.id, settings)
+            opened.note(bridge.db, "calendar settings saved", calendar.id)
         return settings
 
     settings = opened.run(work)

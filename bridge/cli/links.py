@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.opened import ACTOR, Opened, pass_opened
 from bridge.cli.output import instant, json_option, print_json
 from bridge.service import sessions
 
@@ -16,7 +16,7 @@ from bridge.service import sessions
 def link(opened: Opened, user_id: str, as_json: bool) -> None:
     """Make a link that signs USER in to their settings pages: once, within half an hour."""
     with opened.store() as db:
-        secret, expires_at = sessions.make_link(db, user_id, actor="command line", now=opened.now)
+        secret, expires_at = sessions.make_link(db, user_id, actor=ACTOR, now=opened.now)
     url = sessions.link_address(opened.settings.sidecar.address, secret)
     if as_json:
         print_json({"url": url, "expires_at": expires_at})

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from bridge import settings
+from bridge.service import sessions
 from bridge.settings import Settings
 from bridge.settings.tables import SecretsSettings, StoreSettings
 from bridge.store.db import Db
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from bridge.app import Bridge
 
 T = TypeVar("T")
+
+#: Who it was, in the audit log.
+ACTOR = "command line"
 
 
 @dataclass
@@ -50,6 +54,10 @@ class Opened:
             yield db
         finally:
             db.close()
+
+    def note(self, db: Db, action: str, subject: str) -> None:
+        """Write what was done into the audit log. `subject` is an id, never a secret."""
+        sessions.record(db, ACTOR, action, subject, now=self.now)
 
     def run(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
         """Do `work` with the whole Bridge, in an event loop of its own."""

@@ -37,6 +37,7 @@ def add(opened: Opened, label: str, locations: tuple[str, ...], scopes: tuple[st
     scopes = scopes or tuple(scope for scope in users.SCOPES if scope.startswith("calendars"))
     with opened.store() as db:
         token_id, made = users.add_token(db, label=label, location_ids=locations, scopes=scopes, now=opened.now)
+        opened.note(db, "API token made", token_id)
     if as_json:
         print_json({"id": token_id, "label": label, "token": made, "location_ids": locations, "scopes": scopes})
     else:
@@ -76,4 +77,5 @@ def revoke(opened: Opened, token_id: str) -> None:
     """Revoke the token ID."""
     with opened.store() as db:
         users.revoke_token(db, token_id, opened.now)
+        opened.note(db, "API token revoked", token_id)
     click.echo(f"Revoked {token_id}.")

@@ -48,6 +48,7 @@ def add(
             two_way=opened.settings.defaults.two_way,
         )
         password_id, password = users.add_password(db, user_id, password_label, opened.now)
+        opened.note(db, "user added", user_id)
     address = calendar_address(opened.settings, user_id)
     if as_json:
         print_json(
@@ -144,6 +145,8 @@ def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | N
         changed = users.change_user(db, user_id, name=name, time_zone=time_zone, now=opened.now)
         if two_way is not None:
             users.set_two_way(db, user_id, TwoWay(two_way))
+        if (name, time_zone, two_way) != (None, None, None):
+            opened.note(db, "user changed", user_id)
         choice = users.two_way(db, user_id)
     facts([("name", changed.name), ("time zone", changed.time_zone), ("changes made in iCloud", choice)])
 
@@ -156,6 +159,7 @@ def remove(opened: Opened, user_id: str) -> None:
     """Remove the user ID: accounts, appointments, passwords, merged calendar. Events in iCloud stay there."""
     with opened.store() as db:
         users.remove_user(db, user_id, now=opened.now)
+        opened.note(db, "user removed", user_id)
     click.echo(f"Removed {user_id}.")
 
 

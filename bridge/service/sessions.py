@@ -144,8 +144,13 @@ def sign_out_everywhere(db: Db, who: Visitor, *, now: int) -> None:
 
 def note(db: Db, who: Visitor, action: str, subject: str, *, now: int) -> None:
     """Write what somebody did into the audit log. `subject` is an id, never a secret or a title."""
+    record(db, who.actor, action, subject, now=now)
+
+
+def record(db: Db, actor: str, action: str, subject: str, *, now: int) -> None:
+    """As `note`, for one who has not signed in to the pages."""
     with db.write() as tx:
-        sessions.audit(tx, AuditEntry(now, who.actor, action, subject))
+        sessions.audit(tx, AuditEntry(now, actor, action, subject))
 
 
 def audited(db: Db, *, limit: int, offset: int = 0) -> list[AuditEntry]:

@@ -13,10 +13,12 @@ from bridge.cli.sentences import sentence
 #: Met only by programs at the HTTP API, or by the bridge's own services.
 NOT_AT_A_TERMINAL = {
     errors.CalendarsStale,
+    errors.CursorExpired,
     errors.DuplicateExternalId,
     errors.KeyReused,
     errors.NoPrimaryCalendar,
     errors.NotBookable,
+    errors.NotTaken,
     errors.ReadOnly,
     errors.SlotUnavailable,
     errors.Unreadable,

@@ -1,0 +1,34 @@
+"""Who changed by the API how the bridge works, in the audit log. Bookings are none of it; they have the change feed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from bridge.service import sessions
+from bridge.web.keys import CONTEXT, TOKEN
+
+_READING = {"GET", "HEAD", "OPTIONS"}
+#: Users and settings links write entries of their own.
+_TOLD = ("/v1/webhooks", "/v1/calendars/schedules", "/v1/calendars/{calendarId}")
+
+
+@web.middleware
+async def audit(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Note what was changed of webhooks, schedules and booking calendars, once it was."""
+    response = await handler(request)
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource else ""
+    replayed = "Idempotency-Replayed" in response.headers
+    if request.method in _READING or response.status >= 300 or replayed or TOKEN not in request:
+        return response
+    if path.rstrip("/") == "/v1/calendars" or path.startswith(_TOLD):
+        context = request.app[CONTEXT]
+        made = response.headers.get("Location", "").rpartition("/")[2]
+        subject = next(iter(request.match_info.values()), made)
+        action = f"{request.method} {path}"
+        sessions.record(context.db, f"token:{request[TOKEN].id}", action, subject, now=context.clock())
+    return response
