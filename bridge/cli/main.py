@@ -30,6 +30,7 @@ _COMMANDS = {
     "sync": "bridge.cli.sync:sync",
     "token": "bridge.cli.tokens:token",
     "user": "bridge.cli.users:user",
+    "webhook": "bridge.cli.webhooks:webhook",
 }
 
 

@@ -226,13 +226,13 @@ def list_deliveries(
         return webhooks.deliveries(tx, webhook_id, state=state, before=before, limit=limit)
 
 
-def retry(context: Context, webhook_id: str, delivery_id: str, *, locations: Locations) -> Delivery:
+def retry(db: Db, webhook_id: str, delivery_id: str, *, locations: Locations, now: int) -> Delivery:
     """Send a delivery again, whatever became of it, under the id that it had. Raises `Unknown`."""
-    with context.db.write() as tx:
+    with db.write() as tx:
         _get(tx, webhook_id, locations)
         if webhooks.delivery(tx, webhook_id, delivery_id) is None:
             raise Unknown("delivery", delivery_id)
-        webhooks.send_again(tx, delivery_id, now=context.clock())
+        webhooks.send_again(tx, delivery_id, now=now)
         found = webhooks.delivery(tx, webhook_id, delivery_id)
     assert found is not None, "it was there a moment ago, in this transaction"  # noqa: S101
     return found

@@ -139,11 +139,13 @@ async def list_deliveries(request: web.Request) -> web.Response:
 
 async def retry(request: web.Request) -> web.Response:
     """Send a delivery again, whatever became of it."""
+    context = request.app[CONTEXT]
     delivery = webhooks.retry(
-        request.app[CONTEXT],
+        context.db,
         request.match_info["webhookId"],
         request.match_info["deliveryId"],
         locations=requests.locations_of(request),
+        now=context.clock(),
     )
     return web.json_response(_delivery(delivery), status=202)
 

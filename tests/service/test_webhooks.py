@@ -271,7 +271,7 @@ async def test_what_is_never_taken_is_given_up_visibly_and_can_be_sent_again(wor
     assert 2 * DAY < tried[-1] - tried[0] < 6 * DAY
     hook.answers.clear()
     webhooks.update(world.context, webhook.id, WebhookChange(active=True), locations=None, networks=())
-    webhooks.retry(world.context, webhook.id, delivery.id, locations=None)
+    webhooks.retry(world.db, webhook.id, delivery.id, locations=None, now=world.now())
     await deliver(world.context, post)
     assert deliveries(world, webhook)[0].state == DeliveryState.DELIVERED
     assert len({message.headers["webhook-id"] for message in hook.messages}) == 1
