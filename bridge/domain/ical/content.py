@@ -192,7 +192,7 @@ def calendar(lines: Iterable[str]) -> str:
 
 def duration(value: str) -> tuple[int, int] | None:
     """A DURATION as (nominal days, exact seconds), or None. RFC 5545 section 3.3.6: a day is not 24 hours."""
-    match = _DURATION.fullmatch(value.strip())
+    match = _DURATION.fullmatch(value.strip()) if value else None
     if match is None or not any(match.groups()[1:]):
         return None
     weeks, days, hours, minutes, seconds = (int(group or 0) for group in match.groups()[1:])
