@@ -4,7 +4,7 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.domain import slots
@@ -49,6 +49,8 @@ def verdict(person, start, rules, *, length=None, allowed=ALWAYS, any_free_time=
     return why
 
 
+untimed = settings(deadline=None, max_examples=60)
+
 # --- Properties ------------------------------------------------------------------------------------------------------
 
 minutes = st.integers(0, 12).map(lambda n: n * 5 * MINUTE)
@@ -80,6 +82,7 @@ busy_times = st.lists(
 )
 
 
+@untimed
 @given(working, rules_, begin, busy_times, st.integers(1, 2))
 def test_what_is_offered_is_accepted_and_what_is_accepted_on_the_grid_is_offered(
     open_hours, rules, start, busy, slots_
@@ -97,6 +100,7 @@ def test_what_is_offered_is_accepted_and_what_is_accepted_on_the_grid_is_offered
     assert all(f % (5 * MINUTE) == 0 for f in found)
 
 
+@untimed
 @given(working, rules_, begin, busy_times)
 def test_no_slot_reaches_into_busy_time_or_out_of_working_hours(open_hours, rules, start, busy):
     span = Interval(start, start + 3 * DAY)
@@ -125,6 +129,7 @@ def at_work(open_hours, instant_):
     return False
 
 
+@untimed
 @given(working, begin, st.integers(0, 3 * 24 * 4), st.integers(1, 3 * 24 * 4))
 def test_openings_do_not_depend_on_where_a_question_begins(open_hours, start, offset, length):
     whole = openings(open_hours, Interval(start - DAY, start + 8 * DAY))
@@ -132,6 +137,7 @@ def test_openings_do_not_depend_on_where_a_question_begins(open_hours, start, of
     assert [o for o in whole if o[1] > part.start and o[0] < part.end] == list(openings(open_hours, part))
 
 
+@untimed
 @given(working, rules_, begin, busy_times)
 def test_a_period_is_where_any_start_can_be_booked(open_hours, rules, start, busy):
     span = Interval(start, start + 3 * DAY)
