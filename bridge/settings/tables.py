@@ -119,6 +119,15 @@ class BookingSettings(Table):
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class ApiSettings(Table):
+    """How much one API token may ask for."""
+
+    #: Requests in ten seconds.
+    burst_requests: int = Field(default=5_000, strict=True, ge=1, le=1_000_000)
+    #: Requests in a day.
+    daily_requests: int = Field(default=5_000_000, strict=True, ge=1, le=1_000_000_000)
+
+
 class WebhooksSettings(Table):
     """Where news may be sent."""
 
@@ -208,6 +217,7 @@ class Settings(Table):
     pages: PagesSettings = PagesSettings()
     mirror: MirrorSettings = MirrorSettings()
     booking: BookingSettings = BookingSettings()
+    api: ApiSettings = ApiSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     defaults: DefaultsSettings = DefaultsSettings()
     providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(

@@ -7,12 +7,15 @@ from aiohttp import web
 from bridge.service.changes import Watch
 from bridge.service.context import Context
 from bridge.settings import Settings
-from bridge.web import middleware
-from bridge.web.keys import CONTEXT, SETTINGS, WATCH
+from bridge.web import middleware, openapi
+from bridge.web.audit import audit
+from bridge.web.keys import CONTEXT, OPEN, SETTINGS, WATCH
+from bridge.web.limits import LIMITS, Limits, limits
 from bridge.web.pages import guard, sign_in
 from bridge.web.pages.attempts import Attempts
 from bridge.web.pages.routes import ROUTES as PAGES
-from bridge.web.routes import ROUTES
+from bridge.web.reference import REFERENCE, Reference
+from bridge.web.routes import OPERATIONS, ROUTES
 
 #: Appointments are small.
 MAX_BODY = 256 * 1024
@@ -20,10 +23,13 @@ MAX_BODY = 256 * 1024
 
 def make_web_app(context: Context, settings: Settings | None = None) -> web.Application:
     """The HTTP API and the pages over the use cases."""
-    middlewares = [middleware.errors, middleware.authentication, guard.pages]
+    middlewares = [middleware.errors, middleware.authentication, limits, audit, guard.pages]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[CONTEXT] = context
-    app[SETTINGS] = settings or Settings()
+    app[SETTINGS] = settings = settings or Settings()
+    app[OPEN] = frozenset(o.path for of_tag in OPERATIONS.values() for o in of_tag if o.scope is None)
+    app[LIMITS] = Limits(settings.api.burst_requests, settings.api.daily_requests)
+    app[REFERENCE] = Reference(openapi.document(OPERATIONS, server=settings.sidecar.address.rstrip("/")))
     app[sign_in.ATTEMPTS] = Attempts()
     app[WATCH] = Watch(context.db)
     app.on_shutdown.append(_let_go)

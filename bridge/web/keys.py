@@ -12,3 +12,7 @@ SETTINGS = web.AppKey("settings", Settings)
 WATCH = web.AppKey("watch", Watch)
 TOKEN = web.RequestKey("token", ApiToken)
 TRACE_ID = web.RequestKey("trace_id", str)
+#: Headers that tell what the token has left.
+RATE = web.RequestKey("rate", dict[str, str])
+#: The paths under /v1/ that need no token.
+OPEN = web.AppKey("open", frozenset[str])

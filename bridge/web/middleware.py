@@ -11,7 +11,7 @@ from aiohttp import web
 from bridge.errors import BridgeError
 from bridge.service import users
 from bridge.web import problems
-from bridge.web.keys import CONTEXT, TOKEN, TRACE_ID
+from bridge.web.keys import CONTEXT, OPEN, RATE, TOKEN, TRACE_ID
 from bridge.web.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             trace_id=trace_id,
         )
     response.headers["X-Request-Id"] = trace_id
+    for name, value in request.get(RATE, {}).items():
+        response.headers[name] = value
     return response
 
 
@@ -65,8 +67,8 @@ def _refusal(request: web.Request, error: web.HTTPException, trace_id: str) -> w
 
 @web.middleware
 async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A bearer token for everything under /v1/."""
-    if not request.path.startswith("/v1/"):
+    """A bearer token for everything under /v1/, save what is open to all."""
+    if not request.path.startswith("/v1/") or request.path in request.app[OPEN]:
         return await handler(request)
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip()

@@ -1,6 +1,9 @@
-"""Every route, on one screen. Fixed paths come before those with an id in their place."""
+"""Every route, on one screen. Fixed paths come before those with an id in their place.
 
-from aiohttp import web
+Each is declared once, with what the OpenAPI document says of it.
+"""
+
+from __future__ import annotations
 
 from bridge.web import (
     appointments,
@@ -11,74 +14,174 @@ from bridge.web import (
     connections,
     explain,
     health,
+    reference,
     schedules,
     settings_links,
     users,
     webhooks,
 )
-from bridge.web.middleware import needs
+from bridge.web import shapes as ask
+from bridge.web import shapes_answers as say
+from bridge.web import shapes_answers_feed as tell
+from bridge.web import shapes_calendars as ask_of
+from bridge.web import shapes_feed as ask_for
+from bridge.web.codes import BOOKING, LISTING
+from bridge.web.operations import Operation
 
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
 SEE, SET = "calendars.readonly", "calendars.write"
 HOOK, ADMIN = "webhooks.write", "admin"
 
-ROUTES = [
-    web.get("/healthz", health.healthz),
-    web.get("/readyz", health.readyz),
-    web.post(appointments.PATH, needs(WRITE, appointments.create)),
-    web.get(appointments.PATH + "/{eventId}", needs(READ, appointments.read)),
-    web.put(appointments.PATH + "/{eventId}", needs(WRITE, appointments.update)),
-    web.patch(appointments.PATH + "/{eventId}", needs(WRITE, appointments.update)),
-    web.put("/v1/appointments/by-external-id/{externalId}", needs(WRITE, appointments.put_by_external_id)),
-    web.post(blocked_slots.PATH, needs(WRITE, blocked_slots.create)),
-    web.get(blocked_slots.PATH + "/{eventId}", needs(READ, blocked_slots.read)),
-    web.put(blocked_slots.PATH + "/{eventId}", needs(WRITE, blocked_slots.update)),
-    web.patch(blocked_slots.PATH + "/{eventId}", needs(WRITE, blocked_slots.update)),
-    web.get("/v1/calendars/events", needs(READ, appointments.list_all)),
-    web.get("/v1/calendars/blocked-slots", needs(READ, blocked_slots.list_all)),
-    web.delete("/v1/calendars/events/{eventId}", needs(WRITE, appointments.delete)),
-    web.get(changes.PATH, needs(READ, changes.read)),
-    web.get(webhooks.PATH, needs(HOOK, webhooks.list_all)),
-    web.post(webhooks.PATH, needs(HOOK, webhooks.create)),
-    web.get(webhooks.PATH + "/{webhookId}", needs(HOOK, webhooks.read)),
-    web.patch(webhooks.PATH + "/{webhookId}", needs(HOOK, webhooks.update)),
-    web.delete(webhooks.PATH + "/{webhookId}", needs(HOOK, webhooks.delete)),
-    web.post(webhooks.PATH + "/{webhookId}/test", needs(HOOK, webhooks.test)),
-    web.post(webhooks.PATH + "/{webhookId}/rotate-secret", needs(HOOK, webhooks.rotate_secret)),
-    web.post(webhooks.PATH + "/{webhookId}/replay", needs(HOOK, webhooks.replay)),
-    web.get(webhooks.PATH + "/{webhookId}/deliveries", needs(HOOK, webhooks.list_deliveries)),
-    web.post(webhooks.PATH + "/{webhookId}/deliveries/{deliveryId}/retry", needs(HOOK, webhooks.retry)),
-    web.get(connections.PATH, needs(SEE, connections.list_all)),
-    web.get(connections.PATH + "/{connectionId}", needs(SEE, connections.read)),
-    web.post(connections.PATH + "/{connectionId}/sync", needs(SET, connections.sync)),
-    web.get(users.PATH, needs(ADMIN, users.list_all)),
-    web.post(users.PATH, needs(ADMIN, users.create)),
-    web.get(users.PATH + "/{userId}", needs(ADMIN, users.read)),
-    web.patch(users.PATH + "/{userId}", needs(ADMIN, users.update)),
-    web.delete(users.PATH + "/{userId}", needs(ADMIN, users.delete)),
-    web.get(users.PASSWORDS, needs(ADMIN, users.list_passwords)),
-    web.post(users.PASSWORDS, needs(ADMIN, users.create_password)),
-    web.delete(users.PASSWORDS + "/{passwordId}", needs(ADMIN, users.revoke_password)),
-    web.get(explain.PATH, needs(READ, explain.explain)),
-    web.post(settings_links.PATH, needs("calendars.write", settings_links.create)),
-    web.post("/v1/availability", needs(SEE, availability.ask)),
-    web.post("/v1/freebusy", needs(SEE, availability.free_busy)),
-    web.get(schedules.PATH + "/search", needs(SEE, schedules.search)),
-    web.post(schedules.PATH, needs(SET, schedules.create)),
-    web.get(schedules.PATH + "/event-calendar/{calendarId}", needs(SEE, schedules.read_of_calendar)),
-    web.post(schedules.PATH + "/event-calendar/{calendarId}", needs(SET, schedules.set_of_calendar)),
-    web.put(schedules.PATH + "/event-calendar/{calendarId}", needs(SET, schedules.set_of_calendar)),
-    web.get(schedules.PATH + "/{scheduleId}", needs(SEE, schedules.read)),
-    web.put(schedules.PATH + "/{scheduleId}", needs(SET, schedules.update)),
-    web.delete(schedules.PATH + "/{scheduleId}", needs(SET, schedules.delete)),
-    web.put(schedules.PATH + "/{scheduleId}/associations/{calendarId}", needs(SET, schedules.associate)),
-    web.delete(schedules.PATH + "/{scheduleId}/associations/{calendarId}", needs(SET, schedules.associate)),
-    web.get(calendars.PATH, needs(SEE, calendars.list_all)),
-    web.get(calendars.PATH + "/", needs(SEE, calendars.list_all)),
-    web.post(calendars.PATH, needs(SET, calendars.create)),
-    web.post(calendars.PATH + "/", needs(SET, calendars.create)),
-    web.get(calendars.PATH + "/{calendarId}", needs(SEE, calendars.read)),
-    web.put(calendars.PATH + "/{calendarId}", needs(SET, calendars.update)),
-    web.delete(calendars.PATH + "/{calendarId}", needs(SET, calendars.delete)),
-    web.get(calendars.PATH + "/{calendarId}/free-slots", needs(SEE, availability.free_slots)),
-]
+APPOINTMENT, SLOT = appointments.PATH + "/{eventId}", blocked_slots.PATH + "/{eventId}"
+CALENDAR, SCHEDULE = calendars.PATH + "/{calendarId}", schedules.PATH + "/{scheduleId}"
+OF_CALENDAR, ASSOCIATION = schedules.PATH + "/event-calendar/{calendarId}", SCHEDULE + "/associations/{calendarId}"
+WEBHOOK, DELIVERIES = webhooks.PATH + "/{webhookId}", webhooks.PATH + "/{webhookId}/deliveries"
+CONNECTION, USER = connections.PATH + "/{connectionId}", users.PATH + "/{userId}"
+
+NEW = ("calendarId", "startTime")
+BLOCK = ("startTime", "endTime")
+ONLY = "read_only"
+
+# A table, to be read as one:
+# fmt: off
+#: By what they are about.
+OPERATIONS: dict[str, tuple[Operation, ...]] = {
+    "Appointments": (
+        Operation("POST", appointments.PATH, appointments.create, WRITE, "create-appointment",
+                  {201: say.Appointment, 200: say.Appointment}, body=ask.AppointmentBody, needed=NEW, once=True,
+                  waits=True, problems=BOOKING, gives=("Location", "X-Data-As-Of")),
+        Operation("GET", APPOINTMENT, appointments.read, READ, "get-appointment",
+                  {200: say.AppointmentEvent, 304: None}, versioned=True),
+        Operation("PUT", APPOINTMENT, appointments.update, WRITE, "edit-appointment", {200: say.Appointment},
+                  body=ask.AppointmentBody, query=ask.ScopeQuery, versioned=True, waits=True, problems=BOOKING,
+                  gives=("X-Data-As-Of",)),
+        Operation("PATCH", APPOINTMENT, appointments.update, WRITE, "patch-appointment", {200: say.Appointment},
+                  body=ask.AppointmentBody, query=ask.ScopeQuery, versioned=True, waits=True, problems=BOOKING,
+                  gives=("X-Data-As-Of",)),
+        Operation("PUT", "/v1/appointments/by-external-id/{externalId}", appointments.put_by_external_id, WRITE,
+                  "put-appointment-by-external-id", {200: say.Appointment, 201: say.Appointment},
+                  body=ask.AppointmentBody, needed=NEW, versioned=True, waits=True,
+                  problems=BOOKING, gives=("X-Data-As-Of", "Location")),
+        Operation("GET", "/v1/calendars/events", appointments.list_all, READ, "get-calendar-events",
+                  {200: say.AppointmentEvents}, query=ask.EventsQuery, problems=LISTING),
+        Operation("DELETE", "/v1/calendars/events/{eventId}", appointments.delete, WRITE, "delete-event",
+                  {200: say.Succeeded}, query=ask.ScopeQuery, versioned=True, problems=(ONLY,)),
+    ),
+    "Blocked slots": (
+        Operation("POST", blocked_slots.PATH, blocked_slots.create, WRITE, "create-block-slot",
+                  {201: say.BlockedSlot}, body=ask.BlockedSlotBody, needed=BLOCK, once=True,
+                  problems=("not_found", "nonexistent_local_time"), gives=("Location",)),
+        Operation("GET", SLOT, blocked_slots.read, READ, "get-block-slot", {200: say.BlockedSlotEvent, 304: None},
+                  versioned=True),
+        Operation("PUT", SLOT, blocked_slots.update, WRITE, "edit-block-slot", {200: say.BlockedSlot},
+                  body=ask.BlockedSlotBody, versioned=True, problems=(ONLY, "nonexistent_local_time")),
+        Operation("PATCH", SLOT, blocked_slots.update, WRITE, "patch-block-slot", {200: say.BlockedSlot},
+                  body=ask.BlockedSlotBody, versioned=True, problems=(ONLY, "nonexistent_local_time")),
+        Operation("GET", "/v1/calendars/blocked-slots", blocked_slots.list_all, READ, "get-blocked-slots",
+                  {200: say.BlockedTimes}, query=ask.SpanQuery, problems=LISTING),
+    ),
+    "Availability": (
+        Operation("GET", CALENDAR + "/free-slots", availability.free_slots, SEE, "get-slots", {200: say.FreeSlots},
+                  query=ask_of.FreeSlotsQuery, problems=("range_too_large", "calendar_stale"),
+                  gives=("X-Data-As-Of",)),
+        Operation("POST", "/v1/availability", availability.ask, SEE, "ask-availability", {200: say.Availability},
+                  body=ask_of.AvailabilityBody, needed=("periods",),
+                  problems=("not_found", "range_too_large", "calendar_stale", "nonexistent_local_time"),
+                  gives=("X-Data-As-Of",)),
+        Operation("POST", "/v1/freebusy", availability.free_busy, SEE, "ask-free-busy", {200: say.FreeBusy},
+                  body=ask_of.FreeBusyBody, needed=("timeMin", "timeMax", "items"),
+                  problems=("range_too_large", "nonexistent_local_time")),
+    ),
+    "Changes and webhooks": (
+        Operation("GET", changes.PATH, changes.read, READ, "get-changes", {200: tell.Changes},
+                  query=tell.ChangesQuery, problems=("cursor_expired",)),
+        Operation("GET", webhooks.PATH, webhooks.list_all, HOOK, "get-webhooks", {200: tell.Webhooks}),
+        Operation("POST", webhooks.PATH, webhooks.create, HOOK, "create-webhook", {201: tell.Webhook},
+                  body=ask_for.WebhookBody, needed=("url",), once=True, problems=("not_found",), gives=("Location",)),
+        Operation("GET", WEBHOOK, webhooks.read, HOOK, "get-webhook", {200: tell.Webhook}),
+        Operation("PATCH", WEBHOOK, webhooks.update, HOOK, "edit-webhook", {200: tell.Webhook},
+                  body=ask_for.WebhookBody),
+        Operation("DELETE", WEBHOOK, webhooks.delete, HOOK, "delete-webhook", {204: None}),
+        Operation("POST", WEBHOOK + "/test", webhooks.test, HOOK, "test-webhook", {202: tell.Delivery}),
+        Operation("POST", WEBHOOK + "/rotate-secret", webhooks.rotate_secret, HOOK, "rotate-webhook-secret",
+                  {200: tell.Webhook}),
+        Operation("POST", WEBHOOK + "/replay", webhooks.replay, HOOK, "replay-webhook", {202: tell.Webhook},
+                  body=ask_for.ReplayBody, needed=("cursor",), problems=("cursor_expired",)),
+        Operation("GET", DELIVERIES, webhooks.list_deliveries, HOOK, "get-deliveries", {200: tell.Deliveries},
+                  query=tell.DeliveriesQuery),
+        Operation("POST", DELIVERIES + "/{deliveryId}/retry", webhooks.retry, HOOK, "retry-delivery",
+                  {202: tell.Delivery}),
+    ),
+    "Users and connections": (
+        Operation("GET", connections.PATH, connections.list_all, SEE, "get-connections", {200: tell.Connections},
+                  query=tell.ConnectionsQuery, problems=("not_found",)),
+        Operation("GET", CONNECTION, connections.read, SEE, "get-connection", {200: tell.Connection}),
+        Operation("POST", CONNECTION + "/sync", connections.sync, SET, "sync-connection", {202: tell.Connection}),
+        Operation("GET", users.PATH, users.list_all, ADMIN, "get-users", {200: tell.Users}, query=tell.UsersQuery,
+                  problems=("not_found",)),
+        Operation("POST", users.PATH, users.create, ADMIN, "create-user", {201: tell.User}, body=ask_for.UserBody,
+                  needed=("id", "timezone"), once=True, problems=("not_found", "already_exists"),
+                  gives=("Location",)),
+        Operation("GET", USER, users.read, ADMIN, "get-user", {200: tell.User}),
+        Operation("PATCH", USER, users.update, ADMIN, "edit-user", {200: tell.User}, body=ask_for.UserBody,
+                  problems=("set_by_administrator",)),
+        Operation("DELETE", USER, users.delete, ADMIN, "delete-user", {204: None},
+                  problems=("set_by_administrator",)),
+        Operation("GET", users.PASSWORDS, users.list_passwords, ADMIN, "get-calendar-passwords",
+                  {200: tell.CalendarPasswords}),
+        Operation("POST", users.PASSWORDS, users.create_password, ADMIN, "create-calendar-password",
+                  {201: tell.CalendarPasswordMade}, body=ask_for.CalendarPasswordBody, needed=("label",), once=True),
+        Operation("DELETE", users.PASSWORDS + "/{passwordId}", users.revoke_password, ADMIN,
+                  "revoke-calendar-password", {204: None}),
+        Operation("POST", settings_links.PATH, settings_links.create, SET, "create-settings-link",
+                  {201: say.SettingsLink}),
+        Operation("GET", explain.PATH, explain.explain, READ, "explain", {200: tell.Explanation},
+                  query=tell.ExplainQuery, problems=("missing_scope_parameter", "not_found")),
+    ),
+    "Schedules": (
+        Operation("GET", schedules.PATH + "/search", schedules.search, SEE, "get-schedules", {200: say.Schedules},
+                  query=ask_of.SchedulesQuery, problems=("not_found",)),
+        Operation("POST", schedules.PATH, schedules.create, SET, "create-schedule", {201: say.ScheduleAnswer},
+                  body=ask_of.ScheduleBody, needed=("userId", "name", "timezone"), once=True, problems=("not_found",),
+                  gives=("Location",)),
+        Operation("GET", OF_CALENDAR, schedules.read_of_calendar, SEE, "get-event-calendar-schedule",
+                  {200: say.ScheduleAnswer}),
+        Operation("POST", OF_CALENDAR, schedules.set_of_calendar, SET, "create-event-calendar-schedule",
+                  {201: say.ScheduleAnswer}, body=ask_of.ScheduleBody, needed=("timezone",)),
+        Operation("PUT", OF_CALENDAR, schedules.set_of_calendar, SET, "edit-event-calendar-schedule",
+                  {200: say.ScheduleAnswer}, body=ask_of.ScheduleBody),
+        Operation("GET", SCHEDULE, schedules.read, SEE, "get-schedule", {200: say.ScheduleAnswer}),
+        Operation("PUT", SCHEDULE, schedules.update, SET, "edit-schedule", {200: say.ScheduleAnswer},
+                  body=ask_of.ScheduleBody),
+        Operation("DELETE", SCHEDULE, schedules.delete, SET, "delete-schedule", {200: say.Success}),
+        Operation("PUT", ASSOCIATION, schedules.associate, SET, "add-calendar-to-schedule",
+                  {200: say.ScheduleAnswer}),
+        Operation("DELETE", ASSOCIATION, schedules.associate, SET, "remove-calendar-from-schedule",
+                  {200: say.ScheduleAnswer}),
+    ),
+    "Booking calendars": (
+        Operation("GET", calendars.PATH + "/", calendars.list_all, SEE, "get-calendars", {200: say.BookingCalendars},
+                  query=ask_of.CalendarsQuery, problems=("not_found",)),
+        Operation("POST", calendars.PATH + "/", calendars.create, SET, "create-calendar",
+                  {201: say.BookingCalendarAnswer}, body=ask_of.CalendarBody, needed=("name",), once=True,
+                  problems=("not_found",), gives=("Location",)),
+        Operation("GET", calendars.PATH, calendars.list_all, SEE, "get-calendars-without-slash",
+                  {200: say.BookingCalendars}, query=ask_of.CalendarsQuery, problems=("not_found",)),
+        Operation("POST", calendars.PATH, calendars.create, SET, "create-calendar-without-slash",
+                  {201: say.BookingCalendarAnswer}, body=ask_of.CalendarBody, needed=("name",), once=True,
+                  problems=("not_found",), gives=("Location",)),
+        Operation("GET", CALENDAR, calendars.read, SEE, "get-calendar", {200: say.BookingCalendarAnswer}),
+        Operation("PUT", CALENDAR, calendars.update, SET, "edit-calendar", {200: say.BookingCalendarAnswer},
+                  body=ask_of.CalendarBody),
+        Operation("DELETE", CALENDAR, calendars.delete, SET, "delete-calendar", {200: say.Success}),
+    ),
+    "About": (
+        Operation("GET", "/healthz", health.healthz, None, "healthz", {200: say.Health}),
+        Operation("GET", "/readyz", health.readyz, None, "readyz", {200: say.Health}),
+        Operation("GET", reference.OPENAPI, reference.openapi, None, "get-openapi", {200: say.Document}),
+        Operation("GET", reference.DOCS, reference.docs, None, "get-docs", {200: None}),
+    ),
+}
+# fmt: on
+
+ROUTES = [operation.route for operations in OPERATIONS.values() for operation in operations]

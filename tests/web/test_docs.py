@@ -8,6 +8,7 @@ from pathlib import Path
 from service.conftest import event
 
 from bridge.web import problems
+from bridge.web.codes import CODES
 from bridge.web.routes import ROUTES
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +29,12 @@ def test_every_path_is_documented_and_every_documented_path_is_there():
 
 def test_every_code_is_documented_and_every_documented_code_is_there():
     documented = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", TEXT, re.MULTILINE)
+    declared = {(str(status), code) for code, (status, _) in CODES.items()}
     used = set(re.findall(r"Problem\(\s*(\d{3}),\s*\"(\w+)\"", CODE))
     used |= set(re.findall(r"^    (\d{3}): \(\"(\w+)\"", CODE, re.MULTILINE))
     used |= {("422", "validation_failed"), ("422", "nonexistent_local_time"), ("422", "unsupported_rrule")}
     used |= {("400", "bad_request")} | {("409", code) for code, _ in problems._NOT_BOOKABLE.values()}
-    assert set(documented) == used
+    assert set(documented) == declared == used
 
 
 def test_every_code_of_a_field_is_documented_and_every_documented_one_is_there():

@@ -1,0 +1,85 @@
+"""How many requests a token has: so many in a burst, so many in a day. Counted in memory, by each process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bridge.web.keys import RATE, TOKEN
+from bridge.web.middleware import Handler
+from bridge.web.problems import Problem
+
+BURST, DAY = 10.0, 86_400.0
+
+
+@dataclass(slots=True)
+class _Window:
+    """So many requests in so many seconds, counted from the first one on."""
+
+    seconds: float
+    most: int
+    began: float = float("-inf")
+    count: int = 0
+
+    def take(self, now: float) -> int:
+        """Count a request. How many are left after it; below 0, it is one too many."""
+        if now - self.began >= self.seconds:
+            self.began, self.count = now, 0
+        self.count += 1
+        return self.most - self.count
+
+    def left(self, now: float) -> float:
+        """Seconds until there are so many again."""
+        return max(0.0, self.began + self.seconds - now)
+
+
+@dataclass(slots=True)
+class Limits:
+    """What tokens have left. `burst` and `daily` are how many requests one has in ten seconds, and in a day."""
+
+    burst: int
+    daily: int
+    #: Seconds that only ever rise.
+    clock: Callable[[], float] = time.monotonic
+    _windows: dict[str, tuple[_Window, _Window]] = field(default_factory=dict)
+
+    def take(self, token_id: str) -> dict[str, str]:
+        """Count a request of a token. Returns HighLevel's headers. Raises `Problem` (429) for one too many."""
+        now = self.clock()
+        windows = self._windows.get(token_id)
+        if windows is None:
+            windows = self._windows[token_id] = (_Window(BURST, self.burst), _Window(DAY, self.daily))
+        burst, day = windows
+        left_of_burst, left_of_day = burst.take(now), day.take(now)
+        headers = {
+            "X-RateLimit-Limit-Daily": str(self.daily),
+            "X-RateLimit-Daily-Remaining": str(max(0, left_of_day)),
+            "X-RateLimit-Daily-Reset": str(int(day.left(now) * 1000)),
+            "X-RateLimit-Interval-Milliseconds": str(int(BURST * 1000)),
+            "X-RateLimit-Max": str(self.burst),
+            "X-RateLimit-Remaining": str(max(0, left_of_burst)),
+        }
+        if left_of_burst < 0 or left_of_day < 0:
+            wait = day.left(now) if left_of_day < 0 else burst.left(now)
+            raise Problem(
+                429,
+                "rate_limited",
+                "Too many requests with this token. Wait as long as Retry-After says.",
+                headers={**headers, "Retry-After": str(int(wait) + 1)},
+            )
+        return headers
+
+
+LIMITS = web.AppKey("limits", Limits)
+
+
+@web.middleware
+async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the request, if it came with a token."""
+    token = request.get(TOKEN)
+    if token is not None:
+        request[RATE] = request.app[LIMITS].take(token.id)
+    return await handler(request)
