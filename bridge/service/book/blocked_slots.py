@@ -180,15 +180,17 @@ def delete_in(tx: Tx, slot: BlockedSlot, *, origin: ChangeOrigin, now: int) -> N
 
 
 def icloud_slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlotView:
-    """One stretch of an iCloud blocked slot: its id names a published item and when it begins. Raises `Unknown`."""
+    """One stretch of an iCloud blocked slot: its id names a published item and when it begins.
+
+    Without that, as the change feed names the whole of it, the first of its times. Raises `Unknown`.
+    """
     stem, _, start = slot_id.rpartition("_")
-    if not re.fullmatch(r"-?\d{1,12}", start, re.ASCII):
-        raise Unknown("blocked slot", slot_id)
+    whole = not re.fullmatch(r"-?\d{1,12}", start, re.ASCII)
     for user in visibility.all_users(tx, locations):
-        if published.get(tx, user.id, [f"{stem}.ics"]):
-            at = int(start)
+        for item in published.get(tx, user.id, [f"{slot_id if whole else stem}.ics"]):
+            at = item.first_start if whole else int(start)
             for view in _icloud_views(tx, user, Interval(at, at + 1)):
-                if view.id == slot_id:
+                if view.id == (f"{slot_id}_{at}" if whole else slot_id):
                     return view
     raise Unknown("blocked slot", slot_id)
 
