@@ -6,6 +6,7 @@ that are kept as well: one is looked for only where Radicale, having granted acc
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import io
 import xml.etree.ElementTree as ET
@@ -74,6 +75,8 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
 
     def _handle_request(self, environ: Environ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
         environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
+        if not _is_known(environ.get("CONTENT_TYPE") or ""):
+            del environ["CONTENT_TYPE"]
         try:
             status, headers, answers = super()._handle_request(environ)
         except Locked as e:
@@ -81,10 +84,16 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             code, said, text, _ = _UNAVAILABLE
             told = [*said.items(), ("Content-Length", str(len(text)))]
             return f"{code} {client.responses[code]}", told, [text.encode()]
-        if len(answers) != 1 or isinstance(answers[0], Spooled):
-            return status, headers, answers[0] if answers else answers
+        if len(answers) != 1:
+            return status, headers, answers
+        (answer,) = answers
+        if isinstance(answer, Spooled) and environ["REQUEST_METHOD"] != "HEAD":
+            return status, headers, answer
+        if isinstance(answer, Spooled):
+            answer.close()
+            return status, headers, []
         fields = dict(headers)
-        if environ[_GZIP] and len(answers[0]) >= WORTH_COMPRESSING and "Content-Encoding" not in fields:
+        if environ[_GZIP] and len(answer) >= WORTH_COMPRESSING and "Content-Encoding" not in fields:
             answer, _ = assemble(answers, gzip=True)
             fields |= {"Content-Encoding": "gzip", "Content-Length": str(len(answer))}
             answers = [answer] if isinstance(answer, bytes) else answer
@@ -176,7 +185,7 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         environ["wsgi.input"] = io.BytesIO(raw)
         try:
             request: ET.Element | None = super()._read_xml_request_body(environ, request_info)
-        except (DefusedXmlException, LookupError) as e:
+        except DefusedXmlException as e:
             raise RuntimeError(f"XML that is not taken: {type(e).__name__}") from e
         if request is not None:
             check(request)
@@ -191,6 +200,15 @@ def _takes_gzip(accepted: str) -> bool:
         if name.strip().lower() == "gzip":
             return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
     return False
+
+
+def _is_known(content_type: str) -> bool:
+    """Whether its encoding, if it names one, can be read: Radicale takes that for granted."""
+    try:
+        codecs.lookup(content_type.partition("charset=")[2].partition(";")[0].strip() or "utf-8")
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def _unless_locked(answer: Callable[[], Response]) -> Response:

@@ -138,10 +138,11 @@ def command_line(pid: int) -> str:
 
 
 def child(program: Program, part: str) -> int:
-    """The one process among a program's descendants whose command line has this in it."""
+    """The one process that a program itself started whose command line has this in it; not what that forked."""
     found = [pid for pid in descendants(program.pid) if part in command_line(pid)]
-    assert len(found) == 1, found
-    return found[0]
+    first = [pid for pid in found if (facts := _stat(pid)) is None or facts[1] not in found]
+    assert len(first) == 1, first
+    return first[0]
 
 
 def kill(pids: Iterable[int]) -> None:

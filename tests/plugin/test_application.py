@@ -1,0 +1,293 @@
+"""What the application for production does beside answering as Radicale does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import icalendar
+import pytest
+import recurring_ical_events
+from radicale import app as stock
+
+from bridge.service import users
+from bridge.store import published
+from radicale_plugin import body
+from radicale_plugin.app import Application
+from radicale_plugin.cache import Answer, Cache
+
+from . import test_agreement as events
+from .conftest import BERLIN, NOW, World, at, ics, override, utc
+from .dav import CRM, Client, element, events_filter, name, prop, time_range
+from .dav import Answer as Answered
+
+LOCAL = f";TZID={BERLIN}:"
+DAY = 86_400
+
+
+@pytest.fixture
+def kind() -> type[stock.Application]:
+    return Application
+
+
+class TestKeptAnswers:
+    """An answer that is kept is given to nobody whom Radicale would refuse, and never outlives what it says."""
+
+    ASKED: tuple[Callable[[Client], Answered], ...] = (
+        lambda client: client.propfind(CRM, "D:getetag", depth="1"),
+        lambda client: client.propfind(CRM, "CS:getctag", "D:sync-token"),
+        lambda client: client.propfind("/ada/", "CS:getctag", depth="1"),
+        lambda client: client.sync(),
+    )
+
+    @pytest.fixture
+    def counted(self, week: World, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+        """Whether each look into the cache found something."""
+        looks: list[bool] = []
+        real = Cache.get
+
+        def get(cache: Cache, key: object) -> Answer | None:
+            found = real(cache, key)
+            looks.append(found is not None)
+            return found
+
+        monkeypatch.setattr(Cache, "get", get)
+        return looks
+
+    @pytest.mark.parametrize("ask", ASKED)
+    def test_the_same_again(self, week: World, counted: list[bool], ask: Callable[[Client], Answered]) -> None:
+        first = ask(week.ada)
+        assert first == ask(week.ada) == ask(week.ada)
+        assert counted == [False, True, True]
+
+    @pytest.mark.parametrize("ask", ASKED)
+    def test_not_to_others(self, week: World, counted: list[bool], ask: Callable[[Client], Answered]) -> None:
+        bob = week.add_user("bob")
+        assert ask(week.ada).status == 207
+        assert ask(week.nobody).status == 401
+        assert ask(Client(week.app, "ada", "wrong")).status == 401
+        assert ask(bob).status == 403
+        assert ask(week.ada).status == 207
+        users.revoke_password(week.db, "ada", week.password_id, NOW)
+        assert ask(week.ada).status == 401
+        assert counted == [False, True], "nobody who is refused gets as far as the cache"
+
+    @pytest.mark.parametrize("ask", ASKED)
+    def test_not_after_a_change(self, week: World, ask: Callable[[Client], Answered]) -> None:
+        before = ask(week.ada)
+        week.publish("new", ics("new", ":20270311T090000Z", ":20270311T100000Z"))
+        after = ask(week.ada)
+        assert before.body != after.body
+        week.publish("new", None)
+        assert ask(week.ada).body not in {before.body, after.body}, "the revision went on"
+
+    def test_not_to_a_user_made_anew(self, week: World) -> None:
+        before = week.ada.sync()
+        users.remove_user(week.db, "ada", now=NOW)
+        users.add_user(week.db, id="ada", location_id="loc", name="Ada", time_zone=BERLIN, now=NOW + 60)
+        _, password = users.add_password(week.db, "ada", "phone", NOW)
+        for uid in ("a", "b", "c"):
+            week.publish(uid, ics(uid, ":20270311T090000Z", ":20270311T100000Z"))
+        after = Client(week.app, "ada", password).sync()
+        assert not set(before.resources) & set(after.resources)
+
+    def test_plain_and_compressed_ones_are_told_apart(self, week: World) -> None:
+        for number in range(30):
+            week.publish(f"n{number}", ics(f"n{number}", ":20270311T090000Z", ":20270311T100000Z"))
+        plain = week.ada.propfind(CRM, "D:getetag", depth="1")
+        packed = week.ada.propfind(CRM, "D:getetag", depth="1", accept_encoding="gzip")
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.plain == plain.body
+        assert week.ada.propfind(CRM, "D:getetag", depth="1") == plain
+
+    def test_there_is_an_end_to_what_is_kept(self) -> None:
+        cache = Cache()
+        for number in range(200):
+            cache.put(number, Answer(207, {}, b"x" * 1_000_000, None))
+            cache.get(0)
+        kept = [number for number in range(200) if cache.get(number)]
+        assert 0 in kept and 199 in kept, "what is asked for stays"
+        assert 20 < len(kept) < 50
+        cache.put("vast", Answer(207, {}, b"x" * 20_000_000, None))
+        assert cache.get("vast") is None and cache.get(0) is not None
+
+
+class TestLongAnswers:
+    """They come from a file: with their length known, and without lying in memory."""
+
+    @pytest.fixture
+    def short(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(body, "_IN_MEMORY", 2_000)
+
+    @pytest.mark.parametrize("accepted", ["identity", "gzip"])
+    def test_the_same_bytes(self, world: World, short: None, accepted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        chance = random.Random(1)
+        for number in range(60):
+            uid = f"{chance.getrandbits(200):x}"
+            world.publish(uid, ics(uid, f":20270311T09{number:02}00Z", f":20270311T10{number:02}00Z"))
+        asks = (
+            lambda: world.ada.query(data="<C:calendar-data/>"),
+            lambda: world.ada.request("GET", CRM),
+            lambda: world.ada.sync("", "D:getetag", "C:calendar-data"),
+        )
+        plain = [ask().body for ask in asks]
+        real = Client.request
+        monkeypatch.setattr(Client, "request", lambda *a, **k: real(*a, accept_encoding=accepted, **k))
+        spooled = []
+        make = body.Spooled.__init__
+        monkeypatch.setattr(body.Spooled, "__init__", lambda *a: spooled.append(a[2]) or make(*a))
+        for ask, expected in zip(asks, plain, strict=True):
+            answer = ask()
+            assert answer.plain == expected
+            assert int(answer.headers["content-length"]) == len(answer.body) > 2_000
+        assert len(spooled) == len(asks)
+
+    def test_nothing_is_left_behind(self, world: World, short: None) -> None:
+        for number in range(30):
+            world.publish(f"n{number}", ics(f"n{number}", ":20270311T090000Z", ":20270311T100000Z"))
+
+        def files() -> int:
+            links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+            return sum("(deleted)" in str(path.readlink()) for path in links)
+
+        before = files()
+        for _ in range(5):
+            world.ada.request("GET", CRM)
+            world.ada.request("HEAD", CRM)
+        assert files() == before
+
+
+class TestMended:
+    """What Radicale answers with 500 though the client is to blame."""
+
+    @pytest.mark.parametrize(
+        ("method", "request_"),
+        [
+            ("PROPFIND", element("D:propfind")),
+            ("PROPFIND", "<!DOCTYPE x [<!ENTITY e 'x'>]><x>&e;</x>"),
+            ("REPORT", "<!DOCTYPE x [<!ENTITY e 'x'>]><x>&e;</x>"),
+            ("REPORT", element("C:calendar-multiget", prop("D:getetag"), element("D:href"))),
+            ("REPORT", element("C:free-busy-query")),
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/ada/", CRM])
+    def test_a_request_that_makes_no_sense(self, week: World, method: str, request_: str, path: str) -> None:
+        assert week.ada.request(method, path, request_).status == 400
+
+    def test_an_encoding_that_nobody_knows(self, week: World) -> None:
+        asked = element("D:propfind", prop("D:getetag"))
+        assert week.ada.request("PROPFIND", CRM, asked, content_type="text/xml; charset=klingon").status == 207
+
+    def test_a_body_that_is_too_long(self, week: World) -> None:
+        answer = week.ada.request("REPORT", CRM, b" " * 1_000_001)
+        assert answer.status == 413
+
+
+class TestExpand:
+    """CALDAV:expand (RFC 4791 section 9.6.5), against an expander of another make; without expanding anything."""
+
+    def expanded(self, world: World, start: int, end: int, *hrefs: str) -> dict[str, list[tuple[int, int]]]:
+        data = element("C:calendar-data", element("C:expand", start=utc(start), end=utc(end)))
+        if hrefs:
+            asked = element("D:prop", "<D:getetag/>", data)
+            answer = world.ada.report(CRM, "C:calendar-multiget", asked, *(element("D:href", CRM + h) for h in hrefs))
+        else:
+            answer = world.ada.query(events_filter(time_range(utc(start), utc(end))), data=data)
+        found = {}
+        for href, resource in answer.resources.items():
+            assert resource.text("D:getetag")
+            calendar = icalendar.Calendar.from_ical(resource.text("C:calendar-data"))
+            assert not calendar.walk("VTIMEZONE")
+            for event in calendar.walk("VEVENT"):
+                assert not event.keys() & {"RRULE", "RDATE", "EXDATE", "DURATION"}
+                assert {"UID", "DTSTAMP", "SUMMARY", "DTSTART"} <= event.keys()
+            found[name(href)] = sorted(
+                (instant(event["DTSTART"].dt), instant(event["DTEND"].dt)) for event in calendar.walk("VEVENT")
+            )
+        return found
+
+    @pytest.mark.parametrize(
+        ("first", "last"), [("2027-02-15T00:00", "2027-05-01T00:00"), ("2031-01-01T00:00", "2034-01-01T00:00")]
+    )
+    def test_it_says_what_upstream_says(self, world: World, no_parsing: None, first: str, last: str) -> None:
+        hrefs = {uid: world.publish(uid, events.text_of(uid)) for uid in events.EVENTS}
+        for span in events.spans(25, 3, at(first), at(last)):
+            upstream = {hrefs[uid]: events.upstream(uid, span) for uid in hrefs}
+            expected = {href: [(one.start, one.end) for one in times] for href, times in upstream.items() if times}
+            assert self.expanded(world, span.start, span.end) == expected
+            named = self.expanded(world, span.start, span.end, *hrefs.values())
+            assert named == {href: expected.get(href, []) for href in hrefs.values()}
+
+    def test_within_the_horizon_nothing_is_expanded(self, week: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_args: object) -> None:
+            raise AssertionError("a recurrence is expanded")
+
+        monkeypatch.setattr(recurring_ical_events, "of", refuse)
+        monkeypatch.setattr("radicale_plugin.expansion.ical.occurrences", refuse)
+        start = at("2027-06-01T00:00")
+        (times,) = self.expanded(week, start, start + 28 * DAY).values()
+        assert len(times) == 4
+        assert len(week.ada.free_busy(utc(start), utc(start + 28 * DAY))) == 4
+
+    def test_each_knows_which_one_it_is(self, world: World) -> None:
+        moved = override("s", f"{LOCAL}20270315T100000", f"{LOCAL}20270316T150000", f"{LOCAL}20270316T160000")
+        rule = "RRULE:FREQ=WEEKLY;COUNT=3"
+        world.publish("s", ics("s", f"{LOCAL}20270308T100000", f"{LOCAL}20270308T110000", rule, extra=moved))
+        world.publish("d", ics("d", ";VALUE=DATE:20270309", ";VALUE=DATE:20270310", "RRULE:FREQ=DAILY;COUNT=2"))
+        world.publish("o", ics("o", f"{LOCAL}20270312T100000", f"{LOCAL}20270312T110000"))
+        data = element("C:calendar-data", element("C:expand", start="20270301T000000Z", end="20270401T000000Z"))
+        texts = world.ada.query(data=data).data.values()
+        events_ = [event for text in texts for event in icalendar.Calendar.from_ical(text).walk("VEVENT")]
+        told = {
+            (str(e["SUMMARY"]), e["DTSTART"].to_ical().decode(), e["RECURRENCE-ID"].to_ical().decode())
+            for e in events_
+            if "RECURRENCE-ID" in e
+        }
+        assert told == {
+            ("s", "20270308T090000Z", "20270308T090000Z"),
+            ("s moved", "20270316T140000Z", "20270315T090000Z"),
+            ("s", "20270322T090000Z", "20270322T090000Z"),
+            ("d", "20270309", "20270309"),
+            ("d", "20270310", "20270310"),
+        }
+        (single,) = [event for event in events_ if "RECURRENCE-ID" not in event]
+        assert single["DTSTART"].to_ical() == b"20270312T090000Z"
+
+    def test_too_much_is_refused(self, week: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(week.app, "_most", 3)
+        data = element("C:calendar-data", element("C:expand", start="20270301T000000Z", end="20270401T000000Z"))
+        assert week.ada.query(data=data).status == 400
+
+    @pytest.mark.parametrize("span", [{"start": "20270301T000000Z"}, {"start": "soon", "end": "later"}])
+    def test_a_span_that_is_none(self, week: World, span: dict[str, str]) -> None:
+        data = element("C:calendar-data", element("C:expand", **span))
+        assert week.ada.query(data=data).status in {400, 403}
+
+
+def instant(value: dt.date) -> int:
+    if isinstance(value, dt.datetime):
+        return int(value.timestamp())
+    return at(f"{value:%Y-%m-%d}T00:00")
+
+
+def test_it_serves_the_bridges_store_only() -> None:
+    configuration = stock.config.load()
+    configuration.update({"storage": {"type": "multifilesystem_nolock"}, "auth": {"type": "denyall"}}, "test")
+    with pytest.raises(RuntimeError, match=r"type = radicale_plugin"):
+        Application(configuration)
+
+
+def test_what_is_published_shows_in_xml_as_it_is(world: World) -> None:
+    """Each text is escaped when it is published, and the database keeps it twice only where that changes it."""
+    title = "<b>&amp ]]> \u00fc"
+    world.publish("m", ics("m", ":20270308T090000Z", ":20270308T100000Z").replace("SUMMARY:m", f"SUMMARY:{title}"))
+    world.publish("p", ics("p", ":20270308T090000Z", ":20270308T100000Z"))
+    with world.db.read() as tx:
+        kept = {row[0] for row in tx.execute("SELECT xml IS NULL FROM published_items")}
+        texts = {item.ics.replace("\r\n", "\n") for item in published.all_items(tx, "ada")}
+    assert kept == {0, 1}
+    assert set(world.ada.query().data.values()) == texts
+    assert any(f"SUMMARY:{title}" in text for text in texts)
