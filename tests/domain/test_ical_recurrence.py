@@ -14,6 +14,7 @@ from ical_samples import BERLIN, HORIZON, at, blocked, calendar, event, sample, 
 
 from bridge.domain import ical
 from bridge.domain.ical import recurrence
+from bridge.domain.ical.rules import parse
 from bridge.domain.model import Interval
 
 START = "DTSTART;TZID=Europe/Berlin:20270301T100000"
@@ -355,11 +356,11 @@ STARTS = st.datetimes(dt.datetime(2025, 1, 1), dt.datetime(2028, 1, 1)).map(
 @example("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", dt.datetime(2025, 2, 1))
 def test_rules_as_dateutil_reads_them(rule, start):
     low, high = dt.datetime(2026, 6, 1), dt.datetime(2027, 6, 1)
-    read = recurrence.parse(rule)
+    read = parse(rule)
     assume(recurrence.first(read, start, None) is not None)  # dateutil would look for it until the year 9999
     theirs = rrulestr(rule, dtstart=start)
     assert list(recurrence.starts(read, start, low, high)) == theirs.between(low, high, inc=True)
-    assert recurrence.parse(read.text()) == read
+    assert parse(read.text()) == read
 
 
 @st.composite
@@ -398,7 +399,7 @@ def objects(draw):
 def test_series_as_another_implementation_expands_them(ics):
     """What blocks upstream is what `recurring_ical_events` says, less what is free or cancelled."""
     span = Interval(at("2026-06-01"), at("2027-03-01"))
-    rule = recurrence.parse(ics.partition("RRULE:")[2].partition("\r\n")[0])
+    rule = parse(ics.partition("RRULE:")[2].partition("\r\n")[0])
     begin = dt.datetime.strptime(ics.partition("DTSTART")[2].partition(":")[2][:8], "%Y%m%d")
     assume(recurrence.first(rule, begin, None) is not None)
     assume("BYHOUR" not in ics or "EXDATE" not in ics)  # it takes out whole days

@@ -1,9 +1,9 @@
 """iCalendar: reading upstream objects with tolerance, knowing when they take time, and writing them to the letter.
 
-From text to lines (`content`), zones (`zones`), rules (`recurrence`), events (`events`) and series of them (`series`);
-from there to blocked slots (`judge`, `slots`, `rendering`) and to appointments and back (`appointments`, `repeats`,
-`editing`, `instances`). Everything is pure. Nothing in an object that does not matter here can make it unreadable, and
-no object, however absurd, costs more than about a second.
+From text to lines (`content`), zones (`zones`), rules (`rules`, `recurrence`, `harmless`), events (`events`) and series
+of them (`series`); from there to blocked slots (`judge`, `verdicts`, `slots`, `rendering`) and to appointments and back
+(`appointments`, `instances`, `repeats`, `editing`). Everything is pure. Nothing in an object that does not matter here can
+make it unreadable, and no rule in it, however absurd, keeps a process busy.
 """
 
 from __future__ import annotations

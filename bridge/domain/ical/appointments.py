@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bridge.domain.ical import content, recurrence, rendering
+from bridge.domain.ical import content, rendering
 from bridge.domain.ical.content import Component
 from bridge.domain.ical.editing import Edit, without_params
 from bridge.domain.ical.events import Event, Moment, event, same_kind, until_of
 from bridge.domain.ical.judge import Judge
 from bridge.domain.ical.rendering import Rendered, Stretch, published, single_stretch, until_value
 from bridge.domain.ical.repeats import excluded, normalise_rrule, read_rrule
+from bridge.domain.ical.rules import Rule
 from bridge.domain.ical.series import read, single
 from bridge.domain.ical.slots import slot_of, years_around, zones_of
 from bridge.domain.ical.zones import Zones, local, tzid_of, vtimezones
@@ -124,7 +125,7 @@ class _Said(NamedTuple):
     all_day: bool
     #: The IANA zone that it is written in; None: UTC or one without a name.
     zone: str | None
-    rule: recurrence.Rule | None
+    rule: Rule | None
     until: dt.datetime | None
     excluded: frozenset[int]
     title: str

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bridge.domain.ical import content, recurrence
+from bridge.domain.ical import content, rules
 from bridge.domain.ical.content import Component, Line
 from bridge.domain.ical.zones import Zones, instant, local
 
@@ -75,7 +75,7 @@ class Event:
     component: Component
     start: Moment
     length: Length
-    rules: list[recurrence.Rule] = field(default_factory=list)
+    rules: list[rules.Rule] = field(default_factory=list)
     rdates: list[tuple[Moment, Length | None]] = field(default_factory=list)
     exdates: list[Moment] = field(default_factory=list)
     recurrence_id: Moment | None = None
@@ -145,7 +145,7 @@ def event(component: Component, zones: Zones) -> Event | None:
         )
         return found
     for line in component.lines.get("RRULE", ()):
-        rule = recurrence.parse(line.value) if line.value.strip() else None
+        rule = rules.parse(line.value) if line.value.strip() else None
         if rule is not None and rule not in found.rules:
             found.rules.append(rule)
     if "RDATE" in component.lines:
@@ -272,7 +272,7 @@ def same_kind(moment: Moment, start: Moment) -> Moment:
     return Moment(local(moment.instant, start.zone), start.zone, False)
 
 
-def until_of(rule: recurrence.Rule, start: Moment) -> dt.datetime | None:
+def until_of(rule: rules.Rule, start: Moment) -> dt.datetime | None:
     """UNTIL in the local time of DTSTART. A DATE includes all of that day, whatever DTSTART is."""
     if rule.until is None:
         return None

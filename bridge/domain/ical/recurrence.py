@@ -1,4 +1,4 @@
-"""Recurrence rules (RFC 5545 section 3.3.10): read, written, and expanded in local time.
+"""What a recurrence rule yields, in local time.
 
 Expansion jumps to where it is asked for, works day by day (so a rule of seconds costs no more than its results), and
 is bounded: no rule, however absurd, keeps a process busy.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-import math
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import IntEnum
+from dataclasses import replace
 from itertools import islice
+
+from bridge.domain.ical.rules import LISTS, SECONDS, Freq, Rule
 
 #: Nothing recurs beyond this, in local time: no booking reaches there.
 LAST = dt.datetime(2201, 1, 1)
@@ -23,193 +22,6 @@ _BARREN = dt.timedelta(days=366 * 60)
 _COUNTED_PERIODS = 100_000
 #: An hourly to secondly rule that found nothing in so many looks in a row finds nothing.
 _FRUITLESS = 300_000
-#: A rule of up to so many occurrences is taken as it is, however dense.
-_FEW = 5_000
-#: More times a day than this are not even listed for a day.
-_VAST = 1_440
-#: More occurrences a day than this, on and on, are coarsened.
-_DENSE = 24
-
-_DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-_BYDAY = re.compile(r"([+-]?\d{1,3})?(MO|TU|WE|TH|FR|SA|SU)")
-_UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?")
-
-
-class Freq(IntEnum):
-    """FREQ, coarse to fine."""
-
-    YEARLY = 0
-    MONTHLY = 1
-    WEEKLY = 2
-    DAILY = 3
-    HOURLY = 4
-    MINUTELY = 5
-    SECONDLY = 6
-
-
-_SECONDS = {
-    Freq.YEARLY: 365 * 86_400,
-    Freq.MONTHLY: 28 * 86_400,
-    Freq.WEEKLY: 7 * 86_400,
-    Freq.DAILY: 86_400,
-    Freq.HOURLY: 3600,
-    Freq.MINUTELY: 60,
-    Freq.SECONDLY: 1,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One RRULE. `until` is as written (a DATE, a local DATE-TIME or one in UTC): what it means depends on DTSTART."""
-
-    freq: Freq
-    interval: int = 1
-    count: int | None = None
-    until: str | None = None
-    bymonth: tuple[int, ...] = ()
-    byweekno: tuple[int, ...] = ()
-    byyearday: tuple[int, ...] = ()
-    bymonthday: tuple[int, ...] = ()
-    #: (ordinal or 0, weekday from Monday = 0)
-    byday: tuple[tuple[int, int], ...] = ()
-    byhour: tuple[int, ...] = ()
-    byminute: tuple[int, ...] = ()
-    bysecond: tuple[int, ...] = ()
-    bysetpos: tuple[int, ...] = ()
-    wkst: int = 0
-
-    def text(self, until: str | None = None) -> str:
-        """The rule in canonical form, with `until` in place of its own."""
-        parts = [f"FREQ={self.freq.name}"]
-        if until or self.until:
-            parts.append(f"UNTIL={until or self.until}")
-        if self.count is not None:
-            parts.append(f"COUNT={self.count}")
-        if self.interval != 1:
-            parts.append(f"INTERVAL={self.interval}")
-        for name in _RANGES:
-            values: tuple[int, ...] = getattr(self, name)
-            if values:
-                parts.append(f"{name.upper()}={','.join(map(str, values))}")
-            if name == "bymonthday" and self.byday:
-                parts.append(f"BYDAY={','.join(f'{n or str()}{_DAYS[d]}' for n, d in self.byday)}")
-        if self.wkst:
-            parts.append(f"WKST={_DAYS[self.wkst]}")
-        return ";".join(parts)
-
-
-#: The lists of a rule: their range, and whether they count from the end too.
-_RANGES = {
-    "bymonth": (1, 12, False),
-    "byweekno": (1, 53, True),
-    "byyearday": (1, 366, True),
-    "bymonthday": (1, 31, True),
-    "byhour": (0, 23, False),
-    "byminute": (0, 59, False),
-    "bysecond": (0, 60, False),
-    "bysetpos": (1, 366, True),
-}
-
-
-def parse(value: str, *, complaints: list[str] | None = None) -> Rule | None:
-    """A RECUR value, or None when not even its FREQ can be read.
-
-    What is wrong in a part is dropped (the rest still says when something is); with `complaints`, each gets a sentence.
-    """
-    wrong = complaints if complaints is not None else []
-    parts: dict[str, str] = {}
-    for part in value.strip().strip(";").split(";"):
-        name, equals, text = part.partition("=")
-        name = name.strip().upper()
-        if not equals or name in parts:
-            wrong.append("Each part of an RRULE is NAME=VALUE, once.")
-        parts.setdefault(name, text.strip().upper())
-    try:
-        freq = Freq[parts.pop("FREQ", "")]
-    except KeyError:
-        wrong.append("An RRULE needs a FREQ such as DAILY or WEEKLY.")
-        return None
-    numbers: dict[str, tuple[int, ...]] = {}
-    for name in _RANGES:
-        if name.upper() in parts:
-            numbers[name] = _numbers(name, parts.pop(name.upper()), wrong)
-    rule = Rule(
-        freq,
-        interval=_positive("INTERVAL", parts, wrong) or 1,
-        count=_positive("COUNT", parts, wrong),
-        until=_until(parts, wrong),
-        byday=_byday(parts, freq, wrong),
-        wkst=_wkst(parts, wrong),
-        **numbers,
-    )
-    wrong.extend(f"{name[:20]} is not a part of an RRULE." for name in parts if name and not name.startswith("X-"))
-    return rule
-
-
-def _numbers(name: str, text: str, wrong: list[str]) -> tuple[int, ...]:
-    low, high, both = _RANGES[name]
-    found: set[int] = set()
-    for piece in text.split(","):
-        if not re.fullmatch(r"\s*[+-]?\d{1,4}\s*", piece):
-            wrong.append(f"{name.upper()} holds something that is not a number.")
-            continue
-        number = int(piece)
-        if low <= number <= high or (both and low <= -number <= high):
-            # No clock of ours shows the leap second.
-            found.add(min(number, 59) if name == "bysecond" else number)
-        else:
-            wrong.append(f"{name.upper()} holds a number out of its range.")
-    return tuple(sorted(found))
-
-
-def _positive(name: str, parts: dict[str, str], wrong: list[str]) -> int | None:
-    text = parts.pop(name, None)
-    if text is None:
-        return None
-    if re.fullmatch(r"\+?\d{1,15}", text) and int(text) > 0:
-        return int(text)
-    wrong.append(f"{name} is a whole number from 1.")
-    return None
-
-
-def _until(parts: dict[str, str], wrong: list[str]) -> str | None:
-    text = parts.pop("UNTIL", None)
-    if text is None:
-        return None
-    text = text.replace("-", "").replace(":", "")
-    if _UNTIL.fullmatch(text):
-        return text
-    wrong.append("UNTIL is a date or a date-time, such as 20301231T235959Z.")
-    return None
-
-
-def _byday(parts: dict[str, str], freq: Freq, wrong: list[str]) -> tuple[tuple[int, int], ...]:
-    text = parts.pop("BYDAY", None)
-    if text is None:
-        return ()
-    found: set[tuple[int, int]] = set()
-    for piece in text.split(","):
-        match = _BYDAY.fullmatch(piece.strip())
-        if match is None or (match[1] and not 1 <= abs(int(match[1])) <= 53):
-            wrong.append("BYDAY is a list of weekdays such as MO, 2TU or -1FR.")
-            continue
-        ordinal = int(match[1] or 0)
-        if ordinal and freq not in {Freq.YEARLY, Freq.MONTHLY}:
-            wrong.append("Only yearly and monthly rules number their weekdays.")
-            ordinal = 0
-        found.add((ordinal, _DAYS.index(match[2])))
-    return tuple(sorted(found, key=lambda chosen: (chosen[1], chosen[0])))
-
-
-def _wkst(parts: dict[str, str], wrong: list[str]) -> int:
-    text = parts.pop("WKST", "MO")
-    if text in _DAYS:
-        return _DAYS.index(text)
-    wrong.append("WKST is a weekday.")
-    return 0
-
-
-# --- Expansion -----------------------------------------------------------------------------------------------------
 
 
 def starts(
@@ -253,7 +65,7 @@ def _within(periods: Iterator[list[dt.datetime]], low: dt.datetime, high: dt.dat
 def first(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.datetime | None:
     """The first thing the rule yields; None for a rule that never matches, such as one for 30 February."""
     try:
-        far = start + max(_BARREN, dt.timedelta(seconds=2 * rule.interval * _SECONDS[rule.freq]))
+        far = start + max(_BARREN, dt.timedelta(seconds=2 * rule.interval * SECONDS[rule.freq]))
     except OverflowError:
         far = LAST
     return next(starts(replace(rule, count=None), start, start, far, until), None)
@@ -264,8 +76,8 @@ def last(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.dateti
     if rule.count is None:
         return until
     end = until or LAST
-    if not (rule.byday or any(getattr(rule, name) for name in _RANGES)) and rule.freq >= Freq.WEEKLY:
-        seconds = (rule.count - 1) * rule.interval * _SECONDS[rule.freq]
+    if not (rule.byday or any(getattr(rule, name) for name in LISTS)) and rule.freq >= Freq.WEEKLY:
+        seconds = (rule.count - 1) * rule.interval * SECONDS[rule.freq]
         return min(end, start + dt.timedelta(seconds=seconds)) if seconds < (LAST - start).total_seconds() else until
     if rule.count > _COUNTED_PERIODS:
         return until
@@ -275,7 +87,7 @@ def last(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.dateti
 
 def _at_most(rule: Rule, start: dt.datetime, high: dt.datetime) -> int:
     """No more than so many occurrences fall between start and high: to see that a huge COUNT is no limit."""
-    periods = int((high - start).total_seconds() // (_SECONDS[rule.freq] * rule.interval)) + 2
+    periods = int((high - start).total_seconds() // (SECONDS[rule.freq] * rule.interval)) + 2
     times = max(1, len(rule.bysecond))
     if rule.freq < Freq.MINUTELY:
         times *= max(1, len(rule.byminute))
@@ -458,7 +270,7 @@ def _week_numbers(day: dt.date, wkst: int) -> set[int]:
 
 def _parts_of_days(rule: Rule, start: dt.datetime, low: dt.datetime, high: dt.datetime) -> Iterator[list[dt.datetime]]:
     """The periods (hours, minutes or seconds) of an hourly to secondly rule; one empty list for a day without any."""
-    unit = _SECONDS[rule.freq]
+    unit = SECONDS[rule.freq]
     step = unit * rule.interval
     origin = start.replace(minute=0 if unit == 3600 else start.minute, second=0 if unit > 1 else start.second)
     fits = _limits(rule, with_days=True)
@@ -500,104 +312,6 @@ def _blocks(rule: Rule) -> list[tuple[int, int]]:
     return [(0, 86_400)]
 
 
-# --- Absurd rules --------------------------------------------------------------------------------------------------
-
-
-def coarsened(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> tuple[Rule, dt.datetime, int] | None:
-    """A rule and start in place of ones too dense to list, and by how many seconds the event must be longer with them.
-
-    None for a rule that is fine as it is. What the new ones cover includes all that the old ones do: every minute (or
-    hour, or day) in which the old rule has an occurrence is taken from its first second to its last.
-    """
-    if _per_day(rule) <= _DENSE:
-        return None
-    if not is_vast(rule):
-        end = last(rule, start, until)
-        few = end is not None and _per_day(rule) * ((end - start).total_seconds() / 86_400 + 1) <= _FEW
-        if few or (rule.count or _FEW + 1) <= _FEW:
-            return None
-    hours = rule.byhour or (range(24) if rule.freq >= Freq.HOURLY else (start.hour,))
-    minutes = rule.byminute or (range(60) if rule.freq >= Freq.MINUTELY else (start.minute,))
-    if len(hours) * len(minutes) < _DENSE:
-        longer, byhour, byminute = 60, tuple(hours), tuple(minutes)
-    elif len(hours) < _DENSE:
-        longer, byhour, byminute = 3600, tuple(hours), (0,)
-    else:
-        longer, byhour, byminute = 86_400, (0,), (0,)
-    daily = replace(
-        rule,
-        freq=min(rule.freq, Freq.DAILY),
-        interval=rule.interval if rule.freq <= Freq.DAILY else 1,
-        count=None,
-        until=None,
-        byhour=byhour,
-        byminute=byminute,
-        bysecond=(0,),
-        bysetpos=(),
-    )
-    floor = dt.datetime.combine(start.date(), dt.time())
-    return daily, start - (start - floor) % dt.timedelta(seconds=longer), longer
-
-
-def is_vast(rule: Rule) -> bool:
-    """Whether a single period of the rule may be too much to hold."""
-    return rule.freq <= Freq.DAILY and _per_day(rule) > _VAST
-
-
-def _per_day(rule: Rule) -> int:
-    """No more than so many occurrences fall on one day."""
-    if rule.freq <= Freq.DAILY:
-        return max(1, len(rule.byhour)) * max(1, len(rule.byminute)) * max(1, len(rule.bysecond))
-    periods = math.ceil(86_400 / (_SECONDS[rule.freq] * rule.interval))
-    chosen = (len(rule.byhour) or 24) * (len(rule.byminute) or (60 if rule.freq > Freq.HOURLY else 1))
-    if rule.freq == Freq.HOURLY:
-        return min(periods * (len(rule.byminute) or 1), chosen) * (len(rule.bysecond) or 1)
-    if rule.freq == Freq.MINUTELY:
-        return min(periods, chosen) * (len(rule.bysecond) or 1)
-    return min(periods, chosen * (len(rule.bysecond) or 60))
-
-
 def is_long(rule: Rule, start: dt.datetime, until: dt.datetime, periods: int) -> bool:
     """Whether more than so many periods lie between two local times."""
-    return (until - start).total_seconds() > periods * _SECONDS[rule.freq] * rule.interval
-
-
-# --- What clients expand alike -------------------------------------------------------------------------------------
-
-
-def plain(rule: Rule, start: dt.datetime) -> Rule | None:
-    """The rule as every client expands it alike, or None for one that they don't.
-
-    Where it goes wrong was measured with ical.js 2 (Thunderbird): lists of hours come out of order and are miscounted,
-    a month as a limit of a monthly rule, days that some months lack, numbered weekdays of a year and week numbers give
-    other days, a daily rule with days from the month's end never returns, a weekly one with days of the month is an
-    error for the whole object.
-    """
-    rule = replace(
-        rule,
-        byhour=() if rule.byhour == (start.hour,) else rule.byhour,
-        byminute=() if rule.byminute == (start.minute,) else rule.byminute,
-        bysecond=() if rule.bysecond == (start.second,) else rule.bysecond,
-    )
-    parts = {name for name in (*_RANGES, "byday") if getattr(rule, name)}
-    numbered = any(ordinal for ordinal, _ in rule.byday)
-    match rule.freq:
-        case Freq.YEARLY:
-            short = all(0 < day <= 28 for day in rule.bymonthday) or rule.bymonthday == (start.day,)
-            fits = (
-                parts <= {"bymonth"}
-                or parts == {"byyearday"}
-                or (parts == {"byday"} and not numbered)
-                or parts == {"bymonth", "byday"}
-                or (parts == {"bymonth", "byday", "bysetpos"} and len(rule.bymonth) == 1 and not numbered)
-                or (parts == {"bymonth", "bymonthday"} and short)
-            )
-        case Freq.MONTHLY:
-            fits = parts in (set(), {"bymonthday"}, {"byday"}) or (parts == {"byday", "bysetpos"} and not numbered)
-        case Freq.WEEKLY:
-            fits = parts <= {"byday", "bymonth"}
-        case Freq.DAILY:
-            fits = parts <= {"byday", "bymonth", "bymonthday"} and all(day > 0 for day in rule.bymonthday)
-        case _:
-            fits = not parts
-    return rule if fits else None
+    return (until - start).total_seconds() > periods * SECONDS[rule.freq] * rule.interval

@@ -6,10 +6,10 @@ import datetime as dt
 import re
 from typing import NamedTuple
 
-from bridge.domain.ical import content, recurrence
+from bridge.domain.ical import content, recurrence, rules
 from bridge.domain.ical.content import Component, Line
 from bridge.domain.ical.events import Moment, moment
-from bridge.domain.ical.recurrence import Freq, Rule
+from bridge.domain.ical.rules import Freq, Rule
 from bridge.domain.ical.zones import Zones, hinted, named
 
 #: Limits that no calendar of a person comes near.
@@ -95,7 +95,7 @@ def _read(rrule: str, complaints: list[str]) -> Repeats | None:
         elif "DTSTART" in line.value.upper():
             complaints.append("The start of the appointment is its DTSTART: leave it out of the rule.")
         else:
-            rule = recurrence.parse(line.value, complaints=complaints)
+            rule = rules.parse(line.value, complaints=complaints)
     return None if rule is None else Repeats(rule, tuple(exdates))
 
 

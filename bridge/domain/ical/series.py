@@ -7,10 +7,10 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bridge.domain.ical import recurrence
+from bridge.domain.ical import harmless, recurrence
 from bridge.domain.ical.content import Component
 from bridge.domain.ical.events import Event, Length, Moment, event, same_kind, until_of
-from bridge.domain.ical.recurrence import Rule
+from bridge.domain.ical.rules import Rule
 from bridge.domain.ical.zones import Zones, local
 from bridge.domain.model import Interval
 
@@ -102,10 +102,10 @@ def pattern(master: Event, frozen_from: int) -> Pattern:
     coarse = False
     for rule in master.rules:
         until = until_of(rule, start)
-        vast = recurrence.is_vast(rule)
+        vast = harmless.is_vast(rule)
         if not vast and recurrence.first(rule, start.local, until) is None:
             continue
-        coarser = None if length.is_none else recurrence.coarsened(rule, start.local, until)
+        coarser = None if length.is_none else harmless.coarsened(rule, start.local, until)
         if coarser is not None:
             until = until if vast else recurrence.last(rule, start.local, until)
             coarse = True

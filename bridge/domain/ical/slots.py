@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from bridge.domain.ical import content, recurrence, rendering
+from bridge.domain.ical import content, harmless, recurrence, rendering
 from bridge.domain.ical.content import Component
 from bridge.domain.ical.events import Moment, event
 from bridge.domain.ical.judge import BUSY, Judge
 from bridge.domain.ical.rendering import Rendered, Slot, Stretch
+from bridge.domain.ical.rules import Freq
 from bridge.domain.ical.series import Instance, Pattern, Series, read, single
 from bridge.domain.ical.zones import Zones, local
 from bridge.domain.model import BlockedSlot, Interval, Occurrence, SlotSettings
@@ -117,7 +118,7 @@ def _can_be_said(series: Series, judge: Judge) -> bool:
         since_midnight >= travel
         and not made.coarse
         and not made.rdates
-        and not any(r.byhour or r.byminute or r.bysecond or r.freq > recurrence.Freq.DAILY for r, _ in made.rules)
+        and not any(r.byhour or r.byminute or r.bysecond or r.freq > Freq.DAILY for r, _ in made.rules)
     )
 
 
@@ -194,7 +195,7 @@ def _as_clients_expand(made: Pattern, years: Interval) -> tuple[Pattern, bool]:
         return made, False
     (rule, until), start = made.rules[0], made.start
     high = local(years.end, start.zone)
-    plain = recurrence.plain(rule, start.local) if len(made.rules) == 1 else None
+    plain = harmless.plain(rule, start.local) if len(made.rules) == 1 else None
     first = recurrence.first(rule, start.local, until) or start.local
     if plain is not None and first - start.local <= _NEAR:
         if plain.count is not None and until is not None:

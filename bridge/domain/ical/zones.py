@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
-from bridge.domain.ical import recurrence
+from bridge.domain.ical import recurrence, rules
 from bridge.domain.ical.content import Component, Line, stamp
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -212,14 +212,14 @@ def _onsets(lines: tuple[Line, ...]) -> list[tuple[dt.datetime, int, int, str]]:
     for line in lines:
         if line.name == "RDATE":
             onsets += [o for o in map(_onset, line.value.split(",")[:_ONSETS]) if o is not None]
-        elif line.name == "RRULE" and (rule := recurrence.parse(line.value)) is not None:
+        elif line.name == "RRULE" and (rule := rules.parse(line.value)) is not None:
             onsets += _recurring(rule, start, before)
     label = values.get("TZNAME", "")
     return [(onset, before, after, label) for onset in onsets]
 
 
-def _recurring(rule: recurrence.Rule, start: dt.datetime, before: int) -> list[dt.datetime]:
-    if rule.freq > recurrence.Freq.MONTHLY:
+def _recurring(rule: rules.Rule, start: dt.datetime, before: int) -> list[dt.datetime]:
+    if rule.freq > rules.Freq.MONTHLY:
         return []
     until = _onset(rule.until or "")
     if until is not None and (rule.until or "").endswith("Z"):
@@ -325,7 +325,7 @@ def _yearly_tail(changes: list[tuple[dt.datetime, int, int]]) -> _Tail | None:
         series = changes[len(changes) - 1 - parity :: -2]
         at, before, after = series[0]
         for ordinal in (-1, (at.day - 1) // 7 + 1):
-            rule = recurrence.Rule(recurrence.Freq.YEARLY, bymonth=(at.month,), byday=((ordinal, at.weekday()),))
+            rule = rules.Rule(rules.Freq.YEARLY, bymonth=(at.month,), byday=((ordinal, at.weekday()),))
             first = at
             for earlier, was, became in series[1:]:
                 same = next(recurrence.starts(rule, earlier, earlier, earlier), None) is not None
@@ -344,7 +344,7 @@ def _from_together(tail: _Tail) -> _Tail:
     year = max(first.year for first, *_ in tail)
     moved: _Tail = []
     for first, before, after, text in tail:
-        rule = recurrence.parse(text)
+        rule = rules.parse(text)
         assert rule is not None, "we wrote it"  # noqa: S101
         begin = first.replace(year=year, month=1, day=1) if first.year < year else first
         onset = next(recurrence.starts(rule, begin, begin, begin + dt.timedelta(days=366)))
