@@ -2,8 +2,8 @@
 
 From text to lines (`content`), zones (`zones`), rules (`rules`, `recurrence`, `harmless`), events (`events`) and series
 of them (`series`); from there to blocked slots (`judge`, `verdicts`, `slots`, `rendering`) and to appointments and back
-(`appointments`, `instances`, `repeats`, `editing`). Everything is pure. Nothing in an object that does not matter here can
-make it unreadable, and no rule in it, however absurd, keeps a process busy.
+(`appointments`, `instances`, `repeats`, `editing`). Everything is pure. Nothing in an object that does not matter here
+can make it unreadable, and no rule in it, however absurd, keeps a process busy.
 """
 
 from __future__ import annotations
