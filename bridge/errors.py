@@ -115,7 +115,7 @@ class SecretsKeyMissing(BridgeError):
 class SecretsKeyRefused(BridgeError):
     """There is a key, but it is not to be used, or can't be.
 
-    `reason` is one of: `open_to_others`, `malformed`, `unreadable`, `not_written`.
+    `reason` is one of: `open_to_others`, `malformed`, `unreadable`, `not_written`, `another`.
     """
 
     source: str

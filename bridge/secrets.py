@@ -78,9 +78,25 @@ def open_vault(db: Db, key_file: Path, environment: Mapping[str, str] = os.envir
             key = key or _from_file(key_file)
             usable = _usable(tx, key, source)
             if usable is None:
-                usable = key or _make(key_file)
+                usable = key or _make(key_file, secrets.token_bytes(_KEY_BYTES))
                 facts.put(tx, _CHECK, _check_value(usable))
     return Vault(usable, source)
+
+
+def key_text(key_file: Path, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The key as it is written down; None where there is none. Raises `SecretsKeyRefused`."""
+    text = environment.get(ENVIRONMENT)
+    key = _key(text, ENVIRONMENT) if text else _from_file(key_file)
+    return None if key is None else _written(key)
+
+
+def take_key(text: str, key_file: Path, environment: Mapping[str, str] = os.environ) -> None:
+    """Let this be the key: write its file, if there is none. Raises `SecretsKeyRefused`: `another` where there is."""
+    known = key_text(key_file, environment)
+    if known is None:
+        _make(key_file, _key(text, "the backup"))
+    elif known != text:
+        raise SecretsKeyRefused(ENVIRONMENT if environment.get(ENVIRONMENT) else str(key_file), "another")
 
 
 def _usable(tx: Tx, key: bytes | None, source: str) -> bytes | None:
@@ -117,13 +133,16 @@ def _key(text: str, source: str) -> bytes:
     return key
 
 
-def _make(path: Path) -> bytes:
+def _written(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).decode()
+
+
+def _make(path: Path, key: bytes) -> bytes:
     """Make the key's file, whole or not at all, readable by its owner alone. One that is there is never replaced."""
-    key = secrets.token_bytes(_KEY_BYTES)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:  # created with mode 0600
-            file.write(base64.urlsafe_b64encode(key) + b"\n")
+            file.write(_written(key).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
             os.link(file.name, path)

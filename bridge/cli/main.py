@@ -17,6 +17,7 @@ from bridge.errors import BridgeError
 _COMMANDS = {
     "account": "bridge.cli.accounts:account",
     "apply": "bridge.cli.apply:apply",
+    "backup": "bridge.cli.backup:backup",
     "calendars": "bridge.cli.calendars:calendars",
     "check-config": "bridge.cli.check:check_config",
     "demo": "bridge.cli.demo:demo",
@@ -24,6 +25,7 @@ _COMMANDS = {
     "link": "bridge.cli.links:link",
     "password": "bridge.cli.passwords:password",
     "radicale": "bridge.cli.serve:radicale",
+    "restore": "bridge.cli.backup:restore",
     "serve": "bridge.cli.serve:serve",
     "sidecar": "bridge.cli.serve:sidecar",
     "status": "bridge.cli.status:status",

@@ -46,19 +46,20 @@ def progress(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print dataclasses and collections as JSON. Instants become RFC 3339; sealed secrets are left out."""
-    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    """Print dataclasses and collections as JSON."""
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
-def _plain(value: object, name: str = "") -> Any:
+def plain(value: object, name: str = "") -> Any:
+    """As JSON has it. Instants become RFC 3339; sealed secrets are left out."""
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name), f.name) for f in fields(value) if f.repr}
+        return {f.name: plain(getattr(value, f.name), f.name) for f in fields(value) if f.repr}
     if isinstance(value, dict):
-        return {key: _plain(entry, key) for key, entry in value.items()}
+        return {key: plain(entry, key) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, set | frozenset):
-        return sorted(_plain(entry) for entry in value)
+        return sorted(plain(entry) for entry in value)
     # Instants are plain numbers inside; their names tell.
     if isinstance(value, int) and (name.endswith("_at") or name in {"since", "start", "end", "state_since"}):
         return instant(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bridge.cli.export import export
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import facts, json_option, print_json, table, yes_option
 from bridge.domain import time_zones
@@ -21,6 +22,9 @@ def _time_zone(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
 @click.group()
 def user() -> None:
     """The CRM users whose calendars are joined."""
+
+
+user.add_command(export)
 
 
 @user.command()

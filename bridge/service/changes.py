@@ -72,8 +72,9 @@ def connection(tx: Tx, account: Account, *, was: AccountState | None, now: int, 
 
 
 def user_removed(tx: Tx, user: User, *, now: int) -> None:
-    """A User is about to be removed with everything of theirs."""
+    """A User is about to be removed with everything of theirs: this is all that is told of them from now on."""
     changes.record(tx, [decide.resync(user, "user_removed")], now=now)
+    changes.forget(tx, user.id)
 
 
 def prune(tx: Tx, *, now: int) -> None:

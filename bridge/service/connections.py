@@ -91,11 +91,11 @@ async def sync(context: Context, connection_id: str, *, locations: Locations) ->
 
 
 async def remove_user(context: Context, user_id: str) -> None:
-    """Disconnect a User's Accounts, leaving no trace of their secrets, and remove the User. Raises `Unknown`."""
-    users.get_user(context.db, user_id)
-    for account in connect.list_accounts(context.db, user_id):
-        await connect.disconnect(context, user_id, account.id)
+    """Remove a User, and close the connections of their Accounts. Raises `Unknown`, `SetByAdministrator`."""
+    known = connect.list_accounts(context.db, user_id)
     users.remove_user(context.db, user_id, now=context.clock())
+    for account in known:
+        await context.remotes.forget(account.id)
 
 
 def _seen(tx: Tx, locations: Locations, user_id: str | None) -> Iterator[Connection]:

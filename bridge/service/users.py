@@ -13,7 +13,7 @@ from bridge.domain.time_zones import is_time_zone
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish
 from bridge.service.held import refuse_if_declared
-from bridge.store import bookings, passwords, users
+from bridge.store import bookings, idempotency, passwords, users
 from bridge.store.db import Db, Tx
 
 SCOPES = (
@@ -160,8 +160,9 @@ def slot_minutes(db: Db, booking_calendar_id: str | None) -> int | None:
 
 
 def remove_user(db: Db, user_id: str, *, now: int) -> None:
-    """Remove a User with everything of theirs. Events already in iCloud stay there.
+    """Remove a User with everything of theirs, without a trace. Events already in iCloud stay there.
 
+    What is left is that there was such an id: in the audit log, and in the feed's last word on them, for the CRM.
     Raises `Unknown`, `SetByAdministrator`.
     """
     with db.write() as tx:
@@ -169,10 +170,14 @@ def remove_user(db: Db, user_id: str, *, now: int) -> None:
         if user is None:
             raise Unknown("user", user_id)
         refuse_if_declared(tx, What.USER, user_id)
-        changes.user_removed(tx, user, now=now)
+        known = [password.id for password in passwords.list_for(tx, user_id)]
         for booked in bookings.appointments_of_user(tx, user_id):
             publish.withdraw(tx, booked, publish.beside(booked), now=now)
+        changes.user_removed(tx, user, now=now)
+        idempotency.forget(tx, user_id)
         users.remove(tx, user_id)
+    db.wipe()
+    passwords.forget_use(passwords.last_use_directory(db.path), known)
 
 
 def add_password(db: Db, user_id: str, label: str, now: int, *, also: AlsoPassword | None = None) -> tuple[str, str]:

@@ -62,7 +62,7 @@ def all_of(tx: sqlite3.Connection, user_id: str | None = None) -> list[Account]:
 
 def any_secret(tx: sqlite3.Connection) -> bool:
     """Whether the store holds a sealed secret."""
-    return tx.execute("SELECT 1 FROM accounts LIMIT 1").fetchone() is not None
+    return tx.execute("SELECT 1 FROM accounts WHERE length(secret) > 0 LIMIT 1").fetchone() is not None
 
 
 def due(tx: sqlite3.Connection, *, now: int, limit: int) -> list[str]:

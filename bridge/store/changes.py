@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from sqlite3 import Row
 
 from bridge.domain.changes import Change, ChangeOrigin, ChangeType, News, Resource
 from bridge.store import facts
@@ -64,29 +65,51 @@ def after(
             wanted += f" AND {column} IN ({', '.join(f':{name}' for name in some)})"
             names |= some
     rows = tx.execute(
-        "SELECT sequence, location_id, user_id, resource, resource_id, type, origin, changed_fields, previous, version,"
-        f" document, occurred_at FROM changes WHERE sequence > :sequence{wanted} ORDER BY sequence LIMIT :limit",
+        f"SELECT {_CHANGE} FROM changes WHERE sequence > :sequence{wanted} ORDER BY sequence LIMIT :limit",
         {**values, **names},
     )
-    return [
-        Change(
-            row["sequence"],
-            row["occurred_at"],
-            News(
-                location_id=row["location_id"],
-                user_id=row["user_id"],
-                resource=Resource(row["resource"]),
-                id=row["resource_id"],
-                type=ChangeType(row["type"]),
-                origin=ChangeOrigin(row["origin"]),
-                changed_fields=tuple(json.loads(row["changed_fields"])),
-                previous=json.loads(row["previous"]),
-                version=row["version"],
-                document=json.loads(row["document"]),
-            ),
-        )
-        for row in rows
-    ]
+    return [_change(row) for row in rows]
+
+
+def of_user(tx: Tx, user_id: str) -> list[Change]:
+    """What happened to one User's, as far as it is kept, in order."""
+    rows = tx.execute(f"SELECT {_CHANGE} FROM changes WHERE user_id = :id ORDER BY sequence", {"id": user_id})
+    return [_change(row) for row in rows]
+
+
+def forget(tx: Tx, user_id: str) -> None:
+    """Forget what happened to one User's but for the very last of it, and what receivers were to be told of that."""
+    older = "user_id = :id AND sequence < (SELECT MAX(sequence) FROM changes WHERE user_id = :id)"
+    tx.execute(
+        f"DELETE FROM webhook_deliveries WHERE sequence IN (SELECT sequence FROM changes WHERE {older})",
+        {"id": user_id},
+    )
+    tx.execute(f"DELETE FROM changes WHERE {older}", {"id": user_id})
+
+
+_CHANGE = (
+    "sequence, location_id, user_id, resource, resource_id, type, origin, changed_fields, previous, version, document,"
+    " occurred_at"
+)
+
+
+def _change(row: Row) -> Change:
+    return Change(
+        row["sequence"],
+        row["occurred_at"],
+        News(
+            location_id=row["location_id"],
+            user_id=row["user_id"],
+            resource=Resource(row["resource"]),
+            id=row["resource_id"],
+            type=ChangeType(row["type"]),
+            origin=ChangeOrigin(row["origin"]),
+            changed_fields=tuple(json.loads(row["changed_fields"])),
+            previous=json.loads(row["previous"]),
+            version=row["version"],
+            document=json.loads(row["document"]),
+        ),
+    )
 
 
 def slots_held(tx: Tx, user_id: str, hrefs: Collection[str]) -> dict[str, str]:

@@ -44,6 +44,11 @@ def find(tx: sqlite3.Connection, claim: Claim, *, now: int) -> Answer | None:
     return Answer(row["status"], row["body"], json.loads(row["headers"]))
 
 
+def forget(tx: sqlite3.Connection, user_id: str) -> None:
+    """Forget the answers that name a User."""
+    tx.execute("DELETE FROM idempotency_keys WHERE instr(body, :quoted) > 0", {"quoted": json.dumps(user_id)})
+
+
 def record(tx: sqlite3.Connection, claim: Claim, answer: Answer, *, now: int) -> bool:
     """Keep the answer, in the transaction that makes it true. False when another request with the key was first."""
     tx.execute("DELETE FROM idempotency_keys WHERE created_at <= :oldest", {"oldest": now - KEEP_SECONDS})

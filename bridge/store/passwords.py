@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +93,12 @@ def collect_last_use(directory: Path) -> dict[str, int]:
     if not directory.is_dir():
         return {}
     return {path.name: int(path.stat().st_mtime) for path in directory.iterdir()}
+
+
+def forget_use(directory: Path, ids: Iterable[str]) -> None:
+    """Remove the files of passwords that are gone."""
+    for password_id in ids:
+        (directory / password_id).unlink(missing_ok=True)
 
 
 def _hash(password: str) -> str:

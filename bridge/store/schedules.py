@@ -70,6 +70,11 @@ def general(tx: sqlite3.Connection, user_id: str) -> Schedule | None:
     return found[-1] if found else None
 
 
+def of_user(tx: sqlite3.Connection, user_id: str) -> list[Schedule]:
+    """A User's Schedules, in the order in which they were made."""
+    return _schedules(tx, "user_id = :user_id", {"user_id": user_id})
+
+
 def _schedules(
     tx: sqlite3.Connection, where: str, values: dict[str, str | None], page: tuple[int, int] = (0, 1000)
 ) -> list[Schedule]:

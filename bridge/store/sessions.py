@@ -116,6 +116,15 @@ def audit(tx: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
+def audited_of(tx: sqlite3.Connection, user_id: str) -> list[AuditEntry]:
+    """What a User did, and what was done to them, oldest first."""
+    rows = tx.execute(
+        "SELECT at, actor, action, subject FROM audit_log WHERE subject = :id OR actor = 'user:' || :id ORDER BY id",
+        {"id": user_id},
+    )
+    return [AuditEntry(**row) for row in rows]
+
+
 def audited(tx: sqlite3.Connection, *, limit: int, offset: int = 0) -> list[AuditEntry]:
     """What stands in the audit log, newest first."""
     rows = tx.execute(

@@ -46,7 +46,7 @@ def all_webhooks(tx: Tx) -> list[Webhook]:
 
 def any_secret(tx: Tx) -> bool:
     """Whether the store holds a sealed secret."""
-    return tx.execute("SELECT 1 FROM webhooks LIMIT 1").fetchone() is not None
+    return tx.execute("SELECT 1 FROM webhooks WHERE length(secret) > 0 LIMIT 1").fetchone() is not None
 
 
 def behind(tx: Tx, *, head: int) -> list[Webhook]:

@@ -1,0 +1,63 @@
+"""`bridge backup` and `bridge restore`: the whole store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bridge import secrets as keys
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import yes_option
+from bridge.cli.sentences import sentence
+from bridge.errors import BridgeError
+from bridge.service import backup as whole
+
+_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@click.command()
+@_file
+@click.option(
+    "--without-secrets", is_flag=True, help="Leave out the accounts' passwords; they are connected anew then."
+)
+@click.option("--with-key", is_flag=True, help="Put the key in as well: whoever has the file then has every password.")
+@click.option("--replace", is_flag=True, help="Replace FILE if it is there.")
+@pass_opened
+def backup(opened: Opened, *, file: Path, without_secrets: bool, with_key: bool, replace: bool) -> None:
+    """Copy the whole store into FILE, while the bridge goes on.
+
+    The copy is of one moment, and readable by its owner alone. Passwords are in it as they are in the store: sealed,
+    and of no use without the key, which is not in it unless --with-key. Keep a copy of the key elsewhere.
+    """
+    if without_secrets and with_key:
+        raise click.UsageError("Use one of --without-secrets and --with-key.")
+    key = keys.key_text(opened.settings.secrets.key_file) if with_key else None
+    whole.back_up(opened.settings.store.path, file, secrets=not without_secrets, key=key, replace=replace)
+    with opened.store() as db:
+        opened.note(db, "backup made", file.name)
+    click.echo(f"Copied {opened.settings.store.path} to {file}.")
+
+
+@click.command()
+@_file
+@yes_option
+@pass_opened
+def restore(opened: Opened, file: Path) -> None:
+    """Put the backup FILE in the store's place. The bridge must not be running.
+
+    The store that was there is kept beside it. Calendar programs and the CRM notice, and fetch everything anew.
+    Appointments that were booked since the backup are gone from the bridge; their events in iCloud stay, and block.
+    """
+    store, key_file = opened.settings.store.path, opened.settings.secrets.key_file
+    kept, had_key = whole.restore(file, store, take_key=lambda key: keys.take_key(key, key_file), now=opened.now)
+    click.echo(f"Restored {file} to {store}.")
+    if kept is not None:
+        click.echo(f"The former store is kept as {kept}.")
+    if had_key:
+        click.echo(f"Its key is in {key_file}.")
+    with opened.store() as db:
+        try:
+            keys.open_vault(db, key_file)
+        except BridgeError as error:
+            click.echo(f"But before it can start: {sentence(error)}")

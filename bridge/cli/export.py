@@ -1,0 +1,61 @@
+"""`bridge user export`: everything of one user, to take along."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from bridge.cli.opened import Opened, pass_opened
+from bridge.cli.output import plain
+from bridge.errors import Exists
+from bridge.service.export import Exported
+from bridge.service.export import export as collect
+from radicale_plugin.whole import chunks
+
+
+@click.command("export")
+@click.argument("user_id", metavar="ID")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@pass_opened
+def export(opened: Opened, user_id: str, file: Path) -> None:
+    """Write everything of the user ID into the zip archive FILE: JSON, and calendars as .ics. No passwords.
+
+    calendar.ics is the merged calendar; mirrored/ has their own events as they were read from iCloud.
+    """
+    if file.exists():
+        raise Exists("file", str(file))
+    with opened.store(read_only=True) as db, db.read() as tx:
+        found = collect(tx, user_id)
+        merged = b"".join(chunks(tx, user_id))
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        _write(target, found, merged)
+    with opened.store() as db:
+        opened.note(db, "user exported", user_id)
+    click.echo(f"Wrote {file}.")
+
+
+def _write(target: BinaryIO, found: Exported, merged: bytes) -> None:
+    names = {calendar.id: calendar.name for calendar in found.person.calendars}
+    # In the list each event is named by its own file in the archive.
+    mirrored = [
+        replace(item, ics=f"mirrored/{item.calendar_id}/{number}.ics") for number, item in enumerate(found.mirrored)
+    ]
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, document in (
+            ("user", found.person),
+            ("appointments", found.appointments),
+            ("blocked_slots", found.blocked_slots),
+            ("changes", found.changes),
+            ("audit", found.audit),
+            ("mirrored", [{"calendar": names[item.calendar_id], **plain(item)} for item in mirrored]),
+        ):
+            archive.writestr(f"{name}.json", json.dumps(plain(document), indent=2, ensure_ascii=False))
+        archive.writestr("calendar.ics", merged)
+        for item, listed in zip(found.mirrored, mirrored, strict=True):
+            archive.writestr(listed.ics, item.ics)

@@ -1,0 +1,67 @@
+"""Everything that is kept of one User, for them to take along. Never a secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.changes import Change
+from bridge.domain.model import Account, Appointment, BlockedSlot, Calendar, MirrorItem, TwoWay, User
+from bridge.domain.schedules import Schedule
+from bridge.errors import Unknown
+from bridge.store import accounts, booking_calendars, bookings, changes, mirror, passwords, schedules, sessions, users
+from bridge.store.db import Tx
+from bridge.store.passwords import CalendarPassword
+from bridge.store.sessions import AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who the User is, and what is set for them."""
+
+    user: User
+    two_way: TwoWay
+    accounts: tuple[Account, ...]
+    calendars: tuple[Calendar, ...]
+    booking_calendars: tuple[CalendarSettings, ...]
+    schedules: tuple[Schedule, ...]
+    calendar_passwords: tuple[CalendarPassword, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Everything of one User."""
+
+    person: Person
+    appointments: tuple[Appointment, ...]
+    #: Those made in the CRM, deleted ones too; those from iCloud follow from `mirrored`.
+    blocked_slots: tuple[BlockedSlot, ...]
+    #: What happened, as far back as that is kept.
+    changes: tuple[Change, ...]
+    audit: tuple[AuditEntry, ...]
+    #: What was read of their own calendars.
+    mirrored: tuple[MirrorItem, ...]
+
+
+def export(tx: Tx, user_id: str) -> Exported:
+    """All of it, as it is at one moment. Raises `Unknown`."""
+    user = users.get(tx, user_id)
+    if user is None:
+        raise Unknown("user", user_id)
+    calendars = accounts.calendars(tx, user_id=user_id)
+    return Exported(
+        person=Person(
+            user=user,
+            two_way=users.two_way(tx, user_id),
+            accounts=tuple(accounts.all_of(tx, user_id)),
+            calendars=tuple(calendars),
+            booking_calendars=tuple(booking_calendars.of_user(tx, user_id)),
+            schedules=tuple(schedules.of_user(tx, user_id)),
+            calendar_passwords=tuple(passwords.list_for(tx, user_id)),
+        ),
+        appointments=tuple(bookings.appointments_of_user(tx, user_id)),
+        blocked_slots=tuple(bookings.blocked_slots_of_user(tx, user_id)),
+        changes=tuple(changes.of_user(tx, user_id)),
+        audit=tuple(sessions.audited_of(tx, user_id)),
+        mirrored=tuple(item for calendar in calendars for item in mirror.of_calendar(tx, calendar.id)),
+    )
