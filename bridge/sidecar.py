@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 import time
@@ -28,6 +29,8 @@ GRACE_SECONDS = 5.0
 #: How long another process at work on the store may take to finish: `bridge sync`, or a sidecar whose parent was
 #: killed.
 WAIT_SECONDS = 5.0
+#: So many files and connections may be open at once, where the system allows it.
+MOST_FILES = 65_536
 
 
 async def run(bridge: Bridge, *, host: str, port: int, config: Path | None) -> None:
@@ -36,6 +39,7 @@ async def run(bridge: Bridge, *, host: str, port: int, config: Path | None) -> N
     Meanwhile the settings file is followed. Raises `StoreUnusable` when another process works on the same store,
     `OSError` when the port is taken.
     """
+    _allow_many_connections()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,6 +51,14 @@ async def run(bridge: Bridge, *, host: str, port: int, config: Path | None) -> N
             while (settings := await _serve(bridge, listeners, stop, follower)) is not None:
                 log.info("settings: new ones hold from now on")
                 bridge = with_settings(bridge, settings)
+
+
+def _allow_many_connections() -> None:
+    """Each Account keeps a connection open: a thousand of them are more than most systems allow at first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(
