@@ -16,7 +16,6 @@ from bridge.cli.output import plain
 from bridge.errors import Exists
 from bridge.service.export import Exported
 from bridge.service.export import export as collect
-from radicale_plugin.whole import chunks
 
 
 @click.command("export")
@@ -28,6 +27,8 @@ def export(opened: Opened, user_id: str, file: Path) -> None:
 
     calendar.ics is the merged calendar; mirrored/ has their own events as they were read from iCloud.
     """
+    from radicale_plugin.whole import chunks  # noqa: PLC0415 - brings Radicale along
+
     if file.exists():
         raise Exists("file", str(file))
     with opened.store(read_only=True) as db, db.read() as tx:

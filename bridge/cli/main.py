@@ -20,6 +20,7 @@ _COMMANDS = {
     "backup": "bridge.cli.backup:backup",
     "calendars": "bridge.cli.calendars:calendars",
     "check-config": "bridge.cli.check:check_config",
+    "config": "bridge.cli.config:config",
     "demo": "bridge.cli.demo:demo",
     "explain": "bridge.cli.explain:explain",
     "link": "bridge.cli.links:link",

@@ -1,0 +1,28 @@
+"""`bridge config`: the settings file, changed by a program."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.opened import Opened, pass_opened
+from bridge.settings import path_of
+from bridge.settings.change import set_value
+from bridge.settings.file import DEFAULT_PATH
+
+
+@click.group()
+def config() -> None:
+    """The settings file."""
+
+
+@config.command("set")
+@click.argument("key")
+@click.argument("value")
+@pass_opened
+def set_setting(opened: Opened, key: str, value: str) -> None:
+    """Set KEY, such as mirror.poll_seconds, to VALUE in the settings file.
+
+    Comments and order stay as they are, and nothing is written that would not be valid. A running bridge notices.
+    """
+    path = opened.config or path_of(None) or DEFAULT_PATH
+    click.echo(f"Set {key} in {path}." if set_value(path, key, value) else f"{path} says so already.")
