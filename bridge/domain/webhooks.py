@@ -106,7 +106,8 @@ class Delivery:
     body: str
     state: DeliveryState
     attempts: int
-    next_attempt_at: int
+    #: None: when the earlier ones about the same thing are settled.
+    next_attempt_at: int | None
     last_status: int | None
     last_reason: str | None
     last_attempt_at: int | None

@@ -451,6 +451,7 @@ def _failed(context: Context, delivery: Delivery, error: NotTaken) -> None:
 def prune(tx: Tx, *, now: int) -> None:
     """Forget deliveries that were settled long ago."""
     webhooks.prune(tx, before=now - KEEP_SECONDS)
+    webhooks.release(tx, now=now)
 
 
 def bring_forward(tx: Tx, *, now: int) -> None:

@@ -594,7 +594,8 @@ CREATE TABLE webhook_deliveries (
     body TEXT NOT NULL,
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL,
-    next_attempt_at INTEGER NOT NULL,
+    -- NULL: when the earlier ones about the same thing are settled.
+    next_attempt_at INTEGER,
     -- Of the last attempt: the status that was answered, if any, and what was wrong.
     last_status INTEGER,
     last_reason TEXT,
@@ -603,7 +604,8 @@ CREATE TABLE webhook_deliveries (
     updated_at INTEGER NOT NULL
 );
 
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_attempt_at, sequence)
+    WHERE state = 'pending';
 
 CREATE INDEX webhook_deliveries_in_order ON webhook_deliveries (webhook_id, resource_id, sequence)
     WHERE state = 'pending';

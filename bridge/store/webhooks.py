@@ -87,10 +87,16 @@ def note_failure(tx: Tx, webhook_id: str, status: WebhookStatus, reason: str, *,
 
 
 def put_delivery(tx: Tx, delivery: Delivery) -> None:
-    """Add a delivery. One that is settled is sent again instead; one that waits goes on waiting."""
+    """Add a delivery, to wait for the earlier ones about the same thing.
+
+    One that is settled is sent again instead; one that waits goes on waiting.
+    """
     columns = _DELIVERY.split(", ")
+    values = f":{', :'.join(columns)}".replace(
+        ":next_attempt_at", f"CASE WHEN EXISTS ({_EARLIER}) THEN NULL ELSE :next_attempt_at END"
+    )
     tx.execute(
-        f"INSERT INTO webhook_deliveries ({_DELIVERY}) VALUES (:{', :'.join(columns)}) ON CONFLICT (id) DO UPDATE SET"
+        f"INSERT INTO webhook_deliveries ({_DELIVERY}) VALUES ({values}) ON CONFLICT (id) DO UPDATE SET"
         " state = 'pending', attempts = 0, next_attempt_at = excluded.next_attempt_at,"
         " updated_at = excluded.updated_at WHERE webhook_deliveries.state <> 'pending'",
         {column: getattr(delivery, column) for column in columns},
@@ -150,12 +156,20 @@ def due(tx: Tx, webhook_id: str, *, now: int, under_way: Collection[str], limit:
 
 
 def settle(tx: Tx, delivery_id: str, state: DeliveryState, *, status: int | None, reason: str | None, now: int) -> None:
-    """The delivery was made, or is given up."""
-    tx.execute(
+    """The delivery was made, or is given up: it is the turn of the next one about the same thing."""
+    row = tx.execute(
         "UPDATE webhook_deliveries SET state = :state, attempts = attempts + 1, last_status = :status,"
-        " last_reason = :reason, last_attempt_at = :now, updated_at = :now WHERE id = :id",
+        " last_reason = :reason, last_attempt_at = :now, updated_at = :now WHERE id = :id"
+        " RETURNING webhook_id, resource_id",
         {"id": delivery_id, "state": state, "status": status, "reason": reason, "now": now},
-    )
+    ).fetchone()
+    if row is not None:
+        tx.execute(
+            "UPDATE webhook_deliveries SET next_attempt_at = :now WHERE next_attempt_at IS NULL AND number ="
+            " (SELECT number FROM webhook_deliveries WHERE webhook_id = :webhook_id AND resource_id = :resource_id"
+            "  AND state = 'pending' ORDER BY sequence LIMIT 1)",
+            {"now": now, **row},
+        )
 
 
 def put_off(tx: Tx, delivery_id: str, *, until: int, status: int | None, reason: str, now: int) -> None:
@@ -192,7 +206,8 @@ def supersede(tx: Tx, webhook_id: str, resource_id: str, type_: str, *, below: i
     """A later one says the same: those of this type that wait are not needed any more, unless one was tried."""
     tx.execute(
         "DELETE FROM webhook_deliveries WHERE webhook_id = :webhook_id AND resource_id = :resource_id AND type = :type"
-        " AND state = 'pending' AND sequence < :below AND attempts = 0 AND next_attempt_at > :now",
+        " AND state = 'pending' AND sequence < :below AND attempts = 0"
+        " AND (next_attempt_at IS NULL OR next_attempt_at > :now)",
         {"webhook_id": webhook_id, "resource_id": resource_id, "type": type_, "below": below, "now": now},
     )
 
@@ -202,6 +217,22 @@ def prune(tx: Tx, *, before: int) -> None:
     tx.execute("DELETE FROM webhook_deliveries WHERE updated_at < :before AND state <> 'pending'", {"before": before})
 
 
+def release(tx: Tx, *, now: int) -> None:
+    """Make due what waits for an earlier one that is not there any more, as it was deleted rather than settled."""
+    tx.execute(
+        "UPDATE webhook_deliveries SET next_attempt_at = :now WHERE state = 'pending' AND next_attempt_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries e WHERE e.webhook_id = webhook_deliveries.webhook_id"
+        "  AND e.resource_id = webhook_deliveries.resource_id AND e.state = 'pending'"
+        "  AND e.sequence < webhook_deliveries.sequence)",
+        {"now": now},
+    )
+
+
+#: An earlier delivery about the same thing that is not settled.
+_EARLIER = (
+    "SELECT 1 FROM webhook_deliveries e WHERE e.webhook_id = :webhook_id AND e.resource_id = :resource_id"
+    " AND e.state = 'pending' AND e.sequence < :sequence"
+)
 _ALLOWED = "((w.active = 1 AND w.status <> 'disabled' AND w.rest_until <= :now) OR d.type = 'WebhookTest')"
 _WEBHOOK = (
     "id, location_ids, token_id, url, events, origins, description, signature, secret, former_secrets,"

@@ -199,7 +199,6 @@ def _document(request: web.Request, webhook: Webhook) -> dict[str, Any]:
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
-    waits = delivery.state == DeliveryState.PENDING
     return {
         "id": delivery.id,
         "type": delivery.type,
@@ -207,7 +206,7 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
         "resourceId": delivery.resource_id,
         "state": str(delivery.state),
         "attempts": delivery.attempts,
-        "nextAttemptAt": _utc(delivery.next_attempt_at) if waits else None,
+        "nextAttemptAt": _utc(delivery.next_attempt_at) if delivery.state == DeliveryState.PENDING else None,
         "lastAttemptAt": _utc(delivery.last_attempt_at),
         "lastStatus": delivery.last_status,
         "lastReason": delivery.last_reason,

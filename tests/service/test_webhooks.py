@@ -442,6 +442,20 @@ async def test_one_that_is_given_up_lets_the_later_ones_pass(world, hook, post):
     assert [d.state for d in deliveries(world, webhook)] == [DeliveryState.DEAD, DeliveryState.DELIVERED]
 
 
+async def test_what_waited_for_one_that_was_deleted_does_not_wait_for_ever(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    slot = block(world)
+    rename(world, slot, "renamed")
+    webhooks.spread(world.context)
+    first, second = deliveries(world, webhook)
+    assert second.next_attempt_at is None
+    with world.db.write() as tx:
+        tx.execute("DELETE FROM webhook_deliveries WHERE id = ?", [first.id])
+        webhooks.prune(tx, now=world.now())
+    await deliver(world.context, post)
+    assert [m.json["blockedSlot"]["title"] for m in hook.messages] == ["renamed"]
+
+
 # --- Crashes ---------------------------------------------------------------------------------------------------------
 
 
