@@ -26,6 +26,12 @@ def refuse_if_declared(tx: Tx, what: What, subject: str) -> None:
         raise SetByAdministrator(_KINDS[what], subject, path)
 
 
+def refuse_what_is_held(db: Db, what: What, subject: str) -> None:
+    """As `refuse_if_declared`, before anything is begun."""
+    with db.read() as tx:
+        refuse_if_declared(tx, what, subject)
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What the settings file sets of one User. Accounts and Calendars by their ids."""

@@ -124,6 +124,22 @@ def list_all(db: Db, *, locations: Locations) -> list[Webhook]:
         return [webhook for webhook in webhooks.all_webhooks(tx) if _sees(locations, webhook)]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a subscription is doing."""
+
+    webhook: Webhook
+    waiting: int
+    given_up: int
+
+
+def standings(db: Db) -> list[Standing]:
+    """How every subscription is doing, oldest first."""
+    with db.read() as tx:
+        counts = webhooks.open_deliveries(tx)
+        return [Standing(webhook, *counts.get(webhook.id, (0, 0))) for webhook in webhooks.all_webhooks(tx)]
+
+
 def update(
     context: Context, webhook_id: str, change: WebhookChange, *, locations: Locations, networks: Iterable[Network]
 ) -> Webhook:

@@ -49,6 +49,15 @@ def any_secret(tx: Tx) -> bool:
     return tx.execute("SELECT 1 FROM webhooks WHERE length(secret) > 0 LIMIT 1").fetchone() is not None
 
 
+def open_deliveries(tx: Tx) -> dict[str, tuple[int, int]]:
+    """How many deliveries wait, and how many were given up, by subscription."""
+    rows = tx.execute(
+        "SELECT webhook_id, SUM(state = 'pending') AS waiting, SUM(state = 'dead') AS dead FROM webhook_deliveries"
+        " WHERE state IN ('pending', 'dead') GROUP BY webhook_id"
+    )
+    return {row["webhook_id"]: (row["waiting"], row["dead"]) for row in rows}
+
+
 def behind(tx: Tx, *, head: int) -> list[Webhook]:
     """The subscriptions that listen and have not been told of all changes, those that lack least first."""
     rows = tx.execute(

@@ -118,7 +118,7 @@ def problem_of(error: BridgeError) -> Problem:  # noqa: PLR0912 - one branch for
             )
         case SetByAdministrator():
             return Problem(
-                403, "set_by_administrator", f"The {error.kind} is set by the bridge's settings file: change it there."
+                403, "set_by_administrator", f"The {error.kind} is set by the file {error.path}: change it there."
             )
         case Exists():
             return Problem(409, "already_exists", f"There is such a {error.kind} already, here or in another location.")

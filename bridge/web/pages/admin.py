@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.domain.model import AccountState, User
-from bridge.service import overview, sessions, users
+from bridge.service import overview, sessions, users, webhooks
 from bridge.service import status as statuses
+from bridge.service.held import held
 from bridge.service.sessions import Visitor
 from bridge.service.status import UserStatus
 from bridge.web.keys import CONTEXT, SETTINGS
@@ -41,7 +42,7 @@ async def show_user(request: web.Request, who: Visitor) -> web.Response:
     db = request.app[CONTEXT].db
     user = _user(request, who)
     (user_status,) = statuses.status(db, user.id)
-    return page(request, "user.html", user=user, user_status=user_status, failed_shown=FAILED)
+    return page(request, "user.html", user=user, held=held(db, user.id), user_status=user_status, failed_shown=FAILED)
 
 
 async def make_link(request: web.Request, who: Visitor) -> web.Response:
@@ -130,6 +131,7 @@ def _system(request: web.Request, *, status: int = 200, problem: str = "") -> we
         status=status,
         problem=problem,
         counts=overview.counts(db),
+        webhooks=webhooks.standings(db)[:PER_PAGE],
         tokens=[token for token in users.list_tokens(db) if token.revoked_at is None],
         scopes=users.SCOPES,
         audited=audited[:PER_PAGE],

@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import MultiDict
 
 from bridge.domain.model import User
-from bridge.errors import Unknown
+from bridge.errors import SetByAdministrator, Unknown
 from bridge.service.sessions import Visitor
 from bridge.web.keys import TRACE_ID
 from bridge.web.pages import visit
@@ -44,6 +44,9 @@ async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request) if await _may_send(request) else _refusal(request, 403)
     except Unknown:
         response = _refusal(request, 404)
+    except SetByAdministrator:
+        text = "Only they can change it: ask them. Nothing was changed."
+        response = page(request, "error.html", status=403, title="Your administrator has set this", text=text)
     except web.HTTPException as error:
         if error.status < 400:
             raise

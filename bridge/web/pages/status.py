@@ -7,6 +7,7 @@ from aiohttp import web
 from bridge.domain.model import User
 from bridge.service import book, overview, push, sessions
 from bridge.service import status as statuses
+from bridge.service.held import held
 from bridge.web.keys import CONTEXT
 from bridge.web.pages.guard import visitor
 from bridge.web.pages.render import page, redirect
@@ -21,7 +22,14 @@ async def show(request: web.Request, user: User) -> web.Response:
     db = request.app[CONTEXT].db
     (user_status,) = statuses.status(db, user.id)
     changes = overview.recent_changes(db, user.id, limit=RECENT)
-    return page(request, "status.html", user_status=user_status, changes=changes, failed_shown=FAILED)
+    return page(
+        request,
+        "status.html",
+        user_status=user_status,
+        changes=changes,
+        failed_shown=FAILED,
+        held=held(db, user.id),
+    )
 
 
 async def retry(request: web.Request, user: User) -> web.Response:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from bridge.domain.model import Account, AccountState, ItemKind, Role, SlotSettings, SyncState, Titles
 from bridge.errors import AccountNotConnected
+from bridge.service.webhooks import Webhook
 
 APPLE_PAGE = "https://account.apple.com/"
 
@@ -170,6 +171,18 @@ def _list(names: list[str]) -> str:
 
 
 #: What to say after something was done, by the word that the address carries.
+def receiver(url: str) -> str:
+    """The address of a receiver of webhooks. A query may hold what is not for everybody's eyes."""
+    return url.partition("?")[0]
+
+
+def webhook_health(webhook: Webhook) -> tuple[str, str]:
+    """How a receiver is doing: `good`, `wait` or `bad`, and in words."""
+    if not webhook.active:
+        return "wait", "Paused"
+    return {"active": ("good", "Well"), "failing": ("wait", "Failing")}.get(webhook.status, ("bad", "Left alone"))
+
+
 DONE = {
     "connected": "Connected. Now choose what each calendar is used for.",
     "disconnected": "Disconnected. The password was erased.",
