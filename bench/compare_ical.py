@@ -11,7 +11,7 @@ by class, as far as a class is known (docs/icalendar.md tells of them); the rest
 ical.js is installed into `~/.cache/crm-calendar-bridge` by npm; libical is Debian's `libical3`.
 """
 
-# ruff: noqa: DTZ001, DTZ007 - rules speak of wall clocks, which are naive
+
 
 from __future__ import annotations
 
