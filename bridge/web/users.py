@@ -32,6 +32,8 @@ async def create(request: web.Request) -> web.Response:
             reader.wrong(name, "missing", "It is needed.")
     reader.done()
 
+    two_way = TwoWay(body.value.two_way or request.app[SETTINGS].defaults.two_way)
+
     def carry_out(also: users.AlsoUser) -> tuple[User, BookingCalendar]:
         return users.add_user(
             context.db,
@@ -40,18 +42,17 @@ async def create(request: web.Request) -> web.Response:
             name=body.value.name or "",
             time_zone=body.value.timezone or "",
             now=context.clock(),
+            two_way=two_way,
             also=also,
         )
 
     def answer_to(made: tuple[User, BookingCalendar]) -> Answer:
         user, calendar = made
-        document = _shape(request, user, TwoWay(body.value.two_way or TwoWay.ACCEPT), [calendar.id])
+        document = _shape(request, user, two_way, [calendar.id])
         return Answer(201, json.dumps(document, ensure_ascii=False), {"Location": f"{PATH}/{user.id}"})
 
     response = idempotency.once(request, body.fingerprint, carry_out, answer_to)
     if "Idempotency-Replayed" not in response.headers:
-        if body.value.two_way is not None:
-            users.set_two_way(context.db, body.value.id or "", TwoWay(body.value.two_way))
         _note(request, "user added", body.value.id or "")
     return response
 

@@ -1,4 +1,4 @@
-"""What the README tells people to type works."""
+"""What the README and the administrator's guide tell people to type works."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .people import Seen, read_events
 from .processes import run
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"(?:^|`) *(bridge [a-z][^`\n#]*)", README, re.MULTILINE)))
+GUIDE = (Path(__file__).parents[2] / "docs" / "administration.md").read_text()
+COMMANDS = sorted(set(re.findall(r"(?:^|`) *(bridge [a-z-][^`\n#]*)", README + GUIDE, re.MULTILINE)))
 
 
 @pytest.mark.parametrize("line", COMMANDS)
