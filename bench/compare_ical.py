@@ -11,8 +11,6 @@ by class, as far as a class is known (docs/icalendar.md tells of them); the rest
 ical.js is installed into `~/.cache/crm-calendar-bridge` by npm; libical is Debian's `libical3`.
 """
 
-
-
 from __future__ import annotations
 
 import argparse
