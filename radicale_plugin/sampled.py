@@ -84,7 +84,7 @@ class SampledCalendar(MergedCalendar):
                 if certain or all(passes("VCALENDAR", item, one) for one in filters)
             ]
         with self._db.read() as tx:
-            found = dict.fromkeys(published.occurrences(tx, self._head.user_id, wanted.span))
+            found = dict.fromkeys(published.touching(tx, self._head.user_id, wanted.span))
             beyond = published.unexpanded(tx, self._head.user_id, wanted.span)
         for item in beyond:
             if item.href not in found and Expansion(item, wanted.span, self._head.time_zone).touches():

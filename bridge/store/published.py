@@ -178,6 +178,16 @@ def occurrences(tx: sqlite3.Connection, user_id: str, span: Interval) -> dict[st
     return found
 
 
+def touching(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[str]:
+    """The hrefs of the items with stored occurrences that touch the span, as `occurrences` has them."""
+    rows = tx.execute(
+        "SELECT href FROM published_items WHERE id IN"
+        f" (SELECT o.item FROM occurrences o WHERE {_SHORT} UNION SELECT o.item FROM occurrences o WHERE {_LONG})",
+        {"user_id": user_id, "start": span.start, "end": span.end},
+    )
+    return [row["href"] for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Busy:
     """One stretch of busy time, and what it comes from."""
@@ -220,7 +230,8 @@ def taken(
     cursor.row_factory = None
     return cursor.execute(
         f"{columns} WHERE {_SHORT} AND o.end_at > :start{other} GROUP BY o.start_at"
-        f" UNION ALL {columns} WHERE {_LONG}{other} GROUP BY o.start_at",
+        # Grouped too, these few would be looked for by start: among all that begin before.
+        f" UNION ALL SELECT o.start_at, o.end_at FROM occurrences o WHERE {_LONG}{other}",
         {"user_id": user_id, "start": span.start, "end": span.end, **left_out},
     ).fetchall()
 
