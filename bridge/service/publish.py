@@ -67,13 +67,15 @@ class Delta:
 
     def upstream(self, tx: Tx, uids: Iterable[str], prepared: Prepared | None = None) -> None:
         """The blocked slots of these upstream UIDs, from the mirror as it is now."""
-        sources = sources_of(tx, self.user)
+        sources: dict[str, decide.Source] = {}
         span = decide.horizon(self.now)
         prepared = prepared or {}
         for uid in uids:
             candidates = []
             before = published.hrefs_with_prefix(tx, self.user.id, decide.href_prefix(uid))
             for item in [] if is_echo(tx, uid) else mirror.by_uid(tx, self.user.id, uid):
+                # Not before: of an appointment that is booked there is nothing to read.
+                sources = sources or sources_of(tx, self.user)
                 key = (item.calendar_id, item.href, item.etag)
                 try:
                     rendered = (

@@ -78,6 +78,9 @@ class Db:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        # A checkpoint is a pause for whoever's commit brings it on. At SQLite's own 1,000 pages that is one booking in
+        # fifty; up to 4,000, readers still find their pages in one step.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA secure_delete = ON")  # a secret that is forgotten leaves no trace in free pages
         return connection
 
