@@ -15,7 +15,7 @@ from http import client
 from typing import Any
 
 from defusedxml import DefusedXmlException
-from radicale import app, config, httputils, pathutils, xmlutils
+from radicale import app, config, httputils, xmlutils
 from radicale.app.get import requests_freebusy_view
 from radicale.log import logger
 
@@ -78,7 +78,8 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         if not _is_known(environ.get("CONTENT_TYPE") or ""):
             del environ["CONTENT_TYPE"]
         try:
-            status, headers, answers = super()._handle_request(environ)
+            with self._storage.snapshot():  # of the login as well
+                status, headers, answers = super()._handle_request(environ)
         except Locked as e:
             logger.warning("The store can't be read: %s", e)
             code, said, text, _ = _UNAVAILABLE
@@ -118,7 +119,7 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         self, method: Callable[..., Response], environ: Environ, base_prefix: str, path: str, *who: Any
     ) -> Response:
         """What a method of Radicale's answers; for a calendar of ours, filled in."""
-        parts = pathutils.strip_path(path).split("/")
+        parts = path.strip("/").split("/")
 
         def answer() -> Response:
             # Sharing, which the bridge does not use, leads from one path to another.

@@ -7,7 +7,6 @@ advertise any write privilege: Thunderbird decides by them whether it shows a pa
 
 from __future__ import annotations
 
-from radicale import pathutils
 from radicale.rights import BaseRights
 
 from radicale_plugin.tree import CALENDAR
@@ -17,10 +16,10 @@ class Rights(BaseRights):  # type: ignore[misc] # Radicale is not typed for othe
     """`R` on the root and on one's principal, `r` on one's merged calendar, and nothing else."""
 
     def authorization(self, user: str, user_groups: set[str], path: str) -> str:
-        """What `user` may do at `path`."""
+        """What `user` may do at `path`, which Radicale has sanitized."""
         if not user:
             return ""
-        parts = pathutils.strip_path(path).split("/")
+        parts = path.strip("/").split("/")
         if parts in ([""], [user]):
             return "R"
         return "r" if parts == [user, CALENDAR] else ""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
 
-from radicale import config, pathutils
+from radicale import config
 from radicale.item import Item
 from radicale.storage import BaseCollection, BaseStorage
 
 from bridge.store import published
 from bridge.store.db import Tx
-from radicale_plugin.asked import ASKED
+from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.collection import Folder, MergedCalendar
 from radicale_plugin.sampled import SampledCalendar
 from radicale_plugin.settings import open_store
@@ -37,29 +37,35 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
         child_context_manager: Callable[[str, str | None], AbstractContextManager[None]] | None = None,
         user_groups: set[str] = frozenset(),  # type: ignore[assignment] # as in the base class, unused
     ) -> Iterator[BaseCollection | Item]:
-        """What is at `path`, and with a depth its children. The root lists nobody."""
-        parts = pathutils.strip_path(path).split("/")
+        """What is at `path`, which Radicale has sanitized, and with a depth its children. The root lists nobody."""
+        parts = path.strip("/").split("/")
         if parts == [""]:
             yield Folder("")
             return
-        with self._db.read() as tx:
-            head = published.head(tx, parts[0])
+        asked = ASKED.get()
+        if asked is not None:
+            head: published.Head | None = asked.head
+        else:
+            with self._db.read() as tx:
+                head = published.head(tx, parts[0])
         if head is None:
             return
-        asked = ASKED.get()
-        calendar = MergedCalendar(self._db, head) if asked is None else SampledCalendar(self._db, asked)
         match parts[1:]:
             case []:
                 yield Folder(parts[0])
                 if depth != "0":
-                    yield calendar
+                    yield self._calendar(head, asked)
             case [name] if name == CALENDAR:
+                calendar = self._calendar(head, asked)
                 yield calendar
                 if depth != "0":
                     yield from calendar.children()
             case [name, href] if name == CALENDAR:
                 single = MergedCalendar(self._db, head).get_multi([href])
                 yield from (item for _, item in single if item is not None)
+
+    def _calendar(self, head: published.Head, asked: Asked | None) -> MergedCalendar:
+        return MergedCalendar(self._db, head) if asked is None else SampledCalendar(self._db, asked)
 
     def snapshot(self) -> AbstractContextManager[Tx]:
         """One moment of the store, for all that is read within."""
