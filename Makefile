@@ -13,7 +13,7 @@ demo: .venv ## Run the demo
 	$(BIN)/bridge demo
 
 test: .venv ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 4 --dist loadfile
 
 check: .venv ## Lint, types and tests: what CI runs
 	.ci/run

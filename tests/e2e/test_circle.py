@@ -251,8 +251,9 @@ def test_another_s_calendar_is_neither_readable_nor_listed(demo: Demo) -> None:
 
     for login in (("eve", "wrong"), ("ada", password), ("", ""), None):
         assert ask("PROPFIND", demo.subscriber.url, login=login, headers={"Depth": "0"}).status == 401
-    with pytest.raises(caldav_error.AuthorizationError):
-        caldav.DAVClient(url=demo.subscriber.url, username="ada", password="wrong").principal()
+    wrong = caldav.DAVClient(url=demo.subscriber.url, username="ada", password="wrong")
+    with wrong, pytest.raises(caldav_error.AuthorizationError):
+        wrong.principal()
 
 
 def test_choosing_other_calendars_is_reflected_in_full_in_one_revision(demo: Demo, noon: dt.datetime) -> None:
