@@ -246,7 +246,7 @@ def paths(table: dict[str, object], above: str = "") -> set[str]:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             found |= paths(value[0], f"{above}{name}.")
         else:
-            found |= paths(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}"}
+            found |= paths(value, f"{above}{name}.") if isinstance(value, dict) and value else {f"{above}{name}"}
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -9,6 +11,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pydantic import Field, ValidationInfo, field_validator
 
 from bridge.domain.model import Titles, TwoWay
@@ -128,6 +133,46 @@ class ApiSettings(Table):
     daily_requests: int = Field(default=5_000_000, strict=True, ge=1, le=1_000_000_000)
 
 
+#: The key that HighLevel signs its webhooks with, as two of its users publish it: Ed25519, SPKI in base64.
+HIGHLEVEL_KEY = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
+
+
+class HighLevelSettings(Table):
+    """Whether appointments made in HighLevel become bookings, by HighLevel's own webhooks."""
+
+    ingest: Flag = False
+    public_key: str = HIGHLEVEL_KEY
+    #: HighLevel's ids to the bridge's, where they differ.
+    calendars: dict[str, str] = Field(default_factory=dict)
+    users: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("public_key")
+    @classmethod
+    def _is_a_key(cls, text: str) -> str:
+        _ed25519(text)
+        return text
+
+    def is_signed(self, body: bytes, signature: str) -> bool:
+        """Whether the signature (base64) over these very bytes is HighLevel's."""
+        try:
+            _ed25519(self.public_key).verify(base64.b64decode(signature, validate=True), body)
+        except (ValueError, InvalidSignature):
+            return False
+        return True
+
+
+@functools.cache
+def _ed25519(text: str) -> Ed25519PublicKey:
+    try:
+        raw = base64.b64decode(re.sub(r"-----[^-]+-----|\s", "", text), validate=True)
+        key = Ed25519PublicKey.from_public_bytes(raw) if len(raw) == 32 else load_der_public_key(raw)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise wrong("is no Ed25519 public key", "write it as HighLevel publishes it: PEM, or base64")
+    return key
+
+
 class WebhooksSettings(Table):
     """Where news may be sent."""
 
@@ -219,6 +264,7 @@ class Settings(Table):
     booking: BookingSettings = BookingSettings()
     api: ApiSettings = ApiSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
+    highlevel: HighLevelSettings = HighLevelSettings()
     defaults: DefaultsSettings = DefaultsSettings()
     providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(
         default_factory=dict, validate_default=True

@@ -13,6 +13,8 @@ def appointment(booked: Appointment) -> dict[str, Any]:
     """An Appointment."""
     fields = booked.fields
     kept = dict(booked.extra)
+    source = kept.pop("source", "api")
+    kept.pop("sourceUpdatedAt", None)
     document: dict[str, Any] = {
         "id": booked.id,
         "locationId": booked.location_id,
@@ -33,7 +35,7 @@ def appointment(booked: Appointment) -> dict[str, Any]:
         "deleted": booked.deleted_at is not None,
         "dateAdded": format_utc(booked.created_at),
         "dateUpdated": format_utc(booked.updated_at),
-        "createdBy": {"source": "api"},
+        "createdBy": {"source": source},
         "externalId": booked.external_id,
         "meetingLocationType": kept.pop("meetingLocationType", None),
         "metadata": kept.pop("metadata", {}),

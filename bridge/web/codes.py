@@ -9,6 +9,7 @@ CODES: dict[str, tuple[int, str]] = {
     "missing_scope_parameter": (400, "it is not said whose"),
     "range_too_large": (400, "the span is too long"),
     "unauthorized": (401, "no token, an unknown one, or a revoked one"),
+    "bad_signature": (401, "not signed by HighLevel, or too old"),
     "insufficient_scope": (403, "the token lacks the scope that is named"),
     "read_only": (403, "a blocked slot from iCloud"),
     "set_by_administrator": (403, "the settings file declares it: change it there"),
@@ -30,6 +31,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unsupported_rrule": (422, "the same, for a recurrence that can't be kept"),
     "idempotency_key_reused": (422, "the key came with another body"),
     "rate_limited": (429, "too many requests: see `Retry-After`"),
+    "not_now": (429, "a webhook that can't be taken just now: send it again"),
     "internal_error": (500, "the log has it, under the `traceId`"),
     "calendar_stale": (503, "not known whether `userIds` are free; see `Retry-After`"),
 }

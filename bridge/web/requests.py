@@ -119,6 +119,11 @@ def _problems(wrong: Iterable[Mapping[str, Any]]) -> tuple[FieldProblem, ...]:
     return tuple(found)
 
 
+def problems_of(error: ValidationError) -> tuple[FieldProblem, ...]:
+    """What is wrong with the fields of a shape, each by itself."""
+    return _problems(error.errors(include_url=False, include_input=False))
+
+
 def locations_of(request: web.Request) -> Locations:
     """The locations that the token may see; None: every location."""
     return request[TOKEN].location_ids or None

@@ -14,6 +14,7 @@ from bridge.web import (
     connections,
     explain,
     health,
+    ingest,
     reference,
     schedules,
     settings_links,
@@ -25,6 +26,7 @@ from bridge.web import shapes_answers as say
 from bridge.web import shapes_answers_feed as tell
 from bridge.web import shapes_calendars as ask_of
 from bridge.web import shapes_feed as ask_for
+from bridge.web import shapes_hooks as hooks
 from bridge.web.codes import BOOKING, LISTING
 from bridge.web.operations import Operation
 
@@ -111,6 +113,8 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
                   query=tell.DeliveriesQuery),
         Operation("POST", DELIVERIES + "/{deliveryId}/retry", webhooks.retry, HOOK, "retry-delivery",
                   {202: tell.Delivery}),
+        Operation("POST", ingest.PATH, ingest.take, None, "ingest-highlevel", {200: say.Ingested},
+                  body=hooks.HighLevelMessage, problems=("bad_signature", "not_found", "not_now")),
     ),
     "Users and connections": (
         Operation("GET", connections.PATH, connections.list_all, SEE, "get-connections", {200: tell.Connections},

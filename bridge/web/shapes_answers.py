@@ -308,6 +308,14 @@ class Health(Shape):
     status: str
 
 
+class Ingested(Shape):
+    """What became of a webhook: `booked`, `changed`, `deleted`, or `ignored` for a `reason`."""
+
+    result: str
+    reason: str | None = None
+    id: str | None = None
+
+
 class WrongField(Shape):
     """What is wrong with one field of a request, by JSON pointer."""
 

@@ -1,4 +1,4 @@
-"""The shape of what webhooks carry, for the OpenAPI document."""
+"""The shapes of what webhooks carry: the bridge's, for the OpenAPI document, and HighLevel's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field
 
-from bridge.web.shapes import Shape
+from bridge.web.shapes import Id, Line, Shape
 
 
 class ToldChange(Shape):
@@ -33,3 +33,28 @@ class Message(Shape):
     resync: dict[str, Any] | None = None
     test: dict[str, Any] | None = None
     change: ToldChange | None = None
+
+
+class HighLevelAppointment(Shape):
+    """An appointment as HighLevel's webhooks tell it."""
+
+    id: Id
+    calendar_id: Line | None = None
+    contact_id: Line | None = None
+    assigned_user_id: Line | None = None
+    title: Any = None
+    appointment_status: Line | None = None
+    address: Any = None
+    start_time: Any = None
+    end_time: Any = None
+    date_updated: Line | None = None
+
+
+class HighLevelMessage(Shape):
+    """A webhook of HighLevel's."""
+
+    type: Line
+    location_id: Id | None = None
+    webhook_id: Id | None = None
+    timestamp: Any = None
+    appointment: HighLevelAppointment | None = None

@@ -12,6 +12,7 @@ from bridge.service.book.appointments import (
     find_by_external_id,
     get_appointment,
     list_appointments,
+    members,
     read_rrule,
     update_appointment,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "get_blocked_slot",
     "list_appointments",
     "list_blocked_slots",
+    "members",
     "new_uid",
     "queue",
     "read_rrule",

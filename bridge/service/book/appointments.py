@@ -179,6 +179,12 @@ def find_by_external_id(db: Db, location_id: str, external_id: str) -> Appointme
         return bookings.appointment_by_external_id(tx, location_id, external_id)
 
 
+def members(db: Db, location_id: str, booking_calendar_id: str) -> tuple[str, ...]:
+    """The Users who can be booked with a booking calendar. Raises `Unknown`."""
+    with db.read() as tx:
+        return visibility.booking_calendar(tx, location_id, booking_calendar_id).user_ids
+
+
 def update_appointment(
     db: Db,
     appointment_id: str,

@@ -1,0 +1,196 @@
+"""`POST /v1/ingest/highlevel`: HighLevel's own webhooks feed the bridge.
+
+HighLevel sends again only what it gets 429 for; any other refusal is final to it, a 5xx too.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from bridge.domain.model import Appointment
+from bridge.errors import CalendarsStale, DuplicateExternalId, FieldProblem, Invalid, NoPrimaryCalendar, Unknown
+from bridge.service import book, ingest, users
+from bridge.service.context import Context
+from bridge.settings.tables import HighLevelSettings
+from bridge.web import fields, requests
+from bridge.web.keys import CONTEXT, SETTINGS
+from bridge.web.problems import Problem
+from bridge.web.shapes import AppointmentBody, Status
+from bridge.web.shapes_hooks import HighLevelAppointment, HighLevelMessage
+
+log = logging.getLogger(__name__)
+
+PATH = "/v1/ingest/highlevel"
+TYPES = ("AppointmentCreate", "AppointmentUpdate", "AppointmentDelete")
+#: How far a webhook's timestamp may be off, in seconds, and when HighLevel tries again.
+OLDEST, AGAIN = 300, 600
+#: For how long HighLevel repeats, with some to spare, and how many turned away are remembered at most.
+REPEATED_FOR, MOST = 3 * 3600, 10_000
+
+
+@dataclass(slots=True)
+class TurnedAway:
+    """Webhooks that could not be taken: sent again, they are older than others may be."""
+
+    _until: dict[str, int] = field(default_factory=dict)
+
+    def add(self, webhook_id: str, now: int) -> None:
+        """Remember one for as long as it is repeated."""
+        self._until = {known: until for known, until in self._until.items() if until > now}
+        if len(self._until) < MOST:
+            self._until[webhook_id] = now + REPEATED_FOR
+
+    def has(self, webhook_id: str, now: int) -> bool:
+        """Whether it was turned away lately."""
+        return self._until.get(webhook_id, 0) > now
+
+
+TURNED_AWAY = web.AppKey("turned_away", TurnedAway)
+
+
+async def take(request: web.Request) -> web.Response:
+    """Take a webhook of HighLevel's."""
+    context, settings = request.app[CONTEXT], request.app[SETTINGS].highlevel
+    if not settings.ingest:
+        raise Problem(404, "not_found", "HighLevel's webhooks are not taken here: see [highlevel] in the settings.")
+    body = await request.read()
+    if not settings.is_signed(body, request.headers.get("X-GHL-Signature", "")):
+        raise Problem(401, "bad_signature", "The body is not signed with HighLevel's key (X-GHL-Signature).")
+    message = _read(body)
+    turned_away, now = request.app[TURNED_AWAY], context.clock()
+    if not _is_fresh(message, now) and not turned_away.has(message.webhook_id or "", now):
+        raise Problem(401, "bad_signature", "The timestamp is more than five minutes off.")
+    if message.type not in TYPES or message.appointment is None or message.location_id is None:
+        return _done("ignored", f"Nothing is done about {message.type}.")
+    try:
+        if message.webhook_id is not None and ingest.was_taken(context.db, message.webhook_id, now=now):
+            return _done("ignored", "This webhook was taken before.")
+        answer = _carry_out(context, settings, message, message.location_id, message.appointment)
+        if message.webhook_id is not None:
+            ingest.note(context.db, message.webhook_id, now=now)
+    except Invalid:
+        raise
+    except Unknown as error:
+        return _done("ignored", f"There is no such {error.kind} here.")
+    except Exception as error:
+        if not isinstance(error, NoPrimaryCalendar | CalendarsStale):
+            log.exception("a webhook of HighLevel's can't be taken")
+        turned_away.add(message.webhook_id or "", now)
+        detail = "It can't be taken just now. Send it again."
+        raise Problem(429, "not_now", detail, headers={"Retry-After": str(AGAIN)}) from error
+    context.wake_push()
+    return answer
+
+
+def _read(body: bytes) -> HighLevelMessage:
+    try:
+        document = json.loads(body)
+        return HighLevelMessage.model_validate(document)
+    except ValidationError as error:
+        raise Invalid(requests.problems_of(error)) from None
+    except (ValueError, RecursionError):
+        raise Problem(400, "malformed_json", "The body is not well-formed JSON.") from None
+
+
+def _is_fresh(message: HighLevelMessage, now: int) -> bool:
+    """Whether it was sent just now. One without a timestamp is known by its id alone."""
+    if message.timestamp is None:
+        return message.webhook_id is not None
+    try:
+        sent = dt.datetime.fromisoformat(str(message.timestamp))
+    except ValueError:
+        return False
+    return abs(now - (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).timestamp()) <= OLDEST
+
+
+def _carry_out(
+    context: Context,
+    settings: HighLevelSettings,
+    message: HighLevelMessage,
+    location_id: str,
+    told: HighLevelAppointment,
+) -> web.Response:
+    known = book.find_by_external_id(context.db, location_id, told.id)
+    if known is not None and known.deleted_at is not None:
+        return _done("ignored", "The appointment was deleted.", known.id)
+    if known is not None and _is_old(known, told):
+        return _done("ignored", "Newer news of the appointment came before.", known.id)
+    if message.type == "AppointmentDelete":
+        if known is None:
+            return _done("ignored", "There is no such appointment here.")
+        book.delete_event(context.db, known.id, locations=None, expected_version=None, now=context.clock())
+        return _done("deleted", id_=known.id)
+    body = _body(context, settings, location_id, told)
+    kept = {"source": "highlevel", "sourceUpdatedAt": told.date_updated}
+    if known is not None:
+        change = fields.appointment_change(body, (), known)
+        book.update_appointment(
+            context.db,
+            known.id,
+            replace(change, extra={**change.extra, **kept}),
+            locations=None,
+            expected_version=None,
+            check_slot=False,
+            check_dates=False,
+            now=context.clock(),
+        )
+        return _done("changed", id_=known.id)
+    minutes = users.slot_minutes(context.db, body.calendar_id) or fields.DEFAULT_MINUTES
+    new = fields.new_appointment(body, (), location_id=location_id, slot_minutes=minutes)
+    try:
+        made = book.create_appointment(context.db, replace(new, extra={**new.extra, **kept}), now=context.clock())
+    except DuplicateExternalId:  # it came twice at once
+        return _carry_out(context, settings, message, location_id, told)
+    return _done("booked", id_=made.appointment.id)
+
+
+def _is_old(known: Appointment, told: HighLevelAppointment) -> bool:
+    before, after = _instant(known.extra.get("sourceUpdatedAt")), _instant(told.date_updated)
+    return before is not None and after is not None and after < before
+
+
+def _instant(text: object) -> dt.datetime | None:
+    try:
+        found = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _body(
+    context: Context, settings: HighLevelSettings, location_id: str, told: HighLevelAppointment
+) -> AppointmentBody:
+    """The appointment as the API's own body for it. Raises `Invalid`, `Unknown` for a calendar that is not ours."""
+    calendar_id = settings.calendars.get(told.calendar_id or "", told.calendar_id)
+    user_id = settings.users.get(told.assigned_user_id or "", told.assigned_user_id)
+    if user_id not in book.members(context.db, location_id, calendar_id or ""):
+        user_id = None
+    sent: dict[str, Any] = {
+        "calendarId": calendar_id,
+        "contactId": told.contact_id,
+        "assignedUserId": user_id,
+        "title": told.title or "",
+        "address": told.address or "",
+        "startTime": told.start_time,
+        "endTime": told.end_time,
+        "appointmentStatus": told.appointment_status if told.appointment_status in get_args(Status) else None,
+        "externalId": told.id,
+        "ignoreFreeSlotValidation": True,
+    }
+    try:
+        return AppointmentBody.model_validate({name: value for name, value in sent.items() if value is not None})
+    except ValidationError as error:
+        raise Invalid(
+            tuple(FieldProblem(f"/appointment{p.pointer}", p.code, p.detail) for p in requests.problems_of(error))
+        ) from None
+
+
+def _done(result: str, reason: str | None = None, id_: str | None = None) -> web.Response:
+    return web.json_response({"result": result, "reason": reason, "id": id_})
