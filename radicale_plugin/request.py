@@ -15,6 +15,8 @@ from radicale_plugin.sample import PRESENT
 _PROPFIND = xmlutils.make_clark("D:propfind")
 _HREF = xmlutils.make_clark("D:href")
 _MULTIGET = xmlutils.make_clark("C:calendar-multiget")
+_QUERY = xmlutils.make_clark("C:calendar-query")
+_FILTER = xmlutils.make_clark("C:filter")
 _FREE_BUSY = xmlutils.make_clark("C:free-busy-query")
 _TIME_RANGE = xmlutils.make_clark("C:time-range")
 _CALENDAR_DATA = xmlutils.make_clark("C:calendar-data")
@@ -40,6 +42,10 @@ def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
     `lead` is what the hrefs of items begin with. What is unusual stays in the request, for Radicale to judge.
     """
     asked.free_busy = request.tag == _FREE_BUSY
+    if request.tag != _QUERY:
+        # No other report has filters, and what is not expected is to be ignored (RFC 4918 section 17).
+        for found in request.findall(_FILTER):
+            request.remove(found)
     if request.tag == _MULTIGET:
         for href in request.findall(_HREF):
             text = href.text or ""

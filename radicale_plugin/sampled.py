@@ -64,7 +64,8 @@ class SampledCalendar(MergedCalendar):
         elif wanted is not None:
             self._asked.lasts = False
             self._asked.found = self._matching(wanted, given)
-        if self._asked.everything or self._asked.found:
+        # Where items are named beside the calendar itself, the sample is there already.
+        if (self._asked.everything or self._asked.found) and not self._asked.names:
             yield self._sample(), True
 
     def serialize(self, vcf_to_ics: bool = False, ShareActions: dict[str, object] | None = None) -> str:  # noqa: N803

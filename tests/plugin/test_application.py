@@ -115,6 +115,24 @@ class TestKeptAnswers:
         assert cache.get("vast") is None and cache.get(0) is not None
 
 
+def test_items_and_the_calendar_itself_can_be_named_together(week: World) -> None:
+    there = {name(href) for href in week.ada.sync().resources}
+    (one, *_) = sorted(there)
+    resources = week.ada.multiget(CRM + one, CRM, CRM + "nowhere.ics").resources
+    assert {name(href): found.status for href, found in resources.items()} == {
+        **dict.fromkeys(there),
+        "nowhere.ics": 404,
+    }
+
+
+def test_a_filter_is_no_part_of_a_multiget(week: World) -> None:
+    (one, *_) = (name(href) for href in week.ada.sync().resources)
+    asked = prop("D:getetag", "C:calendar-data")
+    nothing = events_filter(element("C:prop-filter", element("C:text-match", "nobody"), name="SUMMARY"))
+    answer = week.ada.report(CRM, "C:calendar-multiget", asked, element("D:href", CRM + one), nothing)
+    assert set(answer.data) == {one}
+
+
 class TestLongAnswers:
     """They come from a file: with their length known, and without lying in memory."""
 

@@ -222,7 +222,7 @@ def is_bad(body: str) -> bool:
 PEOPLE = st.sampled_from(["ada"] * 6 + ["bob", "wrong", None])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     wanted=st.dictionaries(st.sampled_from(UIDS), st.integers(0, 1)),
     asked=st.lists(st.tuples(requests(), PEOPLE), min_size=1, max_size=4),
