@@ -192,10 +192,16 @@ def rotate_secret(context: Context, webhook_id: str, *, locations: Locations) ->
 
 
 def public_key(vault: Vault, webhook: Webhook) -> str | None:
-    """What a receiver verifies signatures with, where that is no secret. Raises `SecretUnreadable`."""
+    """What a receiver verifies signatures with, where that is no secret. None as well: the bridge can't tell.
+
+    Nothing is signed then: what is delivered fails, and says why.
+    """
     if webhook.signature != Signature.V1A:
         return None
-    return decide.public_key(vault.open(webhook.secret, account_id=webhook.id))
+    try:
+        return decide.public_key(vault.open(webhook.secret, account_id=webhook.id))
+    except SecretUnreadable:
+        return None
 
 
 def _check(change: WebhookChange, networks: Iterable[Network]) -> None:

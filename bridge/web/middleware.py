@@ -35,27 +35,32 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Problem as problem:
         response = problems.answer(problem, path=request.path, trace_id=trace_id)
     except BridgeError as error:
-        response = _bridge_error(request, error, trace_id)
+        found = problems.problem_of(error)
+        response = (
+            _unexpected(request, trace_id)
+            if found is None
+            else problems.answer(found, path=request.path, trace_id=trace_id)
+        )
     except web.HTTPException as error:
         if error.status < 400:
             raise
         response = _refusal(request, error, trace_id)
     except Exception:
-        # The outermost frame: answered without internals, told in the log under the id that the client has.
-        log.exception("request %s failed", trace_id)
-        response = problems.answer(
-            Problem(500, "internal_error", "Something unexpected went wrong. The log has it under this traceId."),
-            path=request.path,
-            trace_id=trace_id,
-        )
+        response = _unexpected(request, trace_id)  # the outermost frame
     response.headers["X-Request-Id"] = trace_id
     for name, value in request.get(RATE, {}).items():
         response.headers[name] = value
     return response
 
 
-def _bridge_error(request: web.Request, error: BridgeError, trace_id: str) -> web.Response:
-    return problems.answer(problems.problem_of(error), path=request.path, trace_id=trace_id)
+def _unexpected(request: web.Request, trace_id: str) -> web.Response:
+    """The exception at hand: answered without internals, told in the log under the id that the client has."""
+    log.exception("request %s failed", trace_id)
+    return problems.answer(
+        Problem(500, "internal_error", "Something unexpected went wrong. The log has it under this traceId."),
+        path=request.path,
+        trace_id=trace_id,
+    )
 
 
 def _refusal(request: web.Request, error: web.HTTPException, trace_id: str) -> web.Response:

@@ -51,8 +51,8 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-def problem_of(error: BridgeError) -> Problem:  # noqa: PLR0912 - one branch for each refusal
-    """What a refused use case is to an HTTP client."""
+def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one branch for each refusal
+    """What a refused use case is to an HTTP client. None: no client can be the cause of it."""
     match error:
         case Unknown():
             return Problem(404, "not_found", f"There is no such {error.kind} here: check the id and the location.")
@@ -129,7 +129,7 @@ def problem_of(error: BridgeError) -> Problem:  # noqa: PLR0912 - one branch for
                 "Changes are kept for 30 days, and these are gone. Ask for a new cursor, without one; then list anew.",
             )
         case _:
-            raise error
+            return None
 
 
 _NOT_BOOKABLE = {

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from service.conftest import make_world
 
-from bridge.errors import SlotUnavailable
+from bridge.errors import SlotUnavailable, StoreUnusable
 from bridge.remote.memory import MemoryServer
 from bridge.service import book
 from bridge.store import idempotency
@@ -112,15 +112,19 @@ async def test_an_answer_that_was_lost_in_a_crash_is_given_after_it(api, tmp_pat
     assert replayed.json == lost.json
 
 
-async def test_a_crash_in_the_transaction_leaves_neither_booking_nor_key(api, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("power cut"), StoreUnusable("/var/bridge.db", "power cut")], ids=repr)
+async def test_a_crash_in_the_transaction_leaves_neither_booking_nor_key(api, monkeypatch, caplog, error):
     def crash(*_, **__):
-        raise RuntimeError("power cut")
+        raise error
 
     before = api.stored()
     with monkeypatch.context() as cut:
         cut.setattr(idempotency, "record", crash)
         failed = await api("POST", APPOINTMENTS, api.body(), **keyed())
     assert (failed.status, failed.json["code"]) == (500, "internal_error")
+    assert failed.headers["Content-Type"] == "application/problem+json"
+    assert failed.headers["X-Request-Id"] == failed.json["traceId"]
+    assert failed.json["traceId"] in caplog.text
     assert "power cut" not in str(failed.json)
     assert api.stored() == before
     assert (await api("POST", APPOINTMENTS, api.body(), **keyed())).status == 201

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from service.receivers import deliver, posting, receiver
 
+from bridge.errors import SecretUnreadable
 from bridge.settings import Settings
 from bridge.web.app import make_web_app
 
@@ -43,6 +43,15 @@ async def make(hooks, **body):
     answer = await hooks("POST", HOOKS, {"url": "https://crm.example.com/hook", **body})
     assert answer.status == 201, answer.json
     return answer.json
+
+
+def lock(hooks, monkeypatch):
+    """From now on the key opens nothing."""
+
+    def refuse(sealed, *, account_id):
+        raise SecretUnreadable("elsewhere")
+
+    monkeypatch.setattr(hooks.world.context.vault, "open", refuse)
 
 
 async def test_a_secret_is_shown_once(hooks):
@@ -243,17 +252,23 @@ async def test_the_documented_receiver_takes_what_is_sent(hooks, hook):
         names["receive"](message.raw + b" ", message.headers)
 
 
-async def test_a_key_that_does_not_open_the_secret_is_told_of_and_delivers_nothing(hooks, hook):
-    class Locked(type(hooks.world.context.vault)):
-        def open(self, sealed, *, account_id):
-            from bridge.errors import SecretUnreadable
-
-            raise SecretUnreadable("elsewhere")
-
+async def test_a_key_that_does_not_open_the_secret_is_told_of_and_delivers_nothing(hooks, hook, monkeypatch):
     made = await make(hooks, url=hook.url(), origins=["api"])
     await hooks.block()
-    async with posting() as post:
-        await deliver(replace(hooks.world.context, vault=Locked()), post)
+    lock(hooks, monkeypatch)
+    await sent(hooks)
     assert hook.messages == []
     (delivery,) = (await hooks("GET", f"{HOOKS}/{made['id']}/deliveries")).json["deliveries"]
     assert "key" in delivery["lastReason"]
+
+
+async def test_a_secret_that_can_not_be_read_leaves_the_list_whole(hooks, hook, monkeypatch):
+    """After a backup was restored without its key, say."""
+    pair = await make(hooks, url=hook.url(), signature="v1a")
+    shared = await make(hooks, url=hook.url())
+    lock(hooks, monkeypatch)
+    listed = await hooks("GET", HOOKS)
+    assert listed.status == 200
+    assert [one["id"] for one in listed.json["webhooks"]] == [pair["id"], shared["id"]]
+    assert (await hooks("GET", f"{HOOKS}/{pair['id']}")).json.get("publicKey") is None
+    assert (await hooks("DELETE", f"{HOOKS}/{pair['id']}")).status == 204
