@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from bridge.app import Bridge
 from bridge.domain.model import OutboxEntry
-from bridge.errors import AccountNotConnected, RemoteError, SecretUnreadable, Unknown
+from bridge.errors import Unknown
 from bridge.service import book, changes, mirror, publish, push, webhooks
 from bridge.store import accounts, outbox, passwords
 
@@ -59,7 +59,7 @@ async def _mirror(bridge: Bridge) -> None:
     async def one(account_id: str) -> None:
         try:
             await mirror.mirror_account(bridge, account_id)
-        except (RemoteError, SecretUnreadable, AccountNotConnected) as error:
+        except mirror.ACCOUNT_TROUBLE as error:
             log.debug("account %s: %s", account_id, error)  # its state and the log have it, once
         except Unknown:
             log.info("account %s: disconnected meanwhile", account_id)

@@ -10,7 +10,6 @@ from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import count, json_option, print_json, progress, table
 from bridge.domain import trouble
 from bridge.domain.model import Account
-from bridge.errors import AccountNotConnected, RemoteError, SecretUnreadable
 from bridge.service import connect, mirror, push, users
 from bridge.store.lock import at_work
 
@@ -69,7 +68,7 @@ async def _mirror(bridge: Bridge, account: Account, dry_run: bool) -> list[mirro
     """One account's runs. One that can't be asked at all does not keep the others from theirs."""
     try:
         return await mirror.mirror_account(bridge, account.id, dry_run=dry_run)
-    except (RemoteError, SecretUnreadable, AccountNotConnected) as error:
+    except mirror.ACCOUNT_TROUBLE as error:
         return [mirror.CalendarRun("", f"{account.provider} {account.username}", error=trouble.sentence(error))]
 
 

@@ -31,21 +31,24 @@ from bridge.store import accounts, users
 
 log = logging.getLogger(__name__)
 
-__all__ = ["CalendarRun", "mirror_account"]
+__all__ = ["ACCOUNT_TROUBLE", "CalendarRun", "mirror_account"]
+
+#: What keeps an Account as a whole from being asked.
+ACCOUNT_TROUBLE = (RemoteError, SecretUnreadable, AccountNotConnected)
 
 
 async def mirror_account(context: Context, account_id: str, *, dry_run: bool = False) -> list[CalendarRun]:
     """Bring an Account's Primary and conflict calendars up to date.
 
-    When nothing changed this is one request. Raises `Unknown`; `RemoteError`, `SecretUnreadable`, or
-    `AccountNotConnected` for a provider that the settings no longer name, when the account as a whole could not be
-    asked (its state is noted first). Trouble with one calendar is in its run, and does not keep the others from theirs.
+    When nothing changed this is one request. Raises `Unknown`; what is in `ACCOUNT_TROUBLE` when the account as a whole
+    could not be asked (its state is noted first; `AccountNotConnected`: the settings no longer name its provider).
+    Trouble with one calendar is in its run, and does not keep the others from theirs.
     """
     account, user = _account_of(context, account_id)
     try:
         remote = context.remotes.for_account(account)
         home_url, listed = await _look(remote, account)
-    except (RemoteError, SecretUnreadable, AccountNotConnected) as error:
+    except ACCOUNT_TROUBLE as error:
         if not dry_run:
             _note_failure(context, account, error)
         raise

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+from bridge.domain import trouble
 from bridge.domain.declared import What
 from bridge.domain.model import Account, Calendar, Role, SlotSettings, SyncState, User
-from bridge.errors import NotWritable, RemoteError, Unknown
+from bridge.errors import NotWritable, Unknown
 from bridge.service import book, publish
 from bridge.service import mirror as mirror_service
 from bridge.service.context import Context
 from bridge.service.held import refuse_if_declared
 from bridge.store import accounts, bookings, mirror, users
 from bridge.store.db import Db, Tx
-
-log = logging.getLogger(__name__)
 
 #: Seconds after which the worker reads what was chosen, if who chose it has not done so.
 READ_WITHIN = 30
@@ -87,8 +85,9 @@ async def choose(
     for account_id in sorted({calendar.account_id for calendar in read}):
         try:
             runs = await mirror_service.mirror_account(context, account_id)
-        except RemoteError as error:
-            troubles.append((account_id, str(error)))
+        except mirror_service.ACCOUNT_TROUBLE as error:
+            said = trouble.sentence(error)
+            troubles += [(calendar.name, said) for calendar in read if calendar.account_id == account_id]
         else:
             troubles += [(run.calendar_name, run.error) for run in runs if run.error]
     return replace(change, troubles=tuple(troubles))

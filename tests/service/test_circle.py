@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.domain.model import Role, SlotSettings, SyncState, Titles
-from bridge.errors import SlotUnavailable
+from bridge.errors import AccountNotConnected, SecretUnreadable, SlotUnavailable, Unreachable
 from bridge.service import book, mirror, push, roles
 from bridge.service.book import AppointmentChange
 
@@ -199,3 +199,20 @@ async def test_conflict_calendars_are_never_written(world):
     assert {href.split("/")[2] for _, href in world.server.writes} == {"home"}
     with world.db.read() as tx:
         assert Role.CONFLICT in {calendar.role for calendar in roles.accounts.calendars(tx, user_id="ada")}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unreachable("https://cal.example.com/"), SecretUnreadable("elsewhere"), AccountNotConnected("gone", "icloud", "")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_choice_stands_when_its_calendars_can_not_be_read_yet(world, monkeypatch, error):
+    def refuse(account):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.context.remotes, "for_account", refuse)
+        change = await roles.choose(world.context, "ada", conflicts=[world.ids["Hobby"]])
+    assert [calendar.name for calendar in change.conflicts] == ["Hobby"]
+    assert {name for name, _ in change.troubles} == {"Home", "Hobby"}
+    assert all("://" not in said for _, said in change.troubles)
