@@ -146,9 +146,14 @@ def show(opened: Opened, user_id: str, as_json: bool) -> None:
 def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | None, two_way: str | None) -> None:
     """Change the user ID. Without options: say how it is."""
     with opened.store() as db:
-        changed = users.change_user(db, user_id, name=name, time_zone=time_zone, now=opened.now)
-        if two_way is not None:
-            users.set_two_way(db, user_id, TwoWay(two_way))
+        changed = users.change_user(
+            db,
+            user_id,
+            name=name,
+            time_zone=time_zone,
+            two_way=None if two_way is None else TwoWay(two_way),
+            now=opened.now,
+        )
         if (name, time_zone, two_way) != (None, None, None):
             opened.note(db, "user changed", user_id)
         choice = users.two_way(db, user_id)

@@ -95,10 +95,18 @@ def get_user(db: Db, user_id: str) -> User:
     return user
 
 
-def change_user(db: Db, user_id: str, *, now: int, name: str | None = None, time_zone: str | None = None) -> User:
-    """Give a User another name or time zone. All-day and floating events follow the zone, in one revision.
+def change_user(
+    db: Db,
+    user_id: str,
+    *,
+    now: int,
+    name: str | None = None,
+    time_zone: str | None = None,
+    two_way: TwoWay | None = None,
+) -> User:
+    """Give a User another name, time zone or two-way rule; all of it or, when it is refused, nothing.
 
-    Raises `Unknown`, `Invalid`, `SetByAdministrator`.
+    All-day and floating events follow the zone, in one revision. Raises `Unknown`, `Invalid`, `SetByAdministrator`.
     """
     if time_zone is not None and not is_time_zone(time_zone):
         raise Invalid((_TIME_ZONE_PROBLEM,))
@@ -110,6 +118,9 @@ def change_user(db: Db, user_id: str, *, now: int, name: str | None = None, time
         if after != before:
             refuse_if_declared(tx, What.USER, user_id)
             alter(tx, before, after, now=now)
+        if two_way is not None and two_way != users.two_way(tx, user_id):
+            refuse_if_declared(tx, What.TWO_WAY, user_id)
+            users.set_two_way(tx, user_id, two_way)
     return after
 
 
@@ -126,18 +137,6 @@ def two_way(db: Db, user_id: str) -> TwoWay:
         if users.get(tx, user_id) is None:
             raise Unknown("user", user_id)
         return users.two_way(tx, user_id)
-
-
-def set_two_way(db: Db, user_id: str, choice: TwoWay) -> None:
-    """Set what happens when a person changes an Appointment's event in iCloud.
-
-    Raises `Unknown`, `SetByAdministrator`.
-    """
-    with db.write() as tx:
-        if users.two_way(tx, user_id) != choice:
-            refuse_if_declared(tx, What.TWO_WAY, user_id)
-        if not users.set_two_way(tx, user_id, choice):
-            raise Unknown("user", user_id)
 
 
 def list_users(db: Db) -> list[User]:

@@ -88,10 +88,13 @@ async def update(request: web.Request) -> web.Response:
             reader.wrong(name, "invalid_value", "It can't be changed.")
     reader.done()
     user = users.change_user(
-        context.db, user.id, name=body.value.name, time_zone=body.value.timezone, now=context.clock()
+        context.db,
+        user.id,
+        name=body.value.name,
+        time_zone=body.value.timezone,
+        two_way=None if body.value.two_way is None else TwoWay(body.value.two_way),
+        now=context.clock(),
     )
-    if body.value.two_way is not None:
-        users.set_two_way(context.db, user.id, TwoWay(body.value.two_way))
     _note(request, "user changed", user.id)
     return web.json_response(_document(request, user))
 

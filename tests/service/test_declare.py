@@ -112,7 +112,8 @@ async def test_what_is_declared_can_be_changed_nowhere_else(world):
 
     for refused in (
         lambda: users.change_user(world.db, "ada", name="Eve", now=0),
-        lambda: users.set_two_way(world.db, "ada", TwoWay.RESTORE),
+        lambda: users.change_user(world.db, "ada", two_way=TwoWay.RESTORE, now=world.now()),
+        lambda: users.change_user(world.db, "ada", name="Eve", two_way=TwoWay.ACCEPT, now=0),
         lambda: users.remove_user(world.db, "ada", now=0),
         lambda: roles.set_slot_settings(world.context, "ada", work, SlotSettings(titles=Titles.TITLE)),
     ):
@@ -133,12 +134,22 @@ async def test_what_is_declared_can_be_changed_nowhere_else(world):
     assert users.get_user(world.db, "ada").name == "Ada"
 
 
+async def test_a_change_of_a_user_is_refused_as_a_whole(world):
+    await apply(world, ada(account(world, primary="Home")))
+    before = users.two_way(world.db, "ada")
+
+    with pytest.raises(SetByAdministrator):
+        users.change_user(world.db, "ada", name="Eve", two_way=TwoWay.RESTORE, now=0)
+
+    assert (users.get_user(world.db, "ada").name, users.two_way(world.db, "ada")) == ("Ada", before)
+
+
 async def test_what_is_not_declared_stays_the_person_s_own(world):
     await apply(world, ada(account(world, primary="Home")))
 
     await roles.choose(world.context, "ada", conflicts=[world.ids["Hobby"]])
     roles.set_slot_settings(world.context, "ada", world.ids["Home"], SlotSettings(titles=Titles.TITLE))
-    users.set_two_way(world.db, "ada", TwoWay.RESTORE)
+    users.change_user(world.db, "ada", two_way=TwoWay.RESTORE, now=world.now())
 
     assert not (await planned(world, ada(account(world, primary="Home")))).plan.changes
     assert role_names(world) == {"Home": "primary", "Hobby": "conflict"}

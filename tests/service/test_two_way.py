@@ -147,7 +147,7 @@ def override(world, instance, start):
 @pytest.mark.parametrize("choice", list(TwoWay))
 async def test_a_renamed_event(world, choice):
     made = await booked(world)
-    users.set_two_way(world.db, "ada", choice)
+    users.change_user(world.db, "ada", two_way=choice, now=world.now())
     rewrite(world, "SUMMARY:Intro call", "SUMMARY:By hand")
     await poll(world)
     await push.push_due(world.context)
@@ -165,7 +165,7 @@ async def test_a_renamed_event(world, choice):
 @pytest.mark.parametrize("choice", list(TwoWay))
 async def test_a_deleted_event(world, choice):
     made = await booked(world)
-    users.set_two_way(world.db, "ada", choice)
+    users.change_user(world.db, "ada", two_way=choice, now=world.now())
     world.server.edit(world.urls["Home"], the_event(world)[0], None)
     await poll(world)
     await push.push_due(world.context)
@@ -182,7 +182,7 @@ async def test_a_deleted_event(world, choice):
 
 async def test_what_was_only_reported_is_settled_by_the_crm_s_next_write(world):
     made = await booked(world)
-    users.set_two_way(world.db, "ada", TwoWay.REPORT)
+    users.change_user(world.db, "ada", two_way=TwoWay.REPORT, now=world.now())
     rewrite(world, "SUMMARY:Intro call", "SUMMARY:By hand")
     await poll(world)
     book.update_appointment(
