@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from bridge.domain.model import Calendar, ItemKind, OutboxState, PublishedItem, Role, SlotSettings
 from bridge.domain.publish import href_prefix
 from bridge.errors import NotWritable, Unknown
-from bridge.service import book, publish
-from bridge.store import accounts, bookings, mirror, outbox, published, users
+from bridge.service import book, publish, roles
+from bridge.store import accounts, bookings, mirror, outbox, published
 from bridge.store.db import Db, Tx
 
 
@@ -40,9 +40,9 @@ def roles_preview(db: Db, user_id: str, *, primary: str | None, conflicts: Seque
     """What `roles.choose` with this choice would do. Raises `Unknown`, `NotWritable`, as that does."""
     with db.read() as tx:
         calendars = {calendar.id: calendar for calendar in accounts.calendars(tx, user_id=user_id)}
-        wanted = {calendar_id: _pick(calendars, calendar_id) for calendar_id in conflicts}
+        wanted = {calendar_id: roles.pick(calendars, calendar_id) for calendar_id in conflicts}
         before = next((calendar for calendar in calendars.values() if calendar.role == Role.PRIMARY), None)
-        after = _pick(calendars, primary) if primary is not None else None
+        after = roles.pick(calendars, primary) if primary is not None else None
         if after is not None:
             if after.writable is False:
                 raise NotWritable(after.id)
@@ -51,7 +51,12 @@ def roles_preview(db: Db, user_id: str, *, primary: str | None, conflicts: Seque
         to_write = to_move = 0
         if after is not None and (before is None or before.id != after.id):
             for booked in bookings.appointments_of_user(tx, user_id):
-                if booked.wanted_upstream and booked.calendar_id != after.id and book.upcoming(booked, now):
+                if (
+                    booked.wanted_upstream
+                    and book.upcoming(booked, now)
+                    and booked.calendar_id != after.id
+                    and roles.comes_along(tx, booked, roles.Appointments.MOVE)
+                ):
                     to_write += 1
                     to_move += booked.calendar_id in calendars
         return RolesPreview(
@@ -115,12 +120,7 @@ def settings_preview(db: Db, user_id: str, calendar_id: str, settings: SlotSetti
     Raises `Unknown`.
     """
     with db.read() as tx:
-        calendar = accounts.calendar(tx, calendar_id)
-        user = users.get(tx, user_id)
-        if calendar is None or user is None or calendar.user_id != user_id:
-            raise Unknown("calendar", calendar_id)
-        account = accounts.get(tx, calendar.account_id)
-        assert account is not None, "a calendar goes with its account"  # noqa: S101
+        calendar, user, account = roles.calendar_of(tx, user_id, calendar_id)
         # Our own appointments' events block nothing of their own.
         items = [i for i in mirror.of_calendar(tx, calendar_id) if bookings.appointment_by_uid(tx, i.uid) is None]
     before = publish.prepare(items, publish.source_for(calendar, account, user), now=now)
@@ -135,13 +135,6 @@ def settings_preview(db: Db, user_id: str, calendar_id: str, settings: SlotSetti
         going += will is None
         changing += was is not None and will is not None
     return SettingsPreview(coming, going, changing)
-
-
-def _pick(calendars: dict[str, Calendar], calendar_id: str) -> Calendar:
-    calendar = calendars.get(calendar_id)
-    if calendar is None or not calendar.present:
-        raise Unknown("calendar", calendar_id)
-    return calendar
 
 
 def _going(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 from bridge.domain import trouble
 from bridge.domain.declared import What
-from bridge.domain.model import Account, Calendar, Role, SlotSettings, SyncState, User
+from bridge.domain.model import Account, Appointment, Calendar, Role, SlotSettings, SyncState, User
 from bridge.errors import NotWritable, Unknown
 from bridge.service import book, publish
 from bridge.service import mirror as mirror_service
@@ -121,7 +121,7 @@ def assign(
         raise Unknown("user", user_id)
     before = {calendar.id: calendar for calendar in accounts.calendars(tx, user_id=user_id)}
     old_primary = next((c for c in before.values() if c.role == Role.PRIMARY), None)
-    new_primary = _pick(before, primary) if not isinstance(primary, Keep) and primary is not None else None
+    new_primary = pick(before, primary) if not isinstance(primary, Keep) and primary is not None else None
     if isinstance(primary, Keep):
         new_primary = old_primary
     elif new_primary is not None and new_primary.writable is False:
@@ -129,7 +129,7 @@ def assign(
     if isinstance(conflicts, Keep):
         chosen = [calendar for calendar in before.values() if calendar.role == Role.CONFLICT]
     else:
-        chosen = [_pick(before, calendar_id) for calendar_id in conflicts]
+        chosen = [pick(before, calendar_id) for calendar_id in conflicts]
     roles = {calendar.id: Role.CONFLICT for calendar in chosen}
     if new_primary is not None:
         roles[new_primary.id] = Role.PRIMARY  # the Primary blocks anyway
@@ -159,7 +159,8 @@ def assign(
     )
 
 
-def _pick(calendars: dict[str, Calendar], calendar_id: str) -> Calendar:
+def pick(calendars: Mapping[str, Calendar], calendar_id: str) -> Calendar:
+    """The Calendar to be chosen. Raises `Unknown`, also when it is there no longer."""
     calendar = calendars.get(calendar_id)
     if calendar is None or not calendar.present:
         raise Unknown("calendar", calendar_id)
@@ -175,13 +176,17 @@ def _bring_appointments(tx: Tx, primary: Calendar, choice: Appointments, *, now:
         if booked.calendar_id == primary.id:
             if booked.sync_state != SyncState.SYNCED:
                 bookings.put_appointment(tx, book.queue(tx, booked, now=now))
-            continue
-        home = accounts.calendar(tx, booked.calendar_id) if booked.calendar_id is not None else None
-        if home is not None and (choice == Appointments.LEAVE or not home.once_primary):
-            continue  # where a person put an event is where it stays, if the bridge has never written there
-        moved += 1
-        bookings.put_appointment(tx, book.queue(tx, book.detach(tx, booked, now=now), now=now))
+        elif comes_along(tx, booked, choice):
+            moved += 1
+            bookings.put_appointment(tx, book.queue(tx, book.detach(tx, booked, now=now), now=now))
     return moved
+
+
+def comes_along(tx: Tx, booked: Appointment, choice: Appointments) -> bool:
+    """Whether an upcoming appointment of another calendar, or of none, goes to a new Primary."""
+    home = accounts.calendar(tx, booked.calendar_id) if booked.calendar_id is not None else None
+    # Where a person put an event is where it stays, if the bridge has never written there.
+    return home is None or (choice == Appointments.MOVE and home.once_primary)
 
 
 def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings: SlotSettings) -> None:
@@ -202,7 +207,7 @@ def prepare_settings(tx: Tx, user_id: str, calendar_id: str, settings: SlotSetti
 
     Thousands of events take seconds, and writers wait for each other. Raises `Unknown`.
     """
-    calendar, user, account = _calendar_of(tx, user_id, calendar_id)
+    calendar, user, account = calendar_of(tx, user_id, calendar_id)
     source = publish.source_for(replace(calendar, settings=settings), account, user)
     return publish.prepare(mirror.of_calendar(tx, calendar_id), source, now=now)
 
@@ -211,14 +216,15 @@ def put_settings(
     tx: Tx, user_id: str, calendar_id: str, settings: SlotSettings, prepared: publish.Prepared, *, now: int
 ) -> None:
     """Give a Calendar other settings, in the caller's transaction. Raises `Unknown`."""
-    _, user, _ = _calendar_of(tx, user_id, calendar_id)
+    _, user, _ = calendar_of(tx, user_id, calendar_id)
     accounts.set_settings(tx, calendar_id, settings)
     delta = publish.Delta(user, now)
     delta.upstream(tx, sorted(mirror.uids_of_calendar(tx, calendar_id)), prepared)
     delta.apply(tx)
 
 
-def _calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, User, Account]:
+def calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, User, Account]:
+    """A Calendar of this User, with whose it is. Raises `Unknown`."""
     calendar = accounts.calendar(tx, calendar_id)
     user = users.get(tx, user_id)
     account = accounts.get(tx, calendar.account_id) if calendar else None

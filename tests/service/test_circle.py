@@ -1,11 +1,14 @@
 """The circle: events come in as blocked slots, appointments go out once, in place, and come back."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.domain.model import Role, SlotSettings, SyncState, Titles
 from bridge.errors import AccountNotConnected, SecretUnreadable, SlotUnavailable, Unreachable
-from bridge.service import book, mirror, push, roles
+from bridge.service import book, mirror, preview, push, roles
 from bridge.service.book import AppointmentChange
+from bridge.store import bookings
 
 from .conftest import NOW, event
 
@@ -216,3 +219,18 @@ async def test_a_choice_stands_when_its_calendars_can_not_be_read_yet(world, mon
     assert [calendar.name for calendar in change.conflicts] == ["Hobby"]
     assert {name for name, _ in change.troubles} == {"Home", "Hobby"}
     assert all("://" not in said for _, said in change.troubles)
+
+
+async def test_what_a_new_primary_will_bring_is_told_before_as_it_is_done(world):
+    made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
+    later = NOW + 2 * 86_400
+    book.create_appointment(world.db, world.new(start=later, end=later + 1800), now=world.now())
+    await push.push_due(world.context)
+    with world.db.write() as tx:  # the person took one into a calendar that the bridge has never written to
+        booked = bookings.appointment(tx, made.id)
+        bookings.put_appointment(tx, replace(booked, calendar_id=world.ids["Work"]))
+    will = preview.roles_preview(
+        world.db, "ada", primary=world.ids["Hobby"], conflicts=[world.ids["Work"]], now=world.now()
+    )
+    change = await roles.choose(world.context, "ada", primary=world.ids["Hobby"])
+    assert (will.to_write, will.to_move, change.moved) == (1, 1, 1)
