@@ -298,7 +298,7 @@ class AccountNotConnected(BridgeError):
     """Connecting failed for a reason that a person can mend.
 
     `reason` is one of: `bad_password`, `not_app_specific_password`, `wrong_host`, `not_caldav`, `no_calendars`,
-    `unreachable`, `throttled`, `forbidden`, `insecure_url`, `unknown_provider`.
+    `unreachable`, `throttled`, `server_error`, `forbidden`, `insecure_url`, `unknown_provider`.
     """
 
     reason: str

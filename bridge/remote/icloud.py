@@ -1,4 +1,4 @@
-"""iCloud's ways as data, each with its evidence. Nothing else in the bridge knows it is talking to iCloud.
+"""iCloud's ways as data, each with its evidence.
 
 Grades: M measured against iCloud or shipped in a production client; R a user's report with a trace; C a code comment or
 design document. All of it was gathered from public sources and read in November 2026; behave well when it turns out
