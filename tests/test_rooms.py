@@ -52,7 +52,6 @@ EXCEPTIONS = {
 #: Libraries that belong to one room.
 LIBRARIES = {
     "icalendar": "bridge.domain.ical",
-    "recurring_ical_events": "bridge.domain.ical",
     "sqlite3": "bridge.store",
     "sqlite_utils": "bridge.store",
     "caldav": "bridge.remote",
