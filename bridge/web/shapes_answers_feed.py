@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from bridge.web.shapes import Query, Shape
 
@@ -179,17 +179,16 @@ class ChangesQuery(Query):
     """Where to read on, and how."""
 
     cursor: str | None = None
-    limit: int | None = None
-    #: Resources and types, separated by commas.
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
     types: str | None = None
-    wait_seconds: int | None = None
+    wait_seconds: Annotated[int, Field(ge=0, le=25)] = 0
 
 
 class DeliveriesQuery(Query):
     """Which deliveries."""
 
     state: str | None = None
-    limit: int | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: str | None = None
 
 

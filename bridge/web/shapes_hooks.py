@@ -18,6 +18,7 @@ class ToldChange(Shape):
     #: The values that the changed fields had.
     previous: dict[str, Any]
     occurred_at: AwareDatetime
+    occurred_at: AwareDatetime
 
 
 class Message(Shape):
