@@ -20,7 +20,6 @@ from radicale.app.get import requests_freebusy_view
 from radicale.log import logger
 
 from bridge.domain.model import Interval
-from bridge.store import published
 from bridge.store.db import Locked, Tx
 from radicale_plugin import whole
 from radicale_plugin.asked import ASKED, Asked
@@ -126,14 +125,15 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             if self._sharing._enabled or parts[1:] not in ([], [CALENDAR]):
                 return method(environ, base_prefix, path, *who)
             with self._storage.snapshot() as tx:
-                head = published.head(tx, parts[0])
+                head = self._storage.head(parts[0])
                 if head is None:
                     return method(environ, base_prefix, path, *who)
                 rights = self._rights.authorization(*who[:2], path)
                 asked = Asked(
                     head,
                     key=(*(environ.get(name) for name in _KEYS), base_prefix, path, who[0], rights, head),
-                    lead=xmlutils.make_href(base_prefix, f"/{head.user_id}/{CALENDAR}/") if parts[1:] else "",
+                    prefix=base_prefix,
+                    itself=bool(parts[1:]),
                     whole=environ["REQUEST_METHOD"] in {"GET", "HEAD"},
                 )
                 before = ASKED.set(asked)
@@ -190,8 +190,9 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             raise RuntimeError(f"XML that is not taken: {type(e).__name__}") from e
         if request is not None:
             check(request)
-            if asked is not None and asked.lead:
-                take_down(request, asked, asked.lead)
+            if asked is not None and asked.itself:
+                lead = xmlutils.make_href(asked.prefix, f"/{asked.head.user_id}/{CALENDAR}/")
+                take_down(request, asked, lead)
         return request
 
 

@@ -18,8 +18,10 @@ class Asked:
     #: What the answer depends on besides the body of the request, and that.
     key: Hashable = None
     body: bytes | None = None
-    #: What the hrefs of items begin with; empty where the request is not for the calendar itself.
-    lead: str = ""
+    #: What the world's paths begin with, before ours.
+    prefix: str = ""
+    #: Whether the request is for the calendar itself, rather than for the home that it is in.
+    itself: bool = False
     everything: bool = False
     #: Those that changed or went after this revision.
     since: int | None = None

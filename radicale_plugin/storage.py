@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from radicale import config
@@ -17,6 +18,9 @@ from radicale_plugin.collection import Folder, MergedCalendar
 from radicale_plugin.sampled import SampledCalendar
 from radicale_plugin.settings import open_store
 from radicale_plugin.tree import CALENDAR
+
+#: The heads that were looked up in the snapshot at hand; None outside of one.
+_SEEN: ContextVar[dict[str, published.Head | None] | None] = ContextVar("seen", default=None)
 
 
 class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for others
@@ -42,14 +46,10 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
         if parts == [""]:
             yield Folder("")
             return
-        asked = ASKED.get()
-        if asked is not None:
-            head: published.Head | None = asked.head
-        else:
-            with self._db.read() as tx:
-                head = published.head(tx, parts[0])
+        head = self.head(parts[0])
         if head is None:
             return
+        asked = ASKED.get()
         match parts[1:]:
             case []:
                 yield Folder(parts[0])
@@ -67,9 +67,27 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
     def _calendar(self, head: published.Head, asked: Asked | None) -> MergedCalendar:
         return MergedCalendar(self._db, head) if asked is None else SampledCalendar(self._db, asked)
 
-    def snapshot(self) -> AbstractContextManager[Tx]:
+    def head(self, user_id: str) -> published.Head | None:
+        """Where a User's merged calendar stands; looked up once in a snapshot."""
+        seen = _SEEN.get()
+        if seen is None or user_id not in seen:
+            with self._db.read() as tx:
+                found = published.head(tx, user_id)
+            if seen is None:
+                return found
+            seen[user_id] = found
+        return seen[user_id]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Tx]:
         """One moment of the store, for all that is read within."""
-        return self._db.read()
+        with self._db.read() as tx:
+            before = _SEEN.set({}) if _SEEN.get() is None else None
+            try:
+                yield tx
+            finally:
+                if before is not None:
+                    _SEEN.reset(before)
 
     @contextmanager
     def acquire_lock(self, mode: str, user: str = "", *args: Any, **kwargs: Any) -> Iterator[None]:
