@@ -10,7 +10,6 @@ from bridge.cli.output import facts, json_option, print_json, table, yes_option
 from bridge.domain import time_zones
 from bridge.domain.model import TwoWay
 from bridge.service import connect, users
-from bridge.settings import Settings
 
 
 def _time_zone(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
@@ -53,7 +52,7 @@ def add(
         )
         password_id, password = users.add_password(db, user_id, password_label, opened.now)
         opened.note(db, "user added", user_id)
-    address = calendar_address(opened.settings, user_id)
+    address = opened.settings.radicale.calendar_address(user_id)
     if as_json:
         print_json(
             {
@@ -103,7 +102,7 @@ def show(opened: Opened, user_id: str, as_json: bool) -> None:
         found = users.get_user(db, user_id)
         booking_calendars = users.booking_calendars_of(db, user_id)
         accounts = connect.list_accounts(db, user_id)
-    address = calendar_address(opened.settings, user_id)
+    address = opened.settings.radicale.calendar_address(user_id)
     if as_json:
         print_json(
             {
@@ -170,8 +169,3 @@ def remove(opened: Opened, user_id: str) -> None:
         users.remove_user(db, user_id, now=opened.now)
         opened.note(db, "user removed", user_id)
     click.echo(f"Removed {user_id}.")
-
-
-def calendar_address(settings: Settings, user_id: str) -> str:
-    """Where calendar programs find a User's merged calendar."""
-    return settings.radicale.calendar_address(user_id)

@@ -113,7 +113,7 @@ def appointment_href(appointment_id: str) -> str:
     return f"{appointment_id}.ics"
 
 
-def crm_slot(slot: BlockedSlot, *, time_zone: str, now: int) -> PublishedItem | None:
+def crm_slot(slot: BlockedSlot, *, now: int) -> PublishedItem | None:
     """The published item of a CRM BlockedSlot; None for a deleted or expired one."""
     if slot.deleted_at is not None or (slot.expires_at is not None and slot.expires_at <= now):
         return None

@@ -6,7 +6,7 @@ rewrites a value on arrival (white space, say) has thereby not changed anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from bridge.domain.model import AppointmentFields
 
@@ -62,8 +62,3 @@ def to_write(ours: AppointmentFields, sent: AppointmentFields | None, theirs: Ap
         if any(getattr(ours, name) != getattr(sent, name) for name in group):
             result = replace(result, **{name: getattr(ours, name) for name in group})
     return result
-
-
-def changed_names(before: AppointmentFields, after: AppointmentFields) -> frozenset[str]:
-    """The names of the fields that differ."""
-    return frozenset(f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name))

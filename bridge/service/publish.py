@@ -62,7 +62,7 @@ class Delta:
 
     def crm_slot(self, slot: BlockedSlot) -> None:
         """The CRM BlockedSlot as it is now."""
-        item = decide.crm_slot(slot, time_zone=self.user.time_zone, now=self.now)
+        item = decide.crm_slot(slot, now=self.now)
         self._replace(item, decide.crm_slot_href(slot.id))
 
     def upstream(self, tx: Tx, uids: Iterable[str], prepared: Prepared | None = None) -> None:

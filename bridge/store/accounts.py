@@ -201,12 +201,6 @@ def forget_sync(tx: sqlite3.Connection, calendar_id: str) -> None:
     )
 
 
-def settings_of(tx: sqlite3.Connection, calendar_id: str) -> SlotSettings | None:
-    """What of the Calendar becomes a blocked slot; None when the Calendar is gone."""
-    found = calendar(tx, calendar_id)
-    return found.settings if found else None
-
-
 def set_settings(tx: sqlite3.Connection, calendar_id: str, settings: SlotSettings) -> None:
     """What of the Calendar becomes a blocked slot, and how it looks."""
     tx.execute(

@@ -90,13 +90,6 @@ class Event:
         return bool(self.rules or self.rdates)
 
 
-def moments(line: Line, zones: Zones, floating: dt.tzinfo) -> list[Moment]:
-    """The values of a line that can be read; floating ones are in the zone `floating`."""
-    values = line.value.split(",") if "," in line.value else [line.value]
-    found = (moment(value, line, zones, floating) for value in values)
-    return [m for m in found if m is not None]
-
-
 def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment | None:
     """One DATE or DATE-TIME of a line, or None. Read with tolerance: dashes, colons, no seconds, offsets, 24:00."""
     match = _MOMENT.fullmatch(value.strip())

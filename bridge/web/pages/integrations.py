@@ -58,8 +58,9 @@ async def connect_account(request: web.Request, user: User) -> web.Response:
         raise web.HTTPNotFound
 
     def again(trouble: words.Trouble, status: int = 422) -> web.Response:
-        form = "icloud" if provider == "icloud" else provider
-        return _form(request, form, username=username, address=typed, account=account, trouble=trouble, status=status)
+        return _form(
+            request, provider, username=username, address=typed, account=account, trouble=trouble, status=status
+        )
 
     if not username or not password:
         return again(words.Trouble("Something is missing.", "Fill in both the user name and the password."))
