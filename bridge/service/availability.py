@@ -158,7 +158,7 @@ def visible_calendar(tx: Tx, calendar_id: str, locations: Locations) -> Calendar
     """The booking calendar, if the caller may see it and anybody can be booked with it. Raises `Unknown`."""
     found = booking_calendars.get(tx, calendar_id)
     if found is None or not found.user_ids or not (locations is None or found.location_id in locations):
-        raise Unknown("calendar", calendar_id)
+        raise Unknown("booking calendar", calendar_id)
     return found
 
 

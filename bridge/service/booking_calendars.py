@@ -187,7 +187,7 @@ def set_calendar_schedule(
 def _calendar(tx: Tx, calendar_id: str, locations: Locations) -> CalendarSettings:
     found = booking_calendars.get(tx, calendar_id)
     if found is None or not (locations is None or found.location_id in locations):
-        raise Unknown("calendar", calendar_id)
+        raise Unknown("booking calendar", calendar_id)
     return found
 
 

@@ -46,7 +46,7 @@ def booking_calendar(tx: Tx, location_id: str, calendar_id: str) -> BookingCalen
     """The booking calendar of this location, if anybody can be booked with it. Raises `Unknown`."""
     found = users.booking_calendar(tx, calendar_id)
     if found is None or found.location_id != location_id or not found.user_ids:
-        raise Unknown("calendar", calendar_id)
+        raise Unknown("booking calendar", calendar_id)
     return found
 
 
