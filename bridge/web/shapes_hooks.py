@@ -18,7 +18,6 @@ class ToldChange(Shape):
     #: The values that the changed fields had.
     previous: dict[str, Any]
     occurred_at: AwareDatetime
-    occurred_at: AwareDatetime
 
 
 class Message(Shape):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.errors import RemoteError
 from bridge.service import connect, roles
 from bridge.store import accounts
 
@@ -181,7 +182,7 @@ async def test_moved_onto_a_taken_time_it_stays_where_it_was(api):
 async def test_a_user_s_calendar_that_was_never_read_is_not_taken_for_free(api):
     def fail(method):
         if method == "REPORT":
-            raise roles.RemoteError("https://memory.example/", "away")
+            raise RemoteError("https://memory.example/", "away")
 
     api.world.server.on_call = fail
     await roles.choose(api.world.context, "ada", conflicts=[api.world.ids["Hobby"]])
