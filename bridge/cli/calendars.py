@@ -12,7 +12,7 @@ from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import facts, instant, json_option, print_json, progress, table
 from bridge.domain.model import Calendar, SlotSettings, Titles
 from bridge.errors import Unknown
-from bridge.service import roles
+from bridge.service import connect, roles
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -34,15 +34,17 @@ def list_calendars(opened: Opened, user_id: str, as_json: bool) -> None:
     """List the calendars of USER's accounts."""
     with opened.store(read_only=True) as db:
         found = roles.list_calendars(db, user_id)
+        logins = {account.id: account.username for account in connect.list_accounts(db, user_id)}
     if as_json:
         print_json(found)
     else:
         table(
-            ("ID", "NAME", "ROLE", "WRITABLE", "TITLES", "LAST READ"),
+            ("ID", "NAME", "ACCOUNT", "ROLE", "WRITABLE", "TITLES", "LAST READ"),
             [
                 (
                     one.id,
                     one.name if one.present else f"{one.name} (gone)",
+                    logins[one.account_id],
                     one.role,
                     {True: "yes", False: "no", None: "?"}[one.writable],
                     one.settings.titles,

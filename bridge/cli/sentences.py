@@ -67,9 +67,7 @@ def _(error: SecretsKeyRefused) -> str:
         case "not_written":
             return f"A key can't be made at {source}: {error.detail}. Name another place under [secrets] key_file."
         case "another":
-            return (
-                f"{source} is not the key of the backup. Put it aside first: it may open what you have now."
-            )
+            return f"{source} is not the key of the backup. Put it aside first: it may open what you have now."
         case _:
             return f"The key {source} can't be read: {error.detail}. Run the bridge as the user who owns it."
 

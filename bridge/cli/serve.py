@@ -14,6 +14,9 @@ from bridge.cli.opened import Opened, pass_opened
 from bridge.sidecar import run
 from bridge.supervisor import Child, cannot_listen, end_with_parent, supervise
 
+#: `-P`: what lies in the current directory is never imported, not even a folder called "bridge".
+_PYTHON = (sys.executable, "-P")
+
 
 @click.command()
 @pass_opened
@@ -37,7 +40,7 @@ def serve(opened: Opened) -> None:
 def _sidecar(opened: Opened) -> Child:
     where = opened.settings.sidecar
     config = ["--config", str(opened.config)] if opened.config else []
-    command = [sys.executable, "-m", "bridge", *config, "--log-level", opened.log_level, "sidecar", "--end-with-parent"]
+    command = [*_PYTHON, "-m", "bridge", *config, "--log-level", opened.log_level, "sidecar", "--end-with-parent"]
     return Child("sidecar", tuple(command), where.host, where.port, "GET", "/healthz", hangs_up=True)
 
 
@@ -49,7 +52,7 @@ def _radicale(opened: Opened) -> Child:
 def _radicale_command(opened: Opened) -> list[str]:
     where = opened.settings.radicale
     return [
-        *(sys.executable, "-m", "radicale_plugin", "--store", str(opened.settings.store.path)),
+        *(*_PYTHON, "-m", "radicale_plugin", "--store", str(opened.settings.store.path)),
         *("--host", where.host, "--port", str(where.port), "--config", str(where.config)),
         *("--server", where.server, "--workers", str(where.workers)),
     ]

@@ -31,7 +31,9 @@ def status(opened: Opened, user_id: str | None, as_json: bool) -> None:
 
 
 def _needs_a_person(user: UserStatus) -> bool:
-    return bool(user.failed) or any(account.state == AccountState.NEEDS_PASSWORD for account in user.accounts)
+    return bool(user.failed or user.advice) or any(
+        account.state == AccountState.NEEDS_PASSWORD for account in user.accounts
+    )
 
 
 def _print_user(user: UserStatus) -> None:

@@ -255,7 +255,8 @@ class _Notes:
 
 
 def _child(name: str, port: int, *command: str, method: str = "OPTIONS", path: str = "/") -> Child:
-    return Child(name, (sys.executable, *command), "127.0.0.1", port, method, path)
+    # `-P`: what lies in the current directory is never imported, not even a folder called "bridge".
+    return Child(name, (sys.executable, "-P", *command), "127.0.0.1", port, method, path)
 
 
 def _write_radicale(folder: Path) -> Path:

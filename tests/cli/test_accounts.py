@@ -297,12 +297,12 @@ def test_sync_of_somebody_unknown_is_refused(anna: Command) -> None:
 
 
 def test_status_tells_what_is_still_to_be_done(anna: Command, home: Login) -> None:
-    assert "No account is connected yet." in anna.done("status")
+    assert "No account is connected yet." in anna.refused("status")
 
     home.make_calendar("Private")
     connect(anna, home)
 
-    assert "No Primary calendar is chosen" in anna.done("status", "anna")
+    assert "No Primary calendar is chosen" in anna.refused("status", "anna")
 
 
 def test_status_of_a_store_without_users_says_how_to_add_one(bridge: Command) -> None:
