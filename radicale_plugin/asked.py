@@ -27,6 +27,8 @@ class Asked:
     since: int | None = None
     #: By name, whether there or not, in order.
     names: dict[str, None] = field(default_factory=dict)
+    #: Those with something in this span, all of which is stored.
+    within: Interval | None = None
     #: By name, all of them there.
     found: list[str] = field(default_factory=list)
     #: Recurrences are to be written out, for this span.

@@ -51,6 +51,8 @@ def _present(tx: Tx, asked: Asked, template: Template, named: dict[str, bytes]) 
         return
     if asked.since is not None:
         yield from fragments.of_changed(tx, user_id, template, since=asked.since)
+    if asked.within is not None:
+        yield from fragments.of_touching(tx, user_id, template, asked.within)
     yield from (named[name] for name in asked.names if name in named)
     for first in range(0, len(asked.found), _AT_ONCE):
         yield from fragments.of_named(tx, user_id, template, asked.found[first : first + _AT_ONCE]).values()
@@ -61,7 +63,11 @@ def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most:
     user_id, time_zone = asked.head.user_id, asked.head.time_zone
     stored = published.occurrences(tx, user_id, span)
     beyond = {item.href for item in published.unexpanded(tx, user_id, span)}
-    names = [*asked.names, *(asked.found if not asked.everything else {**stored, **dict.fromkeys(beyond)})]
+    names = [*asked.names, *asked.found]
+    if asked.within is not None:
+        names += published.touching(tx, user_id, asked.within)
+    if asked.everything:
+        names += {**stored, **dict.fromkeys(beyond)}
     written = 0
     for first in range(0, len(names), _AT_ONCE):
         for item in published.get(tx, user_id, names[first : first + _AT_ONCE]):

@@ -53,7 +53,7 @@ class SampledCalendar(MergedCalendar):
             yield PRESENT, self._sample()
 
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[Item, bool]]:
-        """A sample, if anything matches."""
+        """A sample, if anything may match."""
         given = list(filters)
         wanted = understand(given)
         if self._asked.free_busy:
@@ -63,9 +63,9 @@ class SampledCalendar(MergedCalendar):
             self._asked.everything = True
         elif wanted is not None:
             self._asked.lasts = False
-            self._asked.found = self._matching(wanted, given)
+            self._look_for(wanted, given)
         # Where items are named beside the calendar itself, the sample is there already.
-        if (self._asked.everything or self._asked.found) and not self._asked.names:
+        if wanted is not None and not self._asked.names:
             yield self._sample(), True
 
     def serialize(self, vcf_to_ics: bool = False, ShareActions: dict[str, object] | None = None) -> str:  # noqa: N803
@@ -76,21 +76,25 @@ class SampledCalendar(MergedCalendar):
         with self._db.read() as tx:
             return Measured("", sum(map(len, whole.chunks(tx, self._head.user_id))))
 
-    def _matching(self, wanted: Wanted, filters: list[ET.Element]) -> list[str]:
-        """The names of the items that match."""
-        if wanted.span is None or wanted.properties:
-            return [
+    def _look_for(self, wanted: Wanted, filters: list[ET.Element]) -> None:
+        """Note which items match."""
+        span = wanted.span
+        if span is None or wanted.properties:
+            self._asked.found = [
                 item.href
                 for item, certain in super().get_filtered(filters)
                 if certain or all(passes("VCALENDAR", item, one) for one in filters)
             ]
+            return
         with self._db.read() as tx:
-            found = dict.fromkeys(published.touching(tx, self._head.user_id, wanted.span))
-            beyond = published.unexpanded(tx, self._head.user_id, wanted.span)
+            beyond = published.unexpanded(tx, self._head.user_id, span)
+            found = dict.fromkeys(published.touching(tx, self._head.user_id, span) if beyond else ())
+        if not beyond:
+            self._asked.within = span
         for item in beyond:
-            if item.href not in found and Expansion(item, wanted.span, self._head.time_zone).touches():
+            if item.href not in found and Expansion(item, span, self._head.time_zone).touches():
                 found[item.href] = None
-        return list(found)
+        self._asked.found = list(found)
 
     def _busy(self, span: Interval) -> list[Interval]:
         """When there is something in the span, cut to it, in order, what overlaps or touches made one."""

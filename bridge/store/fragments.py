@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from bridge.store.published import by_href
+from bridge.domain.model import Interval
+from bridge.store.published import TOUCHING, by_href
 
 
 class Field(Enum):
@@ -40,6 +41,17 @@ def of_changed(tx: sqlite3.Connection, user_id: str, template: Template, *, sinc
 def of_removed(tx: sqlite3.Connection, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
     """The pieces of the items that were removed after a revision. These have an href only."""
     return _pieces(tx, user_id, template, "revision > :since AND ics IS NULL", {"since": since})
+
+
+def of_touching(tx: sqlite3.Connection, user_id: str, template: Template, span: Interval) -> Iterator[bytes]:
+    """The pieces of the items with stored occurrences that touch a span."""
+    expression, texts = _expression(template)
+    return _joined(
+        tx.execute(
+            f"SELECT {expression} FROM published_items WHERE id IN ({TOUCHING})",
+            {"user_id": user_id, "start": span.start, "end": span.end, **texts},
+        )
+    )
 
 
 def of_named(tx: sqlite3.Connection, user_id: str, template: Template, hrefs: Sequence[str]) -> dict[str, bytes]:

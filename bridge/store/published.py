@@ -181,8 +181,7 @@ def occurrences(tx: sqlite3.Connection, user_id: str, span: Interval) -> dict[st
 def touching(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[str]:
     """The hrefs of the items with stored occurrences that touch the span, as `occurrences` has them."""
     rows = tx.execute(
-        "SELECT href FROM published_items WHERE id IN"
-        f" (SELECT o.item FROM occurrences o WHERE {_SHORT} UNION SELECT o.item FROM occurrences o WHERE {_LONG})",
+        f"SELECT href FROM published_items WHERE id IN ({TOUCHING})",
         {"user_id": user_id, "start": span.start, "end": span.end},
     )
     return [row["href"] for row in rows]
@@ -248,6 +247,8 @@ _LONG = (
     " AND o.end_at - o.start_at > 172800"
 )
 
+#: The items with something in a span: of `user_id`, from `start` to `end`.
+TOUCHING = f"SELECT o.item FROM occurrences o WHERE {_SHORT} UNION SELECT o.item FROM occurrences o WHERE {_LONG}"
 _ITS_ITEM = "JOIN published_items p ON p.id = o.item"
 
 _KNOWN = (
