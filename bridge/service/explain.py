@@ -186,7 +186,7 @@ def _of_item(tx: Tx, user: User, item: MirrorItem, read: Read, span: Interval | 
     if not verdicts:
         return []  # nearly all of them: nothing has to be looked up
     published_too = bool(published.get(tx, user.id, [publish_rules.slot_href(item)]))
-    echo = publish.is_echo(tx, item.uid)
+    echo = publish.is_echo(tx, user.id, item.uid)
     return [decide.of_verdict(item, calendar, one, published=published_too, echo=echo) for one in verdicts]
 
 

@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> None:
     """An object was read: if it is an Appointment's event that a person changed, the Appointment follows."""
     booked = bookings.appointment_by_uid(tx, item.uid)
-    if booked is None or item.unreadable is not None:
-        return
+    if booked is None or booked.user_id != delta.user.id or item.unreadable is not None:
+        return  # a colleague's, seen through an invitation or a shared calendar: not theirs to change
     if book.STANDS_IN_FOR in booked.extra:
         _left_behind(tx, delta, booked, item, before)
         return
@@ -120,7 +120,9 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
     Unless it was moved: to another Calendar that is read, or, as found `elsewhere`, to one that is not.
     """
     booked = bookings.appointment_by_uid(tx, item.uid)
-    if booked is None or (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
+    if booked is None or booked.user_id != delta.user.id:
+        return
+    if (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
         return
     if not booked.wanted_upstream:
         return  # the CRM cancelled it, and the push did its work

@@ -45,6 +45,8 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
     Trouble with one calendar is in its run, and does not keep the others from theirs.
     """
     account, user = _account_of(context, account_id)
+    # What a person does from here on may be missed, however long the run takes.
+    asked_at = context.clock()
     try:
         remote = context.remotes.for_account(account)
         home_url, listed = await _look(remote, account)
@@ -76,7 +78,7 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
     done = [run.finish() for run in runs]
     if not dry_run:
         marks = await _judge_marks(remote, account, runs)
-        _note_success(context, account, unchanged, marks, throttled)
+        _note_success(context, account, unchanged, marks, throttled, asked_at=asked_at)
     return [*(CalendarRun(calendar.id, calendar.name) for calendar in unchanged), *done]
 
 
@@ -178,14 +180,20 @@ async def _stands_still(remote: Remote, account: Account, found: RemoteCalendar)
 
 
 def _note_success(
-    context: Context, account: Account, unchanged: Sequence[Calendar], marks: Marks, throttled: RemoteError | None
+    context: Context,
+    account: Account,
+    unchanged: Sequence[Calendar],
+    marks: Marks,
+    throttled: RemoteError | None,
+    *,
+    asked_at: int,
 ) -> None:
     now = context.clock()
     interval = context.remotes.poll_seconds(account.provider)
     with context.db.write() as tx:
         if accounts.get(tx, account.id) is None:
             return
-        accounts.note_unchanged(tx, [calendar.id for calendar in unchanged], now=now)
+        accounts.note_unchanged(tx, [calendar.id for calendar in unchanged], now=asked_at)
         if marks != account.marks:
             accounts.set_marks(tx, account.id, marks)
         failures = 0

@@ -313,7 +313,7 @@ class CalendarMirror:
                     listed_token=self.found.sync_token if self.found is not None and advanced else None,
                     sync_token=self._token if advanced else self.calendar.sync_token,
                     compared=self._complete and advanced,
-                    now=now,
+                    now=self.started,  # what was changed since may have been missed
                 )
             mirror.record_run(
                 tx,

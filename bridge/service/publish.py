@@ -73,7 +73,7 @@ class Delta:
         for uid in uids:
             candidates = []
             before = published.hrefs_with_prefix(tx, self.user.id, decide.href_prefix(uid))
-            for item in [] if is_echo(tx, uid) else mirror.by_uid(tx, self.user.id, uid):
+            for item in [] if is_echo(tx, self.user.id, uid) else mirror.by_uid(tx, self.user.id, uid):
                 # Not before: of an appointment that is booked there is nothing to read.
                 sources = sources or sources_of(tx, self.user)
                 key = (item.calendar_id, item.href, item.etag)
@@ -226,7 +226,12 @@ def as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
     return item.ics if item is not None else booked.carried
 
 
-def is_echo(tx: Tx, uid: str) -> bool:
-    """Whether events with this UID are our own pushed appointment seen again."""
+def is_echo(tx: Tx, user_id: str, uid: str) -> bool:
+    """Whether events with this UID are the User's own pushed appointment seen again.
+
+    A colleague who reads the same event, invited or in a shared calendar, is kept busy by it like by any other.
+    """
     booked = bookings.appointment_by_uid(tx, uid)
-    return booked is not None and (booked.wanted_upstream or outbox.is_open(tx, booked.id))
+    return (
+        booked is not None and booked.user_id == user_id and (booked.wanted_upstream or outbox.is_open(tx, booked.id))
+    )

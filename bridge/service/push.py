@@ -191,6 +191,10 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
     except (Refused, Forbidden) as error:
         if isinstance(error, Forbidden) and job.entry.attempts < 2:
             raise  # may be throttling
+        if job.known is None and await _arrived(remote, job):
+            # An earlier try whose answer was lost has made it: starting anew would make a second event.
+            await _compare(context, remote, job, error)
+            return
         if not _start_anew(context, job):
             raise
         return
@@ -199,6 +203,14 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
         raise BadAnswer(job.calendar.url, "it delivers the version from before the write")
     with context.db.write() as tx:
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
+
+
+async def _arrived(remote: Remote, job: _Job) -> bool:
+    try:
+        await remote.get(job.calendar.url, job.href)
+    except NotFound:
+        return False
+    return True
 
 
 def _start_anew(context: Context, job: _Job) -> bool:

@@ -86,6 +86,8 @@ def _epoch(value: str | float) -> int | None:
     """The value as epoch milliseconds, if that is what it is. (A query has everything as text.)"""
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"-?\d{9,16}", value, re.ASCII) else None
+    if isinstance(value, int):
+        return value
     if not math.isfinite(value):
         raise BadTime("invalid_datetime", "Epoch times are whole numbers of milliseconds.")
     return int(value)

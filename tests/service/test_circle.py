@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.domain.model import Role, SlotSettings, SyncState, Titles
-from bridge.errors import AccountNotConnected, SecretUnreadable, SlotUnavailable, Unreachable
-from bridge.service import book, mirror, preview, push, roles
+from bridge.domain.model import Interval, ItemKind, Role, SlotSettings, SyncState, Titles
+from bridge.errors import AccountNotConnected, Forbidden, SecretUnreadable, SlotUnavailable, Unreachable
+from bridge.service import book, connect, mirror, preview, push, roles, users
 from bridge.service.book import AppointmentChange
-from bridge.store import bookings
+from bridge.store import bookings, published
 
 from .conftest import NOW, event
 
@@ -234,3 +234,42 @@ async def test_what_a_new_primary_will_bring_is_told_before_as_it_is_done(world)
     )
     change = await roles.choose(world.context, "ada", primary=world.ids["Hobby"])
     assert (will.to_write, will.to_move, change.moved) == (1, 1, 1)
+
+
+async def test_a_colleague_who_reads_an_appointment_s_event_is_kept_busy_by_it_and_does_not_move_it(world):
+    made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
+    await push.push_due(world.context)
+    ((href, text),) = world.server.texts(world.urls["Home"]).items()
+    users.add_user(world.db, id="bob", location_id="loc", name="Bob", time_zone="Europe/Berlin", now=NOW)
+    account = await connect.connect(world.context, "bob", "icloud", world.server.username, world.server.password)
+    hobby = next(c for c in roles.list_calendars(world.db, "bob") if c.name == "Hobby")
+    await roles.choose(world.context, "bob", primary=hobby.id)
+    world.server.edit(world.urls["Hobby"], "invitation.ics", text.replace("SUMMARY:Intro call", "SUMMARY:Not yours"))
+
+    await mirror.mirror_account(world.context, account.id)
+
+    with world.db.read() as tx:
+        (slot,) = published.busy(tx, "bob", Interval(made.fields.start, made.fields.end))
+    assert slot.kind == ItemKind.ICLOUD
+    kept = book.get_appointment(world.db, made.id, locations=None)
+    assert (kept.fields.title, kept.href) == ("Intro call", href)
+
+
+async def test_a_lost_answer_and_then_a_refusal_make_no_second_event(world):
+    made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
+    told = []
+
+    def lose_the_first_answer_and_refuse_the_next(method):
+        if method == "after-PUT" and not told:
+            told.append(method)
+            raise Unreachable("https://memory.example/", "no answer in time")
+        if method == "PUT" and told:
+            raise Forbidden("https://memory.example/")
+
+    world.server.on_call = lose_the_first_answer_and_refuse_the_next
+    for _ in range(4):
+        await push.push_due(world.context)
+        world.later(120)
+
+    assert len(world.server.texts(world.urls["Home"])) == 1
+    assert book.get_appointment(world.db, made.id, locations=None).sync_state == SyncState.SYNCED
