@@ -632,3 +632,11 @@ def _hidden(page):
     """What a preview's form would send."""
     form = page.html.partition("<main")[2].partition("<form")[2].partition("</form>")[0]
     return dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form))
+
+
+async def test_the_month_says_of_what_began_the_day_before_when_it_ends(site):
+    await put(site, "Work", "flight", start="20270309T171000", end="20270310T015500")
+
+    page = (await (await site.signed_in("ada")).get("/calendar?view=month&date=" + TUESDAY)).html
+
+    assert re.findall(r'<span class="time">(.*?)</span>', page) == ["17:10", "until 01:55"]
