@@ -23,7 +23,7 @@ from bridge.domain.model import Interval
 from bridge.store.db import Locked, Tx
 from radicale_plugin import whole
 from radicale_plugin.asked import ASKED, Asked
-from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble
+from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble, sliced
 from radicale_plugin.cache import LONGEST, Answer, Cache
 from radicale_plugin.filling import filled
 from radicale_plugin.request import check, take_down
@@ -96,8 +96,7 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         if environ[_GZIP] and len(answer) >= WORTH_COMPRESSING and "Content-Encoding" not in fields:
             answer, _ = assemble(answers, gzip=True)
             fields |= {"Content-Encoding": "gzip", "Content-Length": str(len(answer))}
-            answers = [answer] if isinstance(answer, bytes) else answer
-        return status, list(fields.items()), answers
+        return status, list(fields.items()), sliced(answer) if isinstance(answer, bytes) else answer
 
     def do_GET(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
         """An item, or the whole calendar as one file."""

@@ -45,6 +45,13 @@ class Spooled:
         self._file.close()
 
 
+def sliced(answer: bytes) -> Iterable[bytes]:
+    """A long answer that is kept in memory, in pieces: a server would hold a copy of it for each slow client."""
+    if len(answer) <= _IN_MEMORY:
+        return [answer]
+    return (answer[at : at + _AT_ONCE] for at in range(0, len(answer), _AT_ONCE))
+
+
 def assemble(chunks: Iterable[bytes], *, gzip: bool) -> tuple[bytes | Spooled, bool]:
     """The chunks as one answer, compressed if that is wanted and worth it; and whether it is."""
     start = b""

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 #: Altogether, and one answer at most, in bytes. A listing of 50,000 events takes twelve million, or three compressed.
-_ROOM = 48_000_000
+_ROOM = 32_000_000
 LONGEST = 16_000_000
 #: What an entry takes besides its answer and request.
 _OVERHEAD = 1_000
