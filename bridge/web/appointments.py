@@ -18,7 +18,8 @@ from bridge.web import answers, fields, idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.requests import Body
-from bridge.web.shapes import AppointmentBody, EventsQuery, ScopeQuery, is_id
+from bridge.web.shapes.appointments import AppointmentBody, EventsQuery, ScopeQuery
+from bridge.web.shapes.base import is_id
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/events/appointments"

@@ -19,7 +19,7 @@ from bridge.web import requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
-from bridge.web.shapes_calendars import AvailabilityBody, FreeBusyBody, FreeSlotsQuery
+from bridge.web.shapes.availability import AvailabilityBody, FreeBusyBody, FreeSlotsQuery
 from bridge.web.times import format_time, format_utc
 
 DAY = 86_400

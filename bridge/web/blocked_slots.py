@@ -15,7 +15,8 @@ from bridge.service.idempotency import Answer
 from bridge.web import answers, fields, idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.requests import Body
-from bridge.web.shapes import BlockedSlotBody, SpanQuery
+from bridge.web.shapes.base import SpanQuery
+from bridge.web.shapes.blocked_slots import BlockedSlotBody
 
 PATH = "/v1/calendars/events/block-slots"
 

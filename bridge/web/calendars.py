@@ -14,7 +14,7 @@ from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
-from bridge.web.shapes_calendars import CalendarBody, CalendarsQuery
+from bridge.web.shapes.booking_calendars import CalendarBody, CalendarsQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars"

@@ -11,7 +11,8 @@ from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot
 from bridge.domain.time_zones import is_time_zone
 from bridge.errors import FieldProblem, Invalid
 from bridge.service.book import UNSET, AppointmentChange, NewAppointment, NewBlockedSlot, read_rrule
-from bridge.web.shapes import AppointmentBody, BlockedSlotBody
+from bridge.web.shapes.appointments import AppointmentBody
+from bridge.web.shapes.blocked_slots import BlockedSlotBody
 from bridge.web.times import BadTime, Time, day_of, parse_day, parse_time, start_of
 
 DAY = 86_400

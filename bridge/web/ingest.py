@@ -22,8 +22,8 @@ from bridge.settings.tables import HighLevelSettings
 from bridge.web import fields, requests
 from bridge.web.keys import CONTEXT, SETTINGS
 from bridge.web.problems import Problem
-from bridge.web.shapes import AppointmentBody, Status
-from bridge.web.shapes_hooks import HighLevelAppointment, HighLevelMessage
+from bridge.web.shapes.appointments import AppointmentBody, Status
+from bridge.web.shapes.ingest import HighLevelAppointment, HighLevelMessage
 
 log = logging.getLogger(__name__)
 

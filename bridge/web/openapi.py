@@ -16,8 +16,8 @@ from bridge.web import problems
 from bridge.web.codes import BODY, CODES
 from bridge.web.operations import Operation
 from bridge.web.problems import Problem
-from bridge.web.shapes_answers import ProblemAnswer
-from bridge.web.shapes_hooks import Message
+from bridge.web.shapes.problems import ProblemAnswer
+from bridge.web.shapes.webhooks import Message
 
 REF = "#/components/schemas/{model}"
 TEXT: dict[str, Any] = {"type": "string"}

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from bridge.web.middleware import Handler, needs
-from bridge.web.shapes import Query, Shape
+from bridge.web.shapes.base import Query, Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from bridge.service.book import Listing, Locations
 from bridge.web.fields import LONGEST, Reader
 from bridge.web.keys import TOKEN
 from bridge.web.problems import Problem
-from bridge.web.shapes import EventsQuery, Query, Shape, SpanQuery
+from bridge.web.shapes.appointments import EventsQuery
+from bridge.web.shapes.base import Query, Shape, SpanQuery
 
 S = TypeVar("S", bound=Shape)
 Q = TypeVar("Q", bound=Query)

@@ -14,7 +14,7 @@ from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
-from bridge.web.shapes_calendars import ScheduleBody, SchedulesQuery
+from bridge.web.shapes.schedules import ScheduleBody, SchedulesQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/schedules"

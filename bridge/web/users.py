@@ -14,7 +14,7 @@ from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
-from bridge.web.shapes_feed import CalendarPasswordBody, UserBody
+from bridge.web.shapes.users import CalendarPasswordBody, UserBody
 from bridge.web.times import format_utc
 
 PATH = "/v1/users"

@@ -15,7 +15,7 @@ from bridge.web.changes import number
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
 from bridge.web.requests import Body
-from bridge.web.shapes_feed import ReplayBody, WebhookBody
+from bridge.web.shapes.webhooks import ReplayBody, WebhookBody
 from bridge.web.times import format_utc
 
 PATH = "/v1/webhooks"

@@ -6,8 +6,8 @@ import re
 
 from bridge.web import openapi, problems
 from bridge.web.routes import OPERATIONS
-from bridge.web.shapes import Shape
-from bridge.web.shapes_answers import ProblemAnswer
+from bridge.web.shapes.base import Shape
+from bridge.web.shapes.problems import ProblemAnswer
 
 _DECLARED = [
     (re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)), operation)

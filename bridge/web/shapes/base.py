@@ -1,12 +1,12 @@
-"""The shapes of request bodies: HighLevel's field names first, then the bridge's own.
+"""What shapes are made of, and what several have in common.
 
-Only types and sizes are checked here; what fields mean together is `bridge.web.fields`.
+Only types and sizes are checked in shapes; what fields mean together is `bridge.web.fields`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -14,8 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    StrictBool,
-    StrictInt,
     StrictStr,
     TypeAdapter,
     ValidationError,
@@ -50,12 +48,17 @@ def _time(value: Any) -> str | int | float:
 
 
 Text = Annotated[StrictStr, AfterValidator(_text)]
+
 Line = Annotated[StrictStr, AfterValidator(_line)]
+
 Id = Annotated[Line, Field(min_length=1, max_length=255)]
+
 #: RFC 3339 text or epoch milliseconds.
 TimeValue = Annotated[str | int | float, PlainValidator(_time, json_schema_input_type=str | int)]
-Status = Literal["new", "confirmed", "cancelled", "showed", "noshow", "invalid", "completed", "active"]
-Place = Literal["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "google"]
+
+Most = Annotated[int, Field(ge=1, le=1000)]
+
+Cursor = Annotated[StrictStr, Field(max_length=500)]
 
 
 class Shape(BaseModel):
@@ -83,71 +86,6 @@ class Query(Shape):
     NEEDED: ClassVar[tuple[str, ...]] = ()
 
 
-class Contact(Shape):
-    """Who is booked. Kept in the bridge, not written to iCloud."""
-
-    name: Annotated[Text, Field(max_length=255)] | None = None
-    email: Annotated[Text, Field(max_length=255)] | None = None
-    phone: Annotated[Text, Field(max_length=64)] | None = None
-
-
-class Reminder(Shape):
-    """A wish for a reminder."""
-
-    minutes_before: Annotated[StrictInt, Field(ge=0, le=40_320)]
-
-
-Metadata = Annotated[
-    dict[Annotated[Line, Field(max_length=40)], Annotated[Text, Field(max_length=500)]], Field(max_length=50)
-]
-
-
-class AppointmentBody(Shape):
-    """An appointment, to be created or changed; what may be left out depends on which."""
-
-    location_id: Id | None = None
-    calendar_id: Id | None = None
-    contact_id: Id | None = None
-    assigned_user_id: Id | None = None
-    title: Annotated[Text, Field(max_length=1000)] | None = None
-    start_time: TimeValue | None = None
-    end_time: TimeValue | None = None
-    appointment_status: Status | None = None
-    description: Annotated[Text, Field(max_length=32_000)] | None = None
-    address: Annotated[Text, Field(max_length=2000)] | None = None
-    meeting_location_type: Place | None = None
-    meeting_location_id: Id | None = None
-    override_location_config: StrictBool | None = None
-    ignore_date_range: StrictBool | None = None
-    ignore_free_slot_validation: StrictBool | None = None
-    to_notify: StrictBool | None = None
-    rrule: Annotated[Text, Field(max_length=4000)] | None = None
-    timezone: StrictStr | None = None
-    all_day: StrictBool | None = None
-    external_id: Id | None = None
-    contact: Contact | None = None
-    invite_contact: StrictBool | None = None
-    metadata: Metadata | None = None
-    reminders: Annotated[list[Reminder], Field(max_length=10)] | None = None
-
-
-class BlockedSlotBody(Shape):
-    """A blocked slot, to be created or changed."""
-
-    location_id: Id | None = None
-    calendar_id: Id | None = None
-    assigned_user_id: Id | None = None
-    title: Annotated[Text, Field(max_length=1000)] | None = None
-    start_time: TimeValue | None = None
-    end_time: TimeValue | None = None
-    timezone: StrictStr | None = None
-    expires_at: TimeValue | None = None
-
-
-Most = Annotated[int, Field(ge=1, le=1000)]
-Cursor = Annotated[StrictStr, Field(max_length=500)]
-
-
 class SpanQuery(Query):
     """Whose time, and from when until when."""
 
@@ -161,19 +99,6 @@ class SpanQuery(Query):
     end_time: TimeValue | None = None
     limit: Most | None = None
     cursor: Cursor | None = None
-
-
-class EventsQuery(SpanQuery):
-    """Which appointments."""
-
-    updated_after: TimeValue | None = None
-    include_deleted: bool = False
-
-
-class ScopeQuery(Query):
-    """Of a recurring appointment: this one of its times, this one and all later ones, or all of them."""
-
-    scope: Literal["instance", "following", "series"] | None = None
 
 
 def is_id(text: str) -> bool:

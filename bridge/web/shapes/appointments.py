@@ -1,0 +1,155 @@
+"""The shapes of appointments: HighLevel's field names first, then the bridge's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StrictBool, StrictInt, StrictStr
+
+from bridge.web.shapes.base import Id, Line, Query, Shape, SpanQuery, Text, TimeValue
+
+Status = Literal["new", "confirmed", "cancelled", "showed", "noshow", "invalid", "completed", "active"]
+
+Place = Literal["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "google"]
+
+
+class Contact(Shape):
+    """Who is booked. Kept in the bridge, not written to iCloud."""
+
+    name: Annotated[Text, Field(max_length=255)] | None = None
+    email: Annotated[Text, Field(max_length=255)] | None = None
+    phone: Annotated[Text, Field(max_length=64)] | None = None
+
+
+class Reminder(Shape):
+    """A wish for a reminder."""
+
+    minutes_before: Annotated[StrictInt, Field(ge=0, le=40_320)]
+
+
+Metadata = Annotated[
+    dict[Annotated[Line, Field(max_length=40)], Annotated[Text, Field(max_length=500)]], Field(max_length=50)
+]
+
+
+class AppointmentBody(Shape):
+    """An appointment, to be created or changed; what may be left out depends on which."""
+
+    location_id: Id | None = None
+    calendar_id: Id | None = None
+    contact_id: Id | None = None
+    assigned_user_id: Id | None = None
+    title: Annotated[Text, Field(max_length=1000)] | None = None
+    start_time: TimeValue | None = None
+    end_time: TimeValue | None = None
+    appointment_status: Status | None = None
+    description: Annotated[Text, Field(max_length=32_000)] | None = None
+    address: Annotated[Text, Field(max_length=2000)] | None = None
+    meeting_location_type: Place | None = None
+    meeting_location_id: Id | None = None
+    override_location_config: StrictBool | None = None
+    ignore_date_range: StrictBool | None = None
+    ignore_free_slot_validation: StrictBool | None = None
+    to_notify: StrictBool | None = None
+    rrule: Annotated[Text, Field(max_length=4000)] | None = None
+    timezone: StrictStr | None = None
+    all_day: StrictBool | None = None
+    external_id: Id | None = None
+    contact: Contact | None = None
+    invite_contact: StrictBool | None = None
+    metadata: Metadata | None = None
+    reminders: Annotated[list[Reminder], Field(max_length=10)] | None = None
+
+
+class EventsQuery(SpanQuery):
+    """Which appointments."""
+
+    updated_after: TimeValue | None = None
+    include_deleted: bool = False
+
+
+class ScopeQuery(Query):
+    """Of a recurring appointment: this one of its times, this one and all later ones, or all of them."""
+
+    scope: Literal["instance", "following", "series"] | None = None
+
+
+class Sync(Shape):
+    """How iCloud stands to it: `pending`, `synced`, `failed`, `conflict` or `not_synced`."""
+
+    state: str
+    i_cal_uid: str | None
+    last_synced_at: AwareDatetime | None
+    last_error: str | None
+
+
+class CreatedBy(Shape):
+    """Where it came from: `api`, or `highlevel` for what HighLevel's own webhooks told."""
+
+    source: str
+
+
+class Warn(Shape):
+    """Something to know of an answer that is good otherwise."""
+
+    code: str
+    detail: str
+
+
+class Appointment(Shape):
+    """An appointment, or one of the times of a recurring one."""
+
+    id: str
+    location_id: str
+    calendar_id: str
+    contact_id: str | None
+    assigned_user_id: str
+    users: list[str]
+    group_id: str | None
+    title: str
+    start_time: AwareDatetime
+    end_time: AwareDatetime
+    timezone: str | None
+    all_day: bool
+    appointment_status: str
+    address: str
+    description: str
+    is_recurring: bool
+    deleted: bool
+    date_added: AwareDatetime
+    date_updated: AwareDatetime
+    created_by: CreatedBy
+    external_id: str | None
+    meeting_location_type: str | None
+    metadata: dict[str, str]
+    version: int
+    sync: Sync
+    rrule: str | None = None
+    #: Of one of the times of a recurring appointment, and of one that was taken out of it: that appointment.
+    master_event_id: str | None = None
+    meeting_location_id: str | None = None
+    contact: Contact | None = None
+    reminders: list[Reminder] | None = None
+    to_notify: bool | None = None
+    invite_contact: bool | None = None
+    warnings: list[Warn] | None = None
+
+
+class AppointmentEvent(Shape):
+    """One appointment."""
+
+    event: Appointment
+
+
+class AppointmentEvents(Shape):
+    """Appointments, by start."""
+
+    events: list[Appointment]
+    #: There is more: send it as `cursor`.
+    next_cursor: str | None = None
+
+
+class Succeeded(Shape):
+    """It is deleted."""
+
+    succeeded: bool

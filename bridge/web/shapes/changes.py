@@ -1,0 +1,41 @@
+"""The shapes of the change feed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from bridge.web.shapes.base import Query, Shape
+
+
+class ChangesQuery(Query):
+    """Where to read on, and how."""
+
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    types: str | None = None
+    wait_seconds: Annotated[int, Field(ge=0, le=25)] = 0
+
+
+class Change(Shape):
+    """One change, in the order in which they were made."""
+
+    sequence: int
+    type: str
+    resource: str
+    id: str
+    location_id: str
+    user_id: str
+    origin: str
+    changed_fields: list[str]
+    occurred_at: AwareDatetime
+    version: int | None
+
+
+class Changes(Shape):
+    """What happened after the cursor, and where to read on."""
+
+    changes: list[Change]
+    next_cursor: str
+    has_more: bool
