@@ -14,104 +14,51 @@ migrations = Migrations("bridge")
 
 
 @migrations()
-def m0001_first_schema(db: Database) -> None:
-    """Users, their accounts and calendars, the mirror, bookings, the outbox and the published calendar."""
-    for statement in _FIRST_SCHEMA.split(";\n\n"):
-        db.execute(statement)
+def m0001_schema(db: Database) -> None:
+    """Every table, by what it is about."""
+    for subject in (
+        _STORE,
+        _USERS,
+        _API,
+        _SIGN_IN,
+        _ACCOUNTS,
+        _MIRROR,
+        _BOOKING_CALENDARS,
+        _BOOKINGS,
+        _OUTBOX,
+        _PUBLISHED,
+        _CHANGES,
+        _WEBHOOKS,
+        _DECLARED,
+    ):
+        for statement in subject.split(";\n\n"):
+            db.execute(statement)
     # Names this store in sync-tokens, so that a token of another store is never taken for one of ours.
     db.execute("INSERT INTO store_facts (name, value) VALUES ('store_id', ?)", [secrets.token_hex(8)])
     db.execute("INSERT INTO store_facts (name, value) VALUES ('created_at', ?)", [str(int(time.time()))])
 
 
-@migrations()
-def m0002_marks_and_two_way(db: Database) -> None:
-    """What tells that a calendar changed, and whether that can be trusted; what two runs at once must notice."""
-    for statement in (
-        "ALTER TABLE accounts ADD COLUMN marks TEXT NOT NULL DEFAULT 'unproven'",
-        "ALTER TABLE calendars ADD COLUMN listed_token TEXT",
-        "ALTER TABLE calendars ADD COLUMN read_at INTEGER",
-        "ALTER TABLE calendars ADD COLUMN compared_at INTEGER",
-        "ALTER TABLE calendars ADD COLUMN reads INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE calendars ADD COLUMN once_primary INTEGER NOT NULL DEFAULT 0",
-        "UPDATE calendars SET once_primary = 1 WHERE role = 'primary'",
-        "ALTER TABLE mirror_runs ADD COLUMN undelivered INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE users ADD COLUMN two_way TEXT NOT NULL DEFAULT 'accept'",
-    ):
-        db.execute(statement)
-
-
-@migrations()
-def m0003_find_occurrences_by_span(db: Database) -> None:
-    """What touches a span is found without walking through all that comes before or after it."""
-    for statement in _FIND_BY_SPAN.split(";\n\n"):
-        db.execute(statement)
-
-
-@migrations()
-def m0004_know_a_request_again(db: Database) -> None:
-    """What tells the request that made an appointment from others, whatever became of the appointment since."""
-    db.execute("ALTER TABLE appointments ADD COLUMN request TEXT")
-
-
-@migrations()
-def m0005_sign_in(db: Database) -> None:
-    """Settings links, the sessions of the pages, and the audit log."""
-    for statement in _SIGN_IN.split(";\n\n"):
-        db.execute(statement)
-
-
-@migrations()
-def m0006_working_hours(db: Database) -> None:
-    """What may be booked when: the settings of booking calendars, and schedules."""
-    for statement in _WORKING_HOURS.split(";\n\n"):
-        db.execute(statement)
-
-
-@migrations()
-def m0007_events_that_move(db: Database) -> None:
-    """What an Appointment's event said in the Calendar that it leaves, to be written to the next one."""
-    db.execute("ALTER TABLE appointments ADD COLUMN carried TEXT")
-
-
-@migrations()
-def m0008_ready_for_answers(db: Database) -> None:
-    """Published items hold their text as an XML answer does; occurrences know their item and User by number."""
-    for statement in _READY_FOR_ANSWERS.split(";\n\n"):
-        db.execute(statement)
-
-
-@migrations()
-def m0009_tell_what_happens(db: Database) -> None:
-    """The change feed, and webhooks with their deliveries."""
-    for statement in _TELL_WHAT_HAPPENS.split(";\n\n"):
-        db.execute(statement)
-
-
-@migrations()
-def m0010_declared_in_the_file(db: Database) -> None:
-    """What the settings file declares, so that it is changed nowhere else."""
-    db.execute(_DECLARED)
-
-
-_DECLARED = """\
-CREATE TABLE declared (
-    -- user, two_way, account, primary, conflicts or slots; and the id of the User, Account or Calendar it is set for.
-    what TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    -- The file, as it was named.
-    path TEXT NOT NULL,
-    PRIMARY KEY (what, subject)
-)"""
-
-_FIRST_SCHEMA = """\
+_STORE = """\
 CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
+CREATE TABLE audit_log (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    -- The id of what was done something to. Not a foreign key: the entry outlives it.
+    subject TEXT NOT NULL
+)"""
+
+_USERS = """\
 CREATE TABLE users (
     id TEXT PRIMARY KEY,
+    -- A User's place in indexes that have many entries: an id of the CRM's takes ten times as much.
+    number INTEGER,
     location_id TEXT NOT NULL,
     name TEXT NOT NULL,
     time_zone TEXT NOT NULL,
+    two_way TEXT NOT NULL DEFAULT 'accept',
     revision INTEGER NOT NULL DEFAULT 0,
     -- When the revision last rose.
     changed_at INTEGER NOT NULL DEFAULT 0,
@@ -119,6 +66,12 @@ CREATE TABLE users (
     tombstones_from INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
 );
+
+CREATE UNIQUE INDEX users_by_number ON users (number);
+
+CREATE TRIGGER users_are_numbered AFTER INSERT ON users BEGIN
+    UPDATE users SET number = (SELECT COALESCE(MAX(number), 0) + 1 FROM users) WHERE id = NEW.id;
+END;
 
 CREATE TABLE calendar_passwords (
     id TEXT PRIMARY KEY,
@@ -130,8 +83,9 @@ CREATE TABLE calendar_passwords (
     last_used_at INTEGER
 );
 
-CREATE INDEX calendar_passwords_by_user ON calendar_passwords (user_id);
+CREATE INDEX calendar_passwords_by_user ON calendar_passwords (user_id)"""
 
+_API = """\
 CREATE TABLE api_tokens (
     id TEXT PRIMARY KEY,
     label TEXT NOT NULL,
@@ -158,8 +112,28 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (token_id, operation, key)
 );
 
-CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at)"""
 
+_SIGN_IN = """\
+CREATE TABLE settings_links (
+    hash TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+
+CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,
+    -- Either a User's, or an administrator's by their API token.
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    token_id TEXT REFERENCES api_tokens (id) ON DELETE CASCADE,
+    password_id TEXT REFERENCES calendar_passwords (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+)"""
+
+_ACCOUNTS = """\
 CREATE TABLE accounts (
     id TEXT PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -171,6 +145,8 @@ CREATE TABLE accounts (
     state TEXT NOT NULL,
     state_reason TEXT NOT NULL DEFAULT '',
     state_since INTEGER NOT NULL,
+    -- What tells that a calendar changed, and whether it can be trusted.
+    marks TEXT NOT NULL DEFAULT 'unproven',
     -- Not asked before this instant: throttling and polling interval.
     next_poll_at INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0,
@@ -188,11 +164,19 @@ CREATE TABLE calendars (
     name TEXT NOT NULL,
     colour TEXT,
     role TEXT NOT NULL DEFAULT 'none',
+    -- Whether it is or ever was the Primary.
+    once_primary INTEGER NOT NULL DEFAULT 0,
     writable INTEGER,
-    ctag TEXT,
-    sync_token TEXT,
     settings TEXT NOT NULL DEFAULT '{}',
     present INTEGER NOT NULL DEFAULT 1,
+    ctag TEXT,
+    sync_token TEXT,
+    -- The sync-token that the account's listing gave, when the calendar was last read, and when last compared in full.
+    listed_token TEXT,
+    read_at INTEGER,
+    compared_at INTEGER,
+    -- Rises with each read, so that two runs at once notice each other.
+    reads INTEGER NOT NULL DEFAULT 0,
     last_attempt_at INTEGER,
     last_success_at INTEGER,
     last_error TEXT,
@@ -201,8 +185,9 @@ CREATE TABLE calendars (
 
 CREATE INDEX calendars_by_user ON calendars (user_id);
 
-CREATE UNIQUE INDEX one_primary_calendar ON calendars (user_id) WHERE role = 'primary';
+CREATE UNIQUE INDEX one_primary_calendar ON calendars (user_id) WHERE role = 'primary'"""
 
+_MIRROR = """\
 CREATE TABLE mirror_items (
     calendar_id TEXT NOT NULL REFERENCES calendars (id) ON DELETE CASCADE,
     href TEXT NOT NULL,
@@ -225,19 +210,26 @@ CREATE TABLE mirror_runs (
     fetched INTEGER NOT NULL,
     removed INTEGER NOT NULL,
     unreadable INTEGER NOT NULL,
+    undelivered INTEGER NOT NULL DEFAULT 0,
     held INTEGER NOT NULL,
     token_advanced INTEGER NOT NULL,
     error TEXT
 );
 
-CREATE INDEX mirror_runs_by_calendar ON mirror_runs (calendar_id, started_at);
+CREATE INDEX mirror_runs_by_calendar ON mirror_runs (calendar_id, started_at)"""
 
+_BOOKING_CALENDARS = """\
 CREATE TABLE booking_calendars (
     id TEXT PRIMARY KEY,
     location_id TEXT NOT NULL,
     name TEXT NOT NULL,
     slot_minutes INTEGER NOT NULL DEFAULT 30,
-    created_at INTEGER NOT NULL
+    -- JSON: what the CRM has set, in its words.
+    settings TEXT NOT NULL DEFAULT '{}',
+    -- Whether it takes bookings outside working hours and off the grid; NULL: until there is a schedule.
+    any_free_time INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER
 );
 
 CREATE INDEX booking_calendars_by_location ON booking_calendars (location_id);
@@ -249,11 +241,46 @@ CREATE TABLE booking_calendar_users (
     PRIMARY KEY (booking_calendar_id, user_id)
 );
 
+CREATE INDEX booking_calendar_users_by_user ON booking_calendar_users (user_id, booking_calendar_id);
+
+CREATE TABLE schedules (
+    -- In the order in which they were made: of two the newer one holds.
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    location_id TEXT NOT NULL,
+    -- NULL: whoever belongs to the booking calendars that it names.
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    -- JSON: rules by weekday and by date.
+    rules TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE INDEX schedules_by_location ON schedules (location_id, number);
+
+CREATE INDEX schedules_by_user ON schedules (user_id);
+
+CREATE TABLE schedule_calendars (
+    schedule_id TEXT NOT NULL REFERENCES schedules (id) ON DELETE CASCADE,
+    booking_calendar_id TEXT NOT NULL REFERENCES booking_calendars (id) ON DELETE CASCADE,
+    PRIMARY KEY (schedule_id, booking_calendar_id)
+);
+
+CREATE INDEX schedule_calendars_by_calendar ON schedule_calendars (booking_calendar_id)"""
+
+_BOOKINGS = """\
 CREATE TABLE appointments (
     id TEXT PRIMARY KEY,
     location_id TEXT NOT NULL,
     booking_calendar_id TEXT NOT NULL,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- JSON list: the Users whose time it takes beside its own User's.
+    beside TEXT NOT NULL DEFAULT '[]',
+    -- The recurring one that it was a time of, and went on by itself; and of a stand-in, whose former event it removes.
+    master_id TEXT,
+    stands_in_for TEXT,
     contact_id TEXT,
     external_id TEXT,
     title TEXT NOT NULL,
@@ -266,7 +293,13 @@ CREATE TABLE appointments (
     address TEXT NOT NULL,
     rrule TEXT,
     status TEXT NOT NULL,
+    -- JSON: the CRM's fields that the bridge only keeps and gives back.
     extra TEXT NOT NULL,
+    -- Where it came from, and when it was last changed there, as it was told.
+    source TEXT NOT NULL DEFAULT 'api',
+    source_updated_at TEXT,
+    -- Tells the request that made it from others, whatever became of it since.
+    request TEXT,
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
@@ -280,12 +313,20 @@ CREATE TABLE appointments (
     href TEXT,
     -- JSON: the fields as both sides last agreed on them.
     agreed TEXT,
+    -- What the event said in the calendar that it leaves, to be written to the next one.
+    carried TEXT,
     UNIQUE (location_id, external_id)
 );
 
 CREATE INDEX appointments_by_user ON appointments (user_id, start_at);
 
 CREATE INDEX appointments_by_booking_calendar ON appointments (booking_calendar_id, start_at);
+
+-- The only ones that may touch a span though they begin long before it.
+CREATE INDEX long_appointments ON appointments (booking_calendar_id, start_at)
+    WHERE rrule IS NOT NULL OR end_at - start_at > 172800;
+
+CREATE INDEX appointments_by_master ON appointments (master_id) WHERE master_id IS NOT NULL;
 
 CREATE TABLE blocked_slots (
     id TEXT PRIMARY KEY,
@@ -306,8 +347,10 @@ CREATE TABLE blocked_slots (
 
 CREATE INDEX blocked_slots_by_user ON blocked_slots (user_id, start_at);
 
-CREATE INDEX blocked_slots_by_expiry ON blocked_slots (expires_at) WHERE expires_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX blocked_slots_by_expiry ON blocked_slots (expires_at)
+    WHERE expires_at IS NOT NULL AND deleted_at IS NULL"""
 
+_OUTBOX = """\
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY,
     -- Not a foreign key: an intent outlives what it was about, until it is settled.
@@ -327,145 +370,10 @@ CREATE UNIQUE INDEX one_open_entry ON outbox (appointment_id) WHERE state IN ('r
 
 CREATE INDEX outbox_due ON outbox (state, next_attempt_at);
 
-CREATE INDEX outbox_by_account ON outbox (account_id, state);
+CREATE INDEX outbox_by_account ON outbox (account_id, state)"""
 
+_PUBLISHED = """\
 CREATE TABLE published_items (
-    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    href TEXT NOT NULL,
-    uid TEXT NOT NULL,
-    -- The revision at which it last changed, and when; a row without ics is a tombstone.
-    revision INTEGER NOT NULL,
-    changed_at INTEGER NOT NULL,
-    etag TEXT NOT NULL,
-    ics TEXT,
-    first_start INTEGER NOT NULL,
-    last_end INTEGER,
-    kind TEXT NOT NULL,
-    source_id TEXT NOT NULL,
-    -- The span for which its occurrences are stored; NULL: all of them are.
-    expanded_from INTEGER,
-    expanded_until INTEGER,
-    PRIMARY KEY (user_id, href)
-);
-
-CREATE INDEX published_items_by_revision ON published_items (user_id, revision);
-
-CREATE INDEX published_items_by_source ON published_items (source_id);
-
-CREATE TABLE occurrences (
-    user_id TEXT NOT NULL,
-    href TEXT NOT NULL,
-    start_at INTEGER NOT NULL,
-    end_at INTEGER NOT NULL,
-    all_day INTEGER NOT NULL
-);
-
-CREATE INDEX occurrences_by_item ON occurrences (user_id, href);
-
-CREATE INDEX occurrences_by_end ON occurrences (user_id, end_at, start_at, href)"""
-
-_FIND_BY_SPAN = """\
-DROP INDEX occurrences_by_end;
-
-CREATE INDEX occurrences_by_start ON occurrences (user_id, start_at, end_at, href, all_day);
-
--- Longer than two days: few, and the only ones that may touch a span though they begin long before it.
-CREATE INDEX long_occurrences ON occurrences (user_id, end_at, start_at, href, all_day)
-    WHERE end_at - start_at > 172800;
-
-UPDATE published_items SET expanded_from = NULL, expanded_until = NULL WHERE ics IS NULL;
-
--- Recurring items, whose occurrences are stored up to a horizon.
-CREATE INDEX published_items_by_horizon ON published_items (user_id, expanded_until, expanded_from)
-    WHERE expanded_until IS NOT NULL;
-
--- Those with occurrences beyond it.
-CREATE INDEX published_items_by_lag ON published_items (expanded_until)
-    WHERE expanded_until IS NOT NULL AND (last_end IS NULL OR last_end > expanded_until)"""
-
-_SIGN_IN = """\
-CREATE TABLE settings_links (
-    hash TEXT PRIMARY KEY,
-    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    used_at INTEGER
-);
-
-CREATE TABLE sessions (
-    hash TEXT PRIMARY KEY,
-    -- Either a User's, or an administrator's by their API token.
-    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
-    token_id TEXT REFERENCES api_tokens (id) ON DELETE CASCADE,
-    password_id TEXT REFERENCES calendar_passwords (id) ON DELETE CASCADE,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL
-);
-
-CREATE TABLE audit_log (
-    id INTEGER PRIMARY KEY,
-    at INTEGER NOT NULL,
-    actor TEXT NOT NULL,
-    action TEXT NOT NULL,
-    -- The id of what was done something to. Not a foreign key: the entry outlives it.
-    subject TEXT NOT NULL
-)"""
-
-_WORKING_HOURS = """\
--- JSON: what the CRM has set, in its words.
-ALTER TABLE booking_calendars ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
-
--- Whether it takes bookings outside working hours and off the grid; NULL: until there is a schedule.
-ALTER TABLE booking_calendars ADD COLUMN any_free_time INTEGER;
-
-ALTER TABLE booking_calendars ADD COLUMN updated_at INTEGER;
-
-CREATE INDEX booking_calendar_users_by_user ON booking_calendar_users (user_id, booking_calendar_id);
-
-CREATE TABLE schedules (
-    -- In the order in which they were made: of two the newer one holds.
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    location_id TEXT NOT NULL,
-    -- NULL: whoever belongs to the booking calendars that it names.
-    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    time_zone TEXT NOT NULL,
-    -- JSON: rules by weekday and by date.
-    rules TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
-);
-
--- The only appointments that may touch a span though they begin long before it.
-CREATE INDEX long_appointments ON appointments (booking_calendar_id, start_at)
-    WHERE rrule IS NOT NULL OR end_at - start_at > 172800;
-
-CREATE INDEX schedules_by_location ON schedules (location_id, number);
-
-CREATE INDEX schedules_by_user ON schedules (user_id);
-
-CREATE TABLE schedule_calendars (
-    schedule_id TEXT NOT NULL REFERENCES schedules (id) ON DELETE CASCADE,
-    booking_calendar_id TEXT NOT NULL REFERENCES booking_calendars (id) ON DELETE CASCADE,
-    PRIMARY KEY (schedule_id, booking_calendar_id)
-);
-
-CREATE INDEX schedule_calendars_by_calendar ON schedule_calendars (booking_calendar_id)"""
-
-_READY_FOR_ANSWERS = """\
--- A User's place in indexes that have many entries: an id of the CRM's takes ten times as much.
-ALTER TABLE users ADD COLUMN number INTEGER;
-
-UPDATE users SET number = rowid;
-
-CREATE UNIQUE INDEX users_by_number ON users (number);
-
-CREATE TRIGGER users_are_numbered AFTER INSERT ON users BEGIN
-    UPDATE users SET number = (SELECT COALESCE(MAX(number), 0) + 1 FROM users) WHERE id = NEW.id;
-END;
-
-CREATE TABLE numbered_items (
     id INTEGER PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     href TEXT NOT NULL,
@@ -487,13 +395,18 @@ CREATE TABLE numbered_items (
     UNIQUE (user_id, href)
 );
 
-INSERT INTO numbered_items (user_id, href, uid, revision, changed_at, etag, ics, xml, first_start, last_end, kind,
-    source_id, expanded_from, expanded_until) SELECT user_id, href, uid, revision, changed_at, etag, ics,
-    NULLIF(REPLACE(REPLACE(REPLACE(ics, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), ics), first_start, last_end, kind,
-    source_id, expanded_from, expanded_until FROM published_items ORDER BY user_id, revision;
+CREATE INDEX published_items_by_revision ON published_items (user_id, revision);
 
-CREATE TABLE item_occurrences (
-    item INTEGER NOT NULL REFERENCES numbered_items (id) ON DELETE CASCADE,
+-- Recurring items, whose occurrences are stored up to a horizon.
+CREATE INDEX published_items_by_horizon ON published_items (user_id, expanded_until, expanded_from)
+    WHERE expanded_until IS NOT NULL;
+
+-- Those with occurrences beyond it.
+CREATE INDEX published_items_by_lag ON published_items (expanded_until)
+    WHERE expanded_until IS NOT NULL AND (last_end IS NULL OR last_end > expanded_until);
+
+CREATE TABLE occurrences (
+    item INTEGER NOT NULL REFERENCES published_items (id) ON DELETE CASCADE,
     start_at INTEGER NOT NULL,
     end_at INTEGER NOT NULL,
     all_day INTEGER NOT NULL,
@@ -502,33 +415,14 @@ CREATE TABLE item_occurrences (
     PRIMARY KEY (item, start_at, end_at, all_day)
 ) WITHOUT ROWID;
 
-INSERT INTO item_occurrences (item, owner, start_at, end_at, all_day) SELECT DISTINCT i.id, u.number, o.start_at,
-    o.end_at, o.all_day FROM occurrences o JOIN numbered_items i ON i.user_id = o.user_id AND i.href = o.href
-    JOIN users u ON u.id = o.user_id;
-
-DROP TABLE occurrences;
-
-DROP TABLE published_items;
-
-ALTER TABLE numbered_items RENAME TO published_items;
-
-ALTER TABLE item_occurrences RENAME TO occurrences;
-
-CREATE INDEX published_items_by_revision ON published_items (user_id, revision);
-
-CREATE INDEX published_items_by_horizon ON published_items (user_id, expanded_until, expanded_from)
-    WHERE expanded_until IS NOT NULL;
-
-CREATE INDEX published_items_by_lag ON published_items (expanded_until)
-    WHERE expanded_until IS NOT NULL AND (last_end IS NULL OR last_end > expanded_until);
-
+-- What touches a span is found without walking through all that comes before or after it.
 CREATE INDEX occurrences_by_start ON occurrences (owner, start_at, end_at, item, all_day);
 
 -- Longer than two days: few, and the only ones that may touch a span though they begin long before it.
 CREATE INDEX long_occurrences ON occurrences (owner, end_at, start_at, item, all_day)
     WHERE end_at - start_at > 172800"""
 
-_TELL_WHAT_HAPPENS = """\
+_CHANGES = """\
 CREATE TABLE changes (
     -- The newest row is never deleted, so that no number comes twice.
     sequence INTEGER PRIMARY KEY,
@@ -550,8 +444,9 @@ CREATE TABLE changes (
 
 CREATE INDEX changes_by_location ON changes (location_id, sequence);
 
-CREATE INDEX changes_by_age ON changes (occurred_at);
+CREATE INDEX changes_by_age ON changes (occurred_at)"""
 
+_WEBHOOKS = """\
 CREATE TABLE webhooks (
     id TEXT PRIMARY KEY,
     -- JSON list of locationIds; an empty list: every location.
@@ -613,3 +508,14 @@ CREATE INDEX webhook_deliveries_in_order ON webhook_deliveries (webhook_id, reso
 CREATE INDEX webhook_deliveries_listed ON webhook_deliveries (webhook_id, number);
 
 CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (updated_at)"""
+
+_DECLARED = """\
+CREATE TABLE declared (
+    -- user, two_way, account, primary, conflicts or slots; and the id of the User, Account or Calendar it is set for.
+    what TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- The file, as it was named.
+    path TEXT NOT NULL,
+    PRIMARY KEY (what, subject)
+)"""

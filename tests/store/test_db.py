@@ -7,15 +7,17 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
+from sqlite_utils import Migrations
 
 import bridge.store
+from bridge.domain.model import Occurrence
 from bridge.errors import StoreUnusable
-from bridge.store import accounts, published
 from bridge.store import migrations as schema
+from bridge.store import published, users
 from bridge.store.db import Db
 
 from .conftest import NOW, item
@@ -153,28 +155,33 @@ def test_a_process_that_only_reads_refuses_an_older_store_and_one_that_is_not_th
             Db(path, read_only=True)
 
 
-def test_an_old_store_is_brought_up_to_date_with_what_is_in_it(tmp_path):
-    path = tmp_path / "old.db"
-    connection = sqlite3.connect(path)
-    schema.migrations.apply(Database(connection), stop_before=schema.migrations._migrations[1].name)
-    connection.execute(
-        "INSERT INTO users (id, location_id, name, time_zone, created_at) VALUES ('ada', 'loc', 'Ada', 'UTC', 1)"
-    )
-    connection.execute(
-        "INSERT INTO accounts (id, user_id, provider, username, secret, home_url, addresses, state, state_since,"
-        " created_at) VALUES ('acc', 'ada', 'icloud', 'a', x'00', 'u', '[]', 'connected', 1, 1)"
-    )
-    connection.execute(
-        "INSERT INTO calendars (id, account_id, user_id, url, name, role)"
-        " VALUES ('c', 'acc', 'ada', 'u', 'C', 'primary')"
-    )
-    connection.commit()
-    connection.close()
-    db = Db(path)
-    with db.read() as tx:
-        (calendar,) = accounts.calendars(tx, user_id="ada")
-    assert calendar.once_primary
-    db.close()
+def test_a_later_step_brings_a_store_up_to_date_with_what_is_in_it(db, monkeypatch):
+    _publish(db, ["a"])
+    steps = Migrations("bridge")
+    steps._migrations = [*schema.migrations._migrations]
+
+    @steps()
+    def m9998_a_later_step(database):
+        database.execute("ALTER TABLE users ADD COLUMN language TEXT NOT NULL DEFAULT 'de'")
+
+    monkeypatch.setattr("bridge.store.db.migrations", steps)
+    with pytest.raises(StoreUnusable, match="older"):
+        Db(db.path, read_only=True)
+    Db(db.path).close()
+    later = Db(db.path, read_only=True)
+    with later.read() as tx:
+        assert tx.execute("SELECT language FROM users WHERE id = 'ada'").fetchone()[0] == "de"
+        assert [item.href for item in published.all_items(tx, "ada")] == ["a.ics"]
+    later.close()
+
+
+def test_occurrences_go_with_their_user(db):
+    with db.write() as tx:
+        lasting = replace(item("a"), occurrences=(Occurrence(NOW, NOW + 3600),))
+        published.apply(tx, "ada", put=[lasting], remove=[], now=NOW)
+        assert tx.execute("SELECT COUNT(*) FROM occurrences").fetchone()[0] > 0
+        users.remove(tx, "ada")
+        assert tx.execute("SELECT COUNT(*) FROM occurrences").fetchone()[0] == 0
 
 
 def test_every_table_that_statements_name_has_a_migration(db):
