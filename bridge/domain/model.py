@@ -247,7 +247,7 @@ class Appointment:
     fields: AppointmentFields
     #: Seconds east of UTC that the CRM wrote its times with, when it named no time zone.
     utc_offset: int
-    #: The rest of the CRM's fields, kept and echoed, never written to iCloud.
+    #: The rest of the CRM's fields: kept and given back, nothing more.
     extra: dict[str, object]
     version: int
     created_at: int
@@ -264,6 +264,15 @@ class Appointment:
     agreed: AppointmentFields | None
     #: The event's text in the Calendar that it leaves, under its new UID: what a person added goes along.
     carried: str | None = None
+    #: The Users whose time it takes beside its own User's: those of a collective calendar.
+    beside: tuple[str, ...] = ()
+    #: Of a single time: the recurring Appointment that it is, or was, one of.
+    master_id: str | None = None
+    #: Of a stand-in: the Appointment whose former event it removes.
+    stands_in_for: str | None = None
+    #: What made it, and when it was last changed there, as that said it.
+    source: str = "api"
+    source_updated_at: str | None = None
 
     @property
     def wanted_upstream(self) -> bool:

@@ -12,7 +12,7 @@ from bridge.domain.model import Appointment, Calendar, Interval, ItemKind, Mirro
 from bridge.domain.publish import Source
 from bridge.errors import Unknown
 from bridge.service import publish
-from bridge.service.book import STANDS_IN_FOR, Locations
+from bridge.service.book import Locations
 from bridge.service.status import CalendarStatus, of_user
 from bridge.store import accounts, bookings, mirror, outbox, overview, published, users
 from bridge.store.db import Db, Tx
@@ -97,7 +97,7 @@ def thing(db: Db, key: str, *, now: int, locations: Locations = None) -> list[Th
 def _things(tx: Tx, key: str, now: int, locations: Locations) -> Iterator[ThingExplained]:
     booked = bookings.appointment(tx, key) or bookings.appointment_by_uid(tx, key)
     if booked is not None:
-        if STANDS_IN_FOR not in booked.extra and _sees(locations, booked.location_id):
+        if booked.stands_in_for is None and _sees(locations, booked.location_id):
             yield _appointment(tx, booked, now)
         return
     slot = bookings.blocked_slot(tx, key)
@@ -199,7 +199,7 @@ def _booked(tx: Tx, user: User, span: Interval, busy: list[published.Busy]) -> I
             yield decide.of_appointment(booked, _calendar_of(tx, booked), one.start, one.end)
     wanted = bookings.Wanted(location_id=user.location_id, span=span, user_id=user.id, include_deleted=True)
     for booked in bookings.single_appointments(tx, wanted):
-        if booked.id not in told and not booked.wanted_upstream and STANDS_IN_FOR not in booked.extra:
+        if booked.id not in told and not booked.wanted_upstream and booked.stands_in_for is None:
             yield decide.of_appointment(booked, _calendar_of(tx, booked), booked.fields.start, booked.fields.end)
 
 

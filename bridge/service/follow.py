@@ -22,7 +22,7 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
     booked = bookings.appointment_by_uid(tx, item.uid)
     if booked is None or booked.user_id != delta.user.id or item.unreadable is not None:
         return  # a colleague's, seen through an invitation or a shared calendar: not theirs to change
-    if book.STANDS_IN_FOR in booked.extra:
+    if booked.stands_in_for is not None:
         _left_behind(tx, delta, booked, item, before)
         return
     if not booked.wanted_upstream or booked.href is None:
@@ -38,7 +38,7 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
 
 def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
     """The event that an Appointment leaves behind as it moves: what a person did to it goes along."""
-    booked = bookings.appointment(tx, str(stand_in.extra[book.STANDS_IN_FOR]))
+    booked = bookings.appointment(tx, stand_in.stands_in_for or "")
     if booked is None or not booked.wanted_upstream:
         return
     if booked.carried is not None:

@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 #: Slots rendered before the transaction began, by (calendar id, href, etag): parsing thousands of events takes seconds.
 Prepared = dict[tuple[str, str, str], Rendered | None]
 
-#: Among the fields that an Appointment keeps for the CRM: Users whose time it takes beside its own User's.
-BESIDE = "users"
-
 
 @dataclass(slots=True)
 class Delta:
@@ -54,7 +51,7 @@ class Delta:
             return decide.appointment(booked, time_zone=user.time_zone, span=span, upstream=upstream)
 
         self._replace(item(self.user), decide.appointment_href(booked.id))
-        for other in (users.get(tx, user_id) for user_id in beside(booked)):
+        for other in (users.get(tx, user_id) for user_id in booked.beside):
             if other is not None and other.id != self.user.id:
                 delta = Delta(other, self.now)
                 delta._replace(item(other), decide.appointment_href(booked.id))
@@ -139,12 +136,6 @@ def publish_appointment(tx: Tx, booked: Appointment, *, now: int) -> None:
     delta.apply(tx)
 
 
-def beside(booked: Appointment) -> list[str]:
-    """The ids of the Users whose time it takes beside its own User's: those of a collective calendar."""
-    found = booked.extra.get(BESIDE)
-    return [str(user_id) for user_id in found] if isinstance(found, list) else []
-
-
 def withdraw(tx: Tx, booked: Appointment, user_ids: Iterable[str], *, now: int) -> None:
     """The Appointment takes the time of these Users no longer."""
     for user_id in user_ids:
@@ -182,6 +173,23 @@ def busy(tx: Tx, user: User, span: Interval) -> list[Busy]:
             for o in ical.occurrences(item.ics, span, time_zone=user.time_zone)
         ]
     return sorted(found, key=lambda one: (one.start, one.end, one.href))
+
+
+def titles(tx: Tx, user: User, of: Iterable[Busy]) -> dict[Busy, str]:
+    """What each of these stretches is called in the merged calendar."""
+    by_item: dict[str, list[Busy]] = {}
+    for one in of:
+        by_item.setdefault(one.href, []).append(one)
+    found = {}
+    for item in published.get(tx, user.id, by_item):
+        stretches = by_item[item.href]
+        own: dict[int, str] = {}
+        if "\nRECURRENCE-ID" in item.ics:  # only then may a time of a series be called otherwise
+            span = Interval(min(one.start for one in stretches), max(one.end for one in stretches))
+            own = ical.titles(item.ics, span, time_zone=user.time_zone)
+        series = ical.summary(item.ics)
+        found |= {one: own.get(one.start, series) for one in stretches}
+    return found
 
 
 def move_horizon(db: Db, *, now: int, limit: int) -> int:

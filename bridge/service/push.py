@@ -267,7 +267,7 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
     """Remove the event. It being gone already is as good."""
     etag = job.known.etag if job.known is not None else None
     with suppress(NotFound):
-        if etag is None or book.STANDS_IN_FOR in job.appointment.extra:
+        if etag is None or job.appointment.stands_in_for is not None:
             # A create that we never heard back from may have made it; and an event that is about to be moved may have
             # been changed by the person.
             found = await remote.get(job.calendar.url, job.href)

@@ -21,6 +21,9 @@ def put_appointment(tx: sqlite3.Connection, appointment: Appointment) -> None:
             "location_id": appointment.location_id,
             "booking_calendar_id": appointment.booking_calendar_id,
             "user_id": appointment.user_id,
+            "beside": json.dumps(appointment.beside),
+            "master_id": appointment.master_id,
+            "stands_in_for": appointment.stands_in_for,
             "contact_id": appointment.contact_id,
             "external_id": appointment.external_id,
             "title": fields.title,
@@ -34,6 +37,8 @@ def put_appointment(tx: sqlite3.Connection, appointment: Appointment) -> None:
             "rrule": fields.rrule,
             "status": fields.status,
             "extra": json.dumps(appointment.extra),
+            "source": appointment.source,
+            "source_updated_at": appointment.source_updated_at,
             "version": appointment.version,
             "created_at": appointment.created_at,
             "updated_at": appointment.updated_at,
@@ -191,8 +196,8 @@ def _listed(tx: sqlite3.Connection, wanted: Wanted, where: str, *, limit: int) -
 def taken_out_of(tx: sqlite3.Connection, master_id: str) -> list[Appointment]:
     """The Appointments that were times of a recurring one and stand by themselves now, less deleted ones."""
     rows = tx.execute(
-        f"SELECT {_APPOINTMENT} FROM appointments WHERE id > :first AND id < :last AND deleted_at IS NULL",
-        {"first": f"{master_id}_", "last": f"{master_id}`"},
+        f"SELECT {_APPOINTMENT} FROM appointments WHERE master_id = :id AND deleted_at IS NULL ORDER BY id",
+        {"id": master_id},
     )
     return [_appointment(row) for row in rows]
 
@@ -291,9 +296,10 @@ def expired_slots(tx: sqlite3.Connection, *, now: int) -> list[BlockedSlot]:
 
 
 _APPOINTMENT = (
-    "id, location_id, booking_calendar_id, user_id, contact_id, external_id, title, start_at, end_at, time_zone,"
-    " utc_offset, all_day, description, address, rrule, status, extra, version, created_at, updated_at, deleted_at,"
-    " uid, sync_state, sync_error, synced_at, calendar_id, href, agreed, carried"
+    "id, location_id, booking_calendar_id, user_id, beside, master_id, stands_in_for, contact_id, external_id, title,"
+    " start_at, end_at, time_zone, utc_offset, all_day, description, address, rrule, status, extra, source,"
+    " source_updated_at, version, created_at, updated_at, deleted_at, uid, sync_state, sync_error, synced_at,"
+    " calendar_id, href, agreed, carried"
 )
 _SLOT = (
     "id, location_id, user_id, booking_calendar_id, title, start_at, end_at, time_zone, utc_offset, expires_at,"
@@ -339,6 +345,11 @@ def _appointment(row: sqlite3.Row) -> Appointment:
         href=row["href"],
         agreed=AppointmentFields(**json.loads(row["agreed"])) if row["agreed"] else None,
         carried=row["carried"],
+        beside=tuple(json.loads(row["beside"])),
+        master_id=row["master_id"],
+        stands_in_for=row["stands_in_for"],
+        source=row["source"],
+        source_updated_at=row["source_updated_at"],
     )
 
 

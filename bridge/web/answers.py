@@ -13,15 +13,13 @@ def appointment(booked: Appointment) -> dict[str, Any]:
     """An Appointment."""
     fields = booked.fields
     kept = dict(booked.extra)
-    source = kept.pop("source", "api")
-    kept.pop("sourceUpdatedAt", None)
     document: dict[str, Any] = {
         "id": booked.id,
         "locationId": booked.location_id,
         "calendarId": booked.booking_calendar_id,
         "contactId": booked.contact_id,
         "assignedUserId": booked.user_id,
-        "users": [],
+        "users": list(booked.beside),
         "groupId": None,
         "title": fields.title,
         "startTime": format_time(fields.start, zone=fields.time_zone, utc_offset=booked.utc_offset),
@@ -35,7 +33,7 @@ def appointment(booked: Appointment) -> dict[str, Any]:
         "deleted": booked.deleted_at is not None,
         "dateAdded": format_utc(booked.created_at),
         "dateUpdated": format_utc(booked.updated_at),
-        "createdBy": {"source": source},
+        "createdBy": {"source": booked.source},
         "externalId": booked.external_id,
         "meetingLocationType": kept.pop("meetingLocationType", None),
         "metadata": kept.pop("metadata", {}),
@@ -48,6 +46,8 @@ def appointment(booked: Appointment) -> dict[str, Any]:
             "lastError": booked.sync_error,
         },
     }
+    if booked.master_id is not None:
+        document["masterEventId"] = booked.master_id
     if fields.rrule is not None:
         document["rrule"] = fields.rrule
     return document

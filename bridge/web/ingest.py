@@ -28,6 +28,7 @@ from bridge.web.shapes.ingest import HighLevelAppointment, HighLevelMessage
 log = logging.getLogger(__name__)
 
 PATH = "/v1/ingest/highlevel"
+SOURCE = "highlevel"
 TYPES = ("AppointmentCreate", "AppointmentUpdate", "AppointmentDelete")
 #: How far a webhook's timestamp may be off, in seconds, and when HighLevel tries again.
 OLDEST, AGAIN = 300, 600
@@ -128,13 +129,12 @@ def _carry_out(
         book.delete_event(context.db, known.id, locations=None, expected_version=None, now=context.clock())
         return _done("deleted", id_=known.id)
     body = _body(context, settings, location_id, told)
-    kept = {"source": "highlevel", "sourceUpdatedAt": told.date_updated}
     if known is not None:
         change = fields.appointment_change(body, (), known)
         book.update_appointment(
             context.db,
             known.id,
-            replace(change, extra={**change.extra, **kept}),
+            replace(change, source=SOURCE, source_updated_at=told.date_updated),
             locations=None,
             expected_version=None,
             check_slot=False,
@@ -145,20 +145,21 @@ def _carry_out(
     minutes = users.slot_minutes(context.db, body.calendar_id) or fields.DEFAULT_MINUTES
     new = fields.new_appointment(body, (), location_id=location_id, slot_minutes=minutes)
     try:
-        made = book.create_appointment(context.db, replace(new, extra={**new.extra, **kept}), now=context.clock())
+        new = replace(new, source=SOURCE, source_updated_at=told.date_updated)
+        made = book.create_appointment(context.db, new, now=context.clock())
     except DuplicateExternalId:  # it came twice at once
         return _carry_out(context, settings, message, location_id, told)
     return _done("booked", id_=made.appointment.id)
 
 
 def _is_old(known: Appointment, told: HighLevelAppointment) -> bool:
-    before, after = _instant(known.extra.get("sourceUpdatedAt")), _instant(told.date_updated)
+    before, after = _instant(known.source_updated_at), _instant(told.date_updated)
     return before is not None and after is not None and after < before
 
 
-def _instant(text: object) -> dt.datetime | None:
+def _instant(text: str | None) -> dt.datetime | None:
     try:
-        found = dt.datetime.fromisoformat(str(text))
+        found = dt.datetime.fromisoformat(text or "")
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

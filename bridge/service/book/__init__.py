@@ -27,11 +27,10 @@ from bridge.service.book.blocked_slots import (
 )
 from bridge.service.book.events import Scope, delete_event
 from bridge.service.book.instances import series_of
-from bridge.service.book.upstream import STANDS_IN_FOR, detach, new_uid, queue, under_uid, upcoming
+from bridge.service.book.upstream import detach, new_uid, queue, under_uid, upcoming
 from bridge.service.book.visibility import Listing, Locations
 
 __all__ = [
-    "STANDS_IN_FOR",
     "UNSET",
     "AppointmentChange",
     "BlockedSlotView",

@@ -47,6 +47,9 @@ class NewAppointment:
     check_slot: bool
     #: False: without regard to notice and horizon (`ignoreDateRange`).
     check_dates: bool = True
+    #: As in `Appointment`.
+    source: str = "api"
+    source_updated_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class AppointmentChange:
     user_id: str | Unset = UNSET
     booking_calendar_id: str | Unset = UNSET
     extra: Mapping[str, object] = field(default_factory=dict)
+    source: str | Unset = UNSET
+    source_updated_at: str | Unset | None = UNSET
 
 
 #: Runs inside the booking's own transaction, so that what it writes and the booking are kept together or not at all.
@@ -141,6 +146,8 @@ def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *
         calendar_id=None,
         href=None,
         agreed=None,
+        source=new.source,
+        source_updated_at=new.source_updated_at,
     )
     named = new.user_id is not None
     if appointment.wanted_upstream and new.check_slot:
@@ -226,7 +233,7 @@ def update_appointment(
                 after = slot.admit(tx, after, named=True, check_dates=check_dates, unasked=unasked, now=now)
             else:
                 after = slot.assign(tx, after, (), named=True, now=now)
-            publish.withdraw(tx, after, set(publish.beside(before)) - set(publish.beside(after)), now=now)
+            publish.withdraw(tx, after, set(before.beside) - set(after.beside), now=now)
         if user.id != before.user_id:
             after = _hand_over(tx, before, after, now=now)
         after = upstream.requeue(tx, after, now=now)
@@ -275,7 +282,7 @@ def _of_single(change: AppointmentChange, master: Appointment) -> AppointmentCha
 
 def _digest(new: NewAppointment) -> str:
     """What tells one request from another, whatever becomes of its appointment later."""
-    asked = (new.booking_calendar_id, new.user_id, new.contact_id, asdict(new.fields), new.extra)
+    asked = (new.booking_calendar_id, new.user_id, new.contact_id, asdict(new.fields), new.extra, new.source_updated_at)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -307,6 +314,8 @@ def _changed(tx: Tx, before: Appointment, change: AppointmentChange) -> Appointm
         user_id=user_id,
         booking_calendar_id=calendar_id,
         extra={key: value for key, value in {**before.extra, **change.extra}.items() if value is not None},
+        source=before.source if change.source is UNSET else change.source,
+        source_updated_at=before.source_updated_at if change.source_updated_at is UNSET else change.source_updated_at,
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.domain import ical
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import BlockedSlot, Interval, ItemKind, Origin, User
 from bridge.errors import ReadOnly, Unknown
@@ -215,15 +214,13 @@ def _crm_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotView]:
 
 def _icloud_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotView]:
     blocked = [one for one in publish.busy(tx, user, span) if one.kind == ItemKind.ICLOUD]
-    titles = {
-        item.href: ical.summary(item.ics) for item in published.get(tx, user.id, {one.href: None for one in blocked})
-    }
+    titles = publish.titles(tx, user, blocked)
     for one in blocked:
         yield BlockedSlotView(
             id=f"{one.href.removesuffix('.ics')}_{one.start}",
             origin=Origin.ICLOUD,
             read_only=True,
-            title=titles[one.href],
+            title=titles[one],
             start=one.start,
             end=one.end,
             all_day=one.all_day,

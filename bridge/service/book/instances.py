@@ -21,9 +21,6 @@ from bridge.service.book.visibility import Locations
 from bridge.store import bookings
 from bridge.store.db import Tx
 
-#: In the `extra` of a single time: the recurring Appointment that it is, or was, one of.
-MASTER = "masterEventId"
-
 _ID = re.compile(r"(.+)_(-?\d{4,15})_(\d{1,9})", re.ASCII)
 
 
@@ -141,4 +138,4 @@ def _ruled(tx: Tx, master: Appointment, rrule: str, *, now: int) -> None:
 def _view(master: Appointment, key: int, fields: AppointmentFields) -> Appointment:
     seconds = master.fields.end - master.fields.start
     event_id = f"{master.id}_{key * 1000}_{seconds}"
-    return replace(master, id=event_id, fields=fields, extra={**master.extra, MASTER: master.id})
+    return replace(master, id=event_id, fields=fields, master_id=master.id)

@@ -76,9 +76,8 @@ def assign(tx: Tx, appointment: Appointment, free: Sequence[str], *, named: bool
         own = free[turn.index(min(turn))]
     elif not named and free:
         own = free[0]
-    beside = [user_id for user_id in calendar.user_ids if calendar.everyone and user_id != own]
-    extra = {name: value for name, value in appointment.extra.items() if name != publish.BESIDE}
-    return replace(appointment, user_id=own, extra={**extra, publish.BESIDE: beside} if beside else extra)
+    beside = tuple(user_id for user_id in calendar.user_ids if calendar.everyone and user_id != own)
+    return replace(appointment, user_id=own, beside=beside)
 
 
 def _by_the_rules(

@@ -10,9 +10,6 @@ from bridge.errors import NoPrimaryCalendar
 from bridge.store import accounts, bookings, mirror, outbox
 from bridge.store.db import Tx
 
-#: In the `extra` of a stand-in: the Appointment whose former event it removes.
-STANDS_IN_FOR = "standsInFor"
-
 
 def queue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
     """Ask for the event in iCloud to be brought up to date, and note that this is outstanding.
@@ -68,7 +65,10 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
             id=f"apt_{secrets.token_hex(12)}",
             location_id="",  # of no location, so that no listing has it
             external_id=None,
-            extra={STANDS_IN_FOR: booked.id},
+            extra={},
+            beside=(),
+            master_id=None,
+            stands_in_for=booked.id,
             deleted_at=now,
             updated_at=now,
         )
