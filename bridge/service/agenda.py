@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.domain import ical
 from bridge.domain.hours import Opening, openings
 from bridge.domain.model import Account, Appointment, Calendar, Interval, ItemKind, Titles, User
 from bridge.errors import Unknown
 from bridge.service import people, publish
-from bridge.store import accounts, bookings, published
+from bridge.store import accounts, bookings
 from bridge.store.db import Db, Tx
 from bridge.store.published import Busy
 
@@ -73,22 +72,21 @@ def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:
         booked = bookings.appointment(tx, one.source_id) if one.kind == ItemKind.APPOINTMENT else None
         calendar = calendars.get((booked.calendar_id or "") if booked else one.source_id)
         found.append(
-            Entry(one.start, one.end, one.all_day, titles[one.href], one.kind, one.href, calendar, appointment=booked)
+            Entry(one.start, one.end, one.all_day, titles[one], one.kind, one.href, calendar, appointment=booked)
         )
     return found
 
 
-def _titles(tx: Tx, user: User, busy: list[Busy], calendars: Mapping[str, Calendar]) -> dict[str, str]:
-    """The title of each item. Only where a calendar shows titles has an item to be read for that."""
-    titles = dict.fromkeys((one.href for one in busy), "Busy")
+def _titles(tx: Tx, user: User, busy: list[Busy], calendars: Mapping[str, Calendar]) -> dict[Busy, str]:
+    """What each stretch is called. Only where a calendar shows titles has an item to be read for that."""
+    titles = dict.fromkeys(busy, "Busy")
     for one in busy:
         if one.kind == ItemKind.APPOINTMENT:
             booked = bookings.appointment(tx, one.source_id)
-            titles[one.href] = booked.fields.title if booked else ""
+            titles[one] = booked.fields.title if booked else ""
         elif one.kind == ItemKind.CRM:
             slot = bookings.blocked_slot(tx, one.source_id)
-            titles[one.href] = slot.title if slot else ""
+            titles[one] = slot.title if slot else ""
     showing = {calendar.id for calendar in calendars.values() if calendar.settings.titles == Titles.TITLE}
-    to_read = [one.href for one in busy if one.kind == ItemKind.ICLOUD and one.source_id in showing]
-    titles |= {item.href: ical.summary(item.ics) for item in published.get(tx, user.id, dict.fromkeys(to_read))}
-    return titles
+    to_read = [one for one in busy if one.kind == ItemKind.ICLOUD and one.source_id in showing]
+    return titles | publish.titles(tx, user, to_read)

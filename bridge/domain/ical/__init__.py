@@ -17,7 +17,7 @@ from bridge.domain.ical.instances import end_before, instance, instances, leave_
 from bridge.domain.ical.judge import Reason
 from bridge.domain.ical.rendering import Rendered
 from bridge.domain.ical.repeats import normalise_rrule, rrule_problem
-from bridge.domain.ical.slots import blocked_slot, crm_slot, occurrences, zones_of
+from bridge.domain.ical.slots import blocked_slot, crm_slot, occurrences, titles, zones_of
 from bridge.domain.ical.verdicts import Part, Verdict, verdicts
 from bridge.errors import Unreadable
 
@@ -39,6 +39,7 @@ __all__ = [
     "occurrences",
     "rrule_problem",
     "summary",
+    "titles",
     "upstream_event",
     "upstream_fields",
     "verdicts",

@@ -62,12 +62,20 @@ def crm_slot(slot: BlockedSlot) -> Rendered:
 
 def occurrences(ics: str, span: Interval, *, time_zone: str) -> tuple[Occurrence, ...]:
     """The stretches of time of a published object that touch the span, by start; all-day ones in the User's zone."""
+    found = _instances(ics, span, time_zone)
+    return rendering.within((Occurrence(i.start, i.end, i.all_day) for i in found), span)
+
+
+def titles(ics: str, span: Interval, *, time_zone: str) -> dict[int, str]:
+    """What each of those stretches is called, by its start: one that was changed may have a title of its own."""
+    found = _instances(ics, span, time_zone)
+    return {i.start: content.unescape(i.event.component.value("SUMMARY")) for i in found}
+
+
+def _instances(ics: str, span: Interval, time_zone: str) -> list[Instance]:
     root = content.read(ics)
     several, orphans = read(root, zones_of(root, time_zone), _EVER.start)
-    found = [single(orphan) for orphan in orphans]
-    for series in several:
-        found += series.instances(span)
-    return rendering.within((Occurrence(i.start, i.end, i.all_day) for i in found), span)
+    return [*map(single, orphans), *(instance for series in several for instance in series.instances(span))]
 
 
 def zones_of(root: Component, time_zone: str) -> Zones:
