@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bridge.cli.sentences import sentence
 from bridge.domain.declared import Change, Plan, Problem, What
 from bridge.errors import SettingsInvalid
+from bridge.sentences import sentence
 from bridge.service import declare
 from bridge.service.context import Context
 from bridge.service.declare import Declaration, Planned

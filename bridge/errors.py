@@ -1,6 +1,6 @@
 """One small tree of errors. Each class carries facts; sentences and HTTP statuses are made elsewhere, once.
 
-`bridge.web.problems` turns these into HTTP answers, `bridge.cli.sentences` into words for the command line.
+`bridge.web.problems` turns these into HTTP answers, `bridge.sentences` into words for the command line.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from bridge import settings as files
 from bridge.app import Bridge
-from bridge.cli.sentences import sentence
 from bridge.declaring import NotNow, apply, line_of
 from bridge.domain.declared import Plan
 from bridge.errors import SettingsInvalid
+from bridge.sentences import sentence
 from bridge.settings import Settings
 from bridge.settings.declaration import references
 

@@ -1,4 +1,4 @@
-"""The command `bridge`. One module for each group of commands; `sentences` puts every refusal into words.
+"""The command `bridge`. One module for each group of commands.
 
 Exit codes: 0 done, 1 refused or something is wrong, 2 the command was typed wrongly.
 """

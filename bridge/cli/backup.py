@@ -9,8 +9,8 @@ import click
 from bridge import secrets as keys
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import yes_option
-from bridge.cli.sentences import sentence
 from bridge.errors import BridgeError
+from bridge.sentences import sentence
 from bridge.service import backup as whole
 
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))

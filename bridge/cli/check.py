@@ -10,10 +10,10 @@ import click
 from bridge import settings
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import progress
-from bridge.cli.sentences import sentence
 from bridge.domain.model import Account
 from bridge.errors import BridgeError
 from bridge.secrets import open_vault
+from bridge.sentences import sentence
 from bridge.service import connect
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import click
 
 from bridge import logs
 from bridge.cli.opened import Opened
-from bridge.cli.sentences import sentence
 from bridge.errors import BridgeError
+from bridge.sentences import sentence
 
 #: Where each command is. Loaded when it is asked for, as some take a second to import.
 _COMMANDS = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge import errors
-from bridge.cli.sentences import sentence
+from bridge.sentences import sentence
 
 #: Met only by programs at the HTTP API, or by the bridge's own services.
 NOT_AT_A_TERMINAL = {
