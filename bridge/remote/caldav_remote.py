@@ -178,8 +178,9 @@ class CaldavRemote:
             if error.detail in _OF_THE_OBJECT:
                 raise Refused(error.url, error.detail) from error
             raise
-        if etag is None and response.status in {404, 409, 410}:
-            # iCloud answers 404 to an event that it does not like, such as one without DTEND. Or the calendar is gone.
+        if etag is None and response.status in {404, 405, 409, 410}:
+            # iCloud answers 404 to an event that it does not like, such as one without DTEND. Or the calendar is gone,
+            # which DAViCal says by 405.
             await self._propfind(url, "<D:resourcetype/>", depth="0")
             raise Refused(without_query(address), f"status {response.status}")
         _check_write(response, address)
