@@ -1,7 +1,7 @@
 """The application for production: Radicale's own, with what is said of many items put together by the store.
 
-Whatever comes in is authenticated, checked and understood by Radicale's code (see `sample`). That holds for answers
-that are kept as well: one is looked for only where Radicale, having granted access, begins to read the request.
+Whatever comes in is authenticated, checked and understood by Radicale's code (see `sample`). An answer is given again
+only where all that Radicale's depends on is the same again (see `repeats`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from radicale.app.get import requests_freebusy_view
 from radicale.log import LOG_LEVEL_NOTICE, logger
 
 from bridge.domain.model import Interval
+from bridge.store import whole
 from bridge.store.db import Locked, Tx
-from radicale_plugin import whole
 from radicale_plugin.asked import ASKED, Asked
+from radicale_plugin.auth import Auth
 from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble, sliced
 from radicale_plugin.cache import LONGEST, Answer, Cache
 from radicale_plugin.filling import filled
+from radicale_plugin.repeats import known_by
 from radicale_plugin.request import check, take_down
+from radicale_plugin.rights import Rights
 from radicale_plugin.sample import Piece, take_apart
 from radicale_plugin.storage import Storage
 from radicale_plugin.tree import CALENDAR
@@ -37,10 +40,8 @@ Environ = dict[str, Any]
 
 #: Where `environ` says that the client takes gzip: Radicale is not to see it, and to compress.
 _GZIP = "radicale_plugin.gzip"
-#: What an answer depends on, of `environ`.
-_KEYS = ("REQUEST_METHOD", "HTTP_DEPTH", "CONTENT_TYPE", _GZIP)
-#: Requests of more than this are not likely to come again, in bytes.
-_LONG = 8_000
+#: Where it says that the answer holds until the calendar changes.
+_LASTS = "radicale_plugin.lasts"
 _CALENDAR = "text/calendar; charset=utf-8"
 _UNAVAILABLE: Response = (
     client.SERVICE_UNAVAILABLE,
@@ -48,14 +49,6 @@ _UNAVAILABLE: Response = (
     "The calendar can't be read just now.",
     None,
 )
-
-
-class _Known(Exception):
-    """The answer is known already."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__()
-        self.answer = answer
 
 
 class Application(app.Application):  # type: ignore[misc] # Radicale is not typed for others
@@ -70,33 +63,47 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         # Radicale itself refuses bodies that are too long, as under its own server, before anything reads them.
         self._internal_server = True
         self._cache = Cache()
+        # Other ways to log in, rights and shares might change without the store's knowing.
+        self._knows_repeats = (
+            isinstance(self._auth, Auth) and isinstance(self._rights, Rights) and not self._sharing._enabled
+        )
         self._most = configuration.get("reporting", "max_expand_occurrence")
 
     def _handle_request(self, environ: Environ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
-        environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
-        if not _is_known(environ.get("CONTENT_TYPE") or ""):
-            del environ["CONTENT_TYPE"]
         try:
             with self._storage.snapshot():  # of the login as well
-                status, headers, answers = super()._handle_request(environ)
+                key = known_by(environ, self._auth, self._storage) if self._knows_repeats else None
+                known = None if key is None else self._cache.get(key)
+                if known is None:
+                    status, headers, answer = self._answered(environ)
+                    if key is None or not environ.get(_LASTS) or len(answer) > LONGEST:
+                        return status, headers, sliced(answer) if isinstance(answer, bytes) else answer
+                    known = Answer(status, headers, answer if isinstance(answer, bytes) else b"".join(answer))
+                    self._cache.put(key, known)
         except Locked as e:
             logger.warning("The store can't be read: %s", e)
             code, said, text, _ = _UNAVAILABLE
             told = [*said.items(), ("Content-Length", str(len(text)))]
             return f"{code} {client.responses[code]}", told, [text.encode()]
-        if len(answers) != 1:
-            return status, headers, answers
-        (answer,) = answers
-        if isinstance(answer, Spooled) and environ["REQUEST_METHOD"] != "HEAD":
-            return status, headers, answer
+        return known.status, list(known.headers), sliced(known.body)
+
+    def _answered(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes | Spooled]:
+        """What Radicale answers, packed."""
+        gzip = environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
+        if not _is_known(environ.get("CONTENT_TYPE") or ""):
+            del environ["CONTENT_TYPE"]
+        status, headers, answers = super()._handle_request(environ)
+        answer = answers[0] if answers else b""
         if isinstance(answer, Spooled):
+            if environ["REQUEST_METHOD"] != "HEAD":
+                return status, headers, answer
             answer.close()
-            return status, headers, []
+            return status, headers, b""
         fields = dict(headers)
-        if environ[_GZIP] and len(answer) >= WORTH_COMPRESSING and "Content-Encoding" not in fields:
-            answer, _ = assemble(answers, gzip=True)
+        if gzip and len(answer) >= WORTH_COMPRESSING and "Content-Encoding" not in fields:
+            answer, _ = assemble([answer], gzip=True)
             fields |= {"Content-Encoding": "gzip", "Content-Length": str(len(answer))}
-        return status, list(fields.items()), sliced(answer) if isinstance(answer, bytes) else answer
+        return status, list(fields.items()), answer
 
     def do_GET(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
         """An item, or the whole calendar as one file."""
@@ -127,26 +134,22 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
                 head = self._storage.head(parts[0])
                 if head is None:
                     return method(environ, base_prefix, path, *who)
-                rights = self._rights.authorization(*who[:2], path)
                 asked = Asked(
                     head,
-                    key=(*(environ.get(name) for name in _KEYS), base_prefix, path, who[0], rights, head),
                     prefix=base_prefix,
                     itself=bool(parts[1:]),
                     whole=environ["REQUEST_METHOD"] in {"GET", "HEAD"},
                 )
                 before = ASKED.set(asked)
                 try:
-                    return self._filled(tx, asked, method(environ, base_prefix, path, *who), gzip=environ[_GZIP])
-                except _Known as known:
-                    kept = known.answer
-                    return kept.status, kept.headers, kept.body, kept.request
+                    response = method(environ, base_prefix, path, *who)
+                    return self._filled(tx, asked, response, environ)
                 finally:
                     ASKED.reset(before)
 
         return _unless_locked(answer)
 
-    def _filled(self, tx: Tx, asked: Asked, response: Response, *, gzip: bool) -> Response:
+    def _filled(self, tx: Tx, asked: Asked, response: Response, environ: Environ) -> Response:
         """What Radicale answered, with what it left to us put in."""
         status, fields, answer, request = response
         headers = dict(fields)
@@ -162,26 +165,19 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         else:
             return response
         try:
-            body, compressed = assemble(chunks, gzip=gzip)
+            body, compressed = assemble(chunks, gzip=environ[_GZIP])
         except ValueError:
             bad: Response = httputils.BAD_REQUEST
             return bad
         if compressed:
             headers["Content-Encoding"] = "gzip"
-        if status == client.MULTI_STATUS and asked.lasts and asked.body is not None and len(body) <= LONGEST:
-            body = body if isinstance(body, bytes) else b"".join(body)
-            self._cache.put((asked.key, asked.body), Answer(status, headers, body, request))
+        environ[_LASTS] = status == client.MULTI_STATUS and asked.lasts
         return status, headers, body, request
 
     def _read_xml_request_body(self, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
         """The request as XML. Raises `RuntimeError` where it can't be understood, which Radicale answers with 400."""
         asked = ASKED.get()
         raw = httputils.read_raw_request_body(self.configuration, environ)
-        if asked is not None and len(raw) <= _LONG:
-            asked.body = raw
-            known = self._cache.get((asked.key, raw))
-            if known is not None:
-                raise _Known(known)
         request = self._parsed(raw, environ, request_info)
         if request is not None:
             check(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -15,9 +15,6 @@ class Asked:
     """Filled in as the request is understood. The items that are asked for: all, those changed since, or by name."""
 
     head: Head
-    #: What the answer depends on besides the body of the request, and that.
-    key: Hashable = None
-    body: bytes | None = None
     #: What the world's paths begin with, before ours.
     prefix: str = ""
     #: Whether the request is for the calendar itself, rather than for the home that it is in.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 #: Altogether, and one answer at most, in bytes. A listing of 50,000 events takes twelve million, or three compressed.
@@ -16,13 +16,11 @@ _OVERHEAD = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """As Radicale hands one on."""
+    """As it goes to the server."""
 
-    status: int
-    headers: dict[str, str]
+    status: str
+    headers: Sequence[tuple[str, str]]
     body: bytes
-    #: The request as Radicale's log speaks of it.
-    request: str | None
 
 
 class Cache:
@@ -44,7 +42,7 @@ class Cache:
 
     def put(self, key: Hashable, answer: Answer) -> None:
         """Keep an answer, at the expense of those that were not asked for the longest."""
-        size = _OVERHEAD + len(answer.body) + 2 * len(answer.request or "")
+        size = _OVERHEAD + len(answer.body)
         if size > LONGEST:
             return
         with self._lock:

@@ -12,14 +12,14 @@ from radicale.item import Item
 from radicale.item import filter as radicale_filter
 from radicale.storage import BaseCollection
 
+from bridge import CALENDAR_DESCRIPTION, CALENDAR_NAME
 from bridge.domain.model import Interval, PublishedItem
-from bridge.store import published
+from bridge.store import published, whole
 from bridge.store.db import Db
-from radicale_plugin import whole
 from radicale_plugin.busy import BusyItem
 from radicale_plugin.expansion import Expansion
 from radicale_plugin.filters import Wanted, understand
-from radicale_plugin.tree import CALENDAR, COLOUR, DESCRIPTION, DISPLAY_NAME
+from radicale_plugin.tree import CALENDAR, COLOUR
 
 #: What leads a sync-token; then the store's id, the User's birth, and the revision.
 _TOKEN = "urn:crm-calendar-bridge:sync:"  # noqa: S105 - not a password
@@ -101,8 +101,8 @@ class MergedCalendar(_ReadOnly):
         """The calendar's properties."""
         meta = {
             "tag": "VCALENDAR",
-            "D:displayname": DISPLAY_NAME,
-            "C:calendar-description": DESCRIPTION,
+            "D:displayname": CALENDAR_NAME,
+            "C:calendar-description": CALENDAR_DESCRIPTION,
             "C:supported-calendar-component-set": "VEVENT",
             "ICAL:calendar-color": COLOUR,
         }

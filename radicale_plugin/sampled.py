@@ -9,9 +9,8 @@ from radicale.app.report import test_filter as passes
 from radicale.item import Item
 
 from bridge.domain.model import Interval
-from bridge.store import published
+from bridge.store import published, whole
 from bridge.store.db import Db
-from radicale_plugin import whole
 from radicale_plugin.asked import Asked
 from radicale_plugin.collection import MergedCalendar
 from radicale_plugin.expansion import Expansion
