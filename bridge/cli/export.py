@@ -27,21 +27,18 @@ def export(opened: Opened, user_id: str, file: Path) -> None:
 
     calendar.ics is the merged calendar; mirrored/ has their own events as they were read from iCloud.
     """
-    from radicale_plugin.whole import chunks  # noqa: PLC0415 - brings Radicale along
-
     if file.exists():
         raise Exists("file", str(file))
     with opened.store(read_only=True) as db, db.read() as tx:
         found = collect(tx, user_id)
-        merged = b"".join(chunks(tx, user_id))
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-        _write(target, found, merged)
+        _write(target, found)
     with opened.store() as db:
         opened.note(db, "user exported", user_id)
     click.echo(f"Wrote {file}.")
 
 
-def _write(target: BinaryIO, found: Exported, merged: bytes) -> None:
+def _write(target: BinaryIO, found: Exported) -> None:
     names = {calendar.id: calendar.name for calendar in found.person.calendars}
     # In the list each event is named by its own file in the archive.
     mirrored = [
@@ -57,6 +54,6 @@ def _write(target: BinaryIO, found: Exported, merged: bytes) -> None:
             ("mirrored", [{"calendar": names[item.calendar_id], **plain(item)} for item in mirrored]),
         ):
             archive.writestr(f"{name}.json", json.dumps(plain(document), indent=2, ensure_ascii=False))
-        archive.writestr("calendar.ics", merged)
+        archive.writestr("calendar.ics", found.merged)
         for item, listed in zip(found.mirrored, mirrored, strict=True):
             archive.writestr(listed.ics, item.ics)

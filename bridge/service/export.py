@@ -9,7 +9,18 @@ from bridge.domain.changes import Change
 from bridge.domain.model import Account, Appointment, BlockedSlot, Calendar, MirrorItem, TwoWay, User
 from bridge.domain.schedules import Schedule
 from bridge.errors import Unknown
-from bridge.store import accounts, booking_calendars, bookings, changes, mirror, passwords, schedules, sessions, users
+from bridge.store import (
+    accounts,
+    booking_calendars,
+    bookings,
+    changes,
+    mirror,
+    passwords,
+    schedules,
+    sessions,
+    users,
+    whole,
+)
 from bridge.store.db import Tx
 from bridge.store.passwords import CalendarPassword
 from bridge.store.sessions import AuditEntry
@@ -41,6 +52,8 @@ class Exported:
     audit: tuple[AuditEntry, ...]
     #: What was read of their own calendars.
     mirrored: tuple[MirrorItem, ...]
+    #: The merged calendar as one file.
+    merged: bytes
 
 
 def export(tx: Tx, user_id: str) -> Exported:
@@ -64,4 +77,5 @@ def export(tx: Tx, user_id: str) -> Exported:
         changes=tuple(changes.of_user(tx, user_id)),
         audit=tuple(sessions.audited_of(tx, user_id)),
         mirrored=tuple(item for calendar in calendars for item in mirror.of_calendar(tx, calendar.id)),
+        merged=b"".join(whole.chunks(tx, user_id)),
     )
