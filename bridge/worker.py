@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from bridge.app import Bridge
 from bridge.domain.model import OutboxEntry
 from bridge.errors import Unknown
-from bridge.service import book, changes, mirror, publish, push, webhooks
-from bridge.store import accounts, outbox, passwords
+from bridge.service import book, mirror, publish, push, upkeep, webhooks
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +25,6 @@ LOOK_SECONDS = 0.2
 CLOCK_SLACK_SECONDS = 60
 #: How many recurring items are expanded anew in one go, and the seconds between two looks for more.
 EXPAND_AT_ONCE, EXPAND_SECONDS = 5, 60
-#: Settled outbox entries are kept this long, for `explain`.
-KEEP_DONE_SECONDS = 30 * 86_400
 
 
 async def run(bridge: Bridge) -> None:
@@ -65,15 +62,13 @@ async def _mirror(bridge: Bridge) -> None:
             log.info("account %s: disconnected meanwhile", account_id)
         except Exception:
             log.exception("account %s: mirror failed unexpectedly", account_id)
-            _put_off(bridge, account_id)
+            mirror.put_off(bridge, account_id)
         finally:
             busy.discard(account_id)
 
     try:
         while True:
-            with bridge.db.read() as tx:
-                due = accounts.due(tx, now=bridge.clock(), limit=parallel + len(busy))
-            for account_id in due:
+            for account_id in mirror.due(bridge, limit=parallel + len(busy)):
                 if account_id not in busy and len(busy) < parallel:
                     busy.add(account_id)
                     task = asyncio.create_task(one(account_id))
@@ -90,13 +85,6 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     for task in ending:
         task.cancel()
     await asyncio.gather(*ending, return_exceptions=True)
-
-
-def _put_off(bridge: Bridge, account_id: str) -> None:
-    """An account that trips over a bug of ours is not asked again at once."""
-    with bridge.db.write() as tx:
-        failures = accounts.failures(tx, account_id) + 1
-        accounts.schedule(tx, account_id, next_poll_at=bridge.clock() + 60 * min(failures, 30), failures=failures)
 
 
 async def _push(bridge: Bridge) -> None:
@@ -122,8 +110,7 @@ async def _push(bridge: Bridge) -> None:
                 task = asyncio.create_task(one(entry))
                 tasks.add(task)
                 task.add_done_callback(done)
-            with bridge.db.read() as tx:
-                due_at = outbox.next_due(tx)
+            due_at = push.next_due(bridge)
             nap = LONGEST_NAP if due_at is None else min(max(due_at - bridge.clock(), 0.2), LONGEST_NAP)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(nap):
@@ -151,32 +138,18 @@ async def _tell(bridge: Bridge) -> None:
 
 
 async def _keep_house(bridge: Bridge) -> None:
-    """Let holds expire, note the last use of calendar passwords, forget what is settled; mind the clock."""
+    """Let holds expire, keep the store tidy, mind the clock."""
     rounds, now = 0, bridge.clock()
     while True:
         before, now = now, bridge.clock()
         if now < before - CLOCK_SLACK_SECONDS:
-            _plan_anew(bridge, before - now)
+            log.warning("the clock was set back by %d s: everything that waits is due now", before - now)
+            upkeep.bring_forward(bridge.db, now=now)
         book.expire_holds(bridge.db, now=now)
         if rounds % HOUSEKEEPING_SECONDS == 0:
-            used = passwords.collect_last_use(passwords.last_use_directory(bridge.db.path))
-            with bridge.db.write() as tx:
-                passwords.note_use(tx, used)
-                outbox.prune(tx, before=now - KEEP_DONE_SECONDS)
-                webhooks.prune(tx, now=now)
-                changes.prune(tx, now=now)
+            upkeep.tidy(bridge.db, now=now)
         rounds += 1
         await asyncio.sleep(1)
-
-
-def _plan_anew(bridge: Bridge, seconds: int) -> None:
-    """What was planned by a clock that ran ahead would otherwise wait until the time comes round again."""
-    log.warning("the clock was set back by %d s: everything that waits is due now", seconds)
-    now = bridge.clock()
-    with bridge.db.write() as tx:
-        accounts.bring_forward(tx, now=now)
-        outbox.bring_forward(tx, now=now)
-        webhooks.bring_forward(tx, now=now)
 
 
 async def _move_horizon(bridge: Bridge) -> None:

@@ -228,6 +228,19 @@ def _note_failure(context: Context, account: Account, error: BridgeError) -> Non
             log.warning("account %s is %s: %s", account.id, state, sentence)
 
 
+def due(context: Context, *, limit: int) -> list[str]:
+    """The ids of the Accounts that are to be asked now, `limit` at most."""
+    with context.db.read() as tx:
+        return accounts.due(tx, now=context.clock(), limit=limit)
+
+
+def put_off(context: Context, account_id: str) -> None:
+    """An Account that trips over a bug of ours is not asked again at once."""
+    with context.db.write() as tx:
+        failures = accounts.failures(tx, account_id) + 1
+        accounts.schedule(tx, account_id, next_poll_at=context.clock() + 60 * min(failures, 30), failures=failures)
+
+
 def jittered(seconds: int) -> int:
     """Spread over ±20 %, so that accounts that started together don't stay together."""
     return max(1, round(seconds * random.uniform(0.8, 1.2)))  # noqa: S311 - not a secret

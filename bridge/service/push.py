@@ -100,12 +100,17 @@ class _Job:
 def claim(context: Context) -> OutboxEntry | None:
     """Take up the entry that is longest due, or None. Whoever takes one up carries it out."""
     now = context.clock()
-    with context.db.read() as tx:
-        due_at = outbox.next_due(tx)
+    due_at = next_due(context)
     if due_at is None or due_at > now:
         return None  # the usual case costs no write
     with context.db.write() as tx:
         return outbox.claim(tx, now=now, lease_until=now + LEASE_SECONDS, for_each_account=FOR_EACH_ACCOUNT)
+
+
+def next_due(context: Context) -> int | None:
+    """When the next entry is due, Unix seconds; None where there is none."""
+    with context.db.read() as tx:
+        return outbox.next_due(tx)
 
 
 async def carry_out(context: Context, entry: OutboxEntry) -> None:

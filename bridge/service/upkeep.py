@@ -1,0 +1,28 @@
+"""What passing time asks for: what is over goes, and what waits by a wrong clock comes due."""
+
+from __future__ import annotations
+
+from bridge.service import changes, webhooks
+from bridge.store import accounts, outbox, passwords
+from bridge.store.db import Db
+
+#: Settled outbox entries are kept this long, in seconds, for `explain`.
+KEEP_DONE_SECONDS = 30 * 86_400
+
+
+def tidy(db: Db, *, now: int) -> None:
+    """Note when calendar passwords were last used, and forget what was settled or told long ago."""
+    used = passwords.collect_last_use(passwords.last_use_directory(db.path))
+    with db.write() as tx:
+        passwords.note_use(tx, used)
+        outbox.prune(tx, before=now - KEEP_DONE_SECONDS)
+        webhooks.prune(tx, now=now)
+        changes.prune(tx, now=now)
+
+
+def bring_forward(db: Db, *, now: int) -> None:
+    """Make everything that waits due now: the clock that it was planned by ran ahead."""
+    with db.write() as tx:
+        accounts.bring_forward(tx, now=now)
+        outbox.bring_forward(tx, now=now)
+        webhooks.bring_forward(tx, now=now)
