@@ -47,7 +47,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from service.conftest import MemoryRemotes, OpenVault
 from upstreams.wsgi import free_port
 
-from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Interval, Titles
 from bridge.remote.memory import MemoryServer
 from bridge.service import availability, connect, mirror, roles, users
@@ -126,7 +126,7 @@ async def add_user(context: Context, server: MemoryServer, name: str, urls: list
     with context.db.write() as tx:
         booking_calendars.put(
             tx,
-            CalendarSettings(calendar.id, "loc", name, (name,), 30, NOW, NOW, any_free_time=False, settings=settings),
+            BookingCalendar(calendar.id, "loc", name, (name,), 30, NOW, NOW, any_free_time=False, settings=settings),
         )
     return calendar.id
 

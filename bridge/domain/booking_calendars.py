@@ -16,8 +16,8 @@ _MINUTES = {"mins": 1, "hours": 60}
 
 
 @dataclass(frozen=True, slots=True)
-class CalendarSettings:
-    """A booking calendar with all that the CRM has set on it."""
+class BookingCalendar:
+    """What the CRM calls a calendar: something that can be booked, with its Users. `calendarId` in the API."""
 
     id: str
     location_id: str

@@ -302,17 +302,6 @@ class BlockedSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class BookingCalendar:
-    """What the CRM calls a calendar: something that can be booked, with its Users. `calendarId` in the API."""
-
-    id: str
-    location_id: str
-    name: str
-    user_ids: tuple[str, ...]
-    slot_minutes: int
-
-
-@dataclass(frozen=True, slots=True)
 class ApiToken:
     """What a bearer token may do. No locations: every location."""
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from bridge.domain import slots
-from bridge.domain.booking_calendars import DEFAULT_MINUTES, CalendarSettings
+from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.domain.hours import Opening, common, merged, openings
 from bridge.domain.model import Interval, User
 from bridge.domain.slots import Group, Person, SlotRules
@@ -154,7 +154,7 @@ def free_busy(
         }
 
 
-def visible_calendar(tx: Tx, calendar_id: str, locations: Locations) -> CalendarSettings:
+def visible_calendar(tx: Tx, calendar_id: str, locations: Locations) -> BookingCalendar:
     """The booking calendar, if the caller may see it and anybody can be booked with it. Raises `Unknown`."""
     found = booking_calendars.get(tx, calendar_id)
     if found is None or not found.user_ids or not (locations is None or found.location_id in locations):
@@ -170,7 +170,7 @@ def visible_user(tx: Tx, user_id: str, locations: Locations) -> User:
     return found
 
 
-def _members(calendar: CalendarSettings, user_ids: Collection[str]) -> tuple[str, ...]:
+def _members(calendar: BookingCalendar, user_ids: Collection[str]) -> tuple[str, ...]:
     """These of the calendar's Users, or all; of a collective calendar always all. Raises `Unknown` for others."""
     for user_id in user_ids:
         if user_id not in calendar.user_ids:

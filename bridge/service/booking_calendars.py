@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.domain.booking_calendars import DEFAULT_MINUTES, CalendarSettings
+from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.domain.schedules import Schedule
 from bridge.errors import FieldProblem, Invalid, Unknown
 from bridge.store import booking_calendars, schedules, users
@@ -34,10 +34,10 @@ def create_calendar(
     change: CalendarChange,
     *,
     now: int,
-    also: Callable[[Tx, CalendarSettings], None] | None = None,
-) -> CalendarSettings:
+    also: Callable[[Tx, BookingCalendar], None] | None = None,
+) -> BookingCalendar:
     """Add a booking calendar. Raises `Invalid` for Users who are not of the location."""
-    calendar = CalendarSettings(
+    calendar = BookingCalendar(
         id=f"cal_{secrets.token_hex(8)}",
         location_id=location_id,
         name="",
@@ -55,7 +55,7 @@ def create_calendar(
     return calendar
 
 
-def get_calendar(db: Db, calendar_id: str, *, locations: Locations) -> CalendarSettings:
+def get_calendar(db: Db, calendar_id: str, *, locations: Locations) -> BookingCalendar:
     """The booking calendar. Raises `Unknown`."""
     with db.read() as tx:
         return _calendar(tx, calendar_id, locations)
@@ -68,7 +68,14 @@ def confirms(db: Db, calendar_id: str | None) -> bool:
     return calendar is None or calendar.settings.get("autoConfirm") is not False
 
 
-def list_calendars(db: Db, location_id: str) -> list[CalendarSettings]:
+def slot_minutes(db: Db, calendar_id: str | None) -> int | None:
+    """How long a slot of a booking calendar is; None when there is no such calendar."""
+    with db.read() as tx:
+        calendar = booking_calendars.get(tx, calendar_id or "")
+    return calendar.slot_minutes if calendar else None
+
+
+def list_calendars(db: Db, location_id: str) -> list[BookingCalendar]:
     """The booking calendars of a location, oldest first."""
     with db.read() as tx:
         return booking_calendars.of_location(tx, location_id)
@@ -76,7 +83,7 @@ def list_calendars(db: Db, location_id: str) -> list[CalendarSettings]:
 
 def update_calendar(
     db: Db, calendar_id: str, change: CalendarChange, *, locations: Locations, now: int
-) -> CalendarSettings:
+) -> BookingCalendar:
     """Change a booking calendar, setting by setting. Raises `Unknown`, `Invalid`."""
     with db.write() as tx:
         calendar = _changed(tx, _calendar(tx, calendar_id, locations), change, now=now)
@@ -184,7 +191,7 @@ def set_calendar_schedule(
     return schedule
 
 
-def _calendar(tx: Tx, calendar_id: str, locations: Locations) -> CalendarSettings:
+def _calendar(tx: Tx, calendar_id: str, locations: Locations) -> BookingCalendar:
     found = booking_calendars.get(tx, calendar_id)
     if found is None or not (locations is None or found.location_id in locations):
         raise Unknown("booking calendar", calendar_id)
@@ -198,14 +205,14 @@ def _schedule(tx: Tx, schedule_id: str, locations: Locations) -> Schedule:
     return found
 
 
-def _own_schedule(tx: Tx, calendar: CalendarSettings) -> Schedule:
+def _own_schedule(tx: Tx, calendar: BookingCalendar) -> Schedule:
     own = [schedule for schedule in schedules.for_calendar(tx, calendar.id) if schedule.user_id is None]
     if not own:
         raise Unknown("schedule", calendar.id)
     return own[-1]
 
 
-def _changed(tx: Tx, calendar: CalendarSettings, change: CalendarChange, *, now: int) -> CalendarSettings:
+def _changed(tx: Tx, calendar: BookingCalendar, change: CalendarChange, *, now: int) -> BookingCalendar:
     user_ids = calendar.user_ids if change.user_ids is None else tuple(dict.fromkeys(change.user_ids))
     strangers = [u for u in user_ids if (user := users.get(tx, u)) is None or user.location_id != calendar.location_id]
     if strangers:

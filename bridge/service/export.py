@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.changes import Change
 from bridge.domain.model import Account, Appointment, BlockedSlot, Calendar, MirrorItem, TwoWay, User
 from bridge.domain.schedules import Schedule
@@ -34,7 +34,7 @@ class Person:
     two_way: TwoWay
     accounts: tuple[Account, ...]
     calendars: tuple[Calendar, ...]
-    booking_calendars: tuple[CalendarSettings, ...]
+    booking_calendars: tuple[BookingCalendar, ...]
     schedules: tuple[Schedule, ...]
     calendar_passwords: tuple[CalendarPassword, ...]
 

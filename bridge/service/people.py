@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.domain import slots
-from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.hours import Hours, Opening, day_of, office_hours, openings
 from bridge.domain.model import Interval, User
 from bridge.domain.schedules import open_hours
@@ -67,7 +67,7 @@ def known(tx: Tx, user_ids: Iterable[str], *, now: int, stale_seconds: int | Non
 
 def crew(
     tx: Tx,
-    calendar: CalendarSettings,
+    calendar: BookingCalendar,
     rules: SlotRules,
     *,
     span: Interval,
@@ -160,7 +160,7 @@ def working_hours(tx: Tx, user: User) -> Hours | None:
     return None if schedule is None else schedule.hours()
 
 
-def _hours(tx: Tx, calendar: CalendarSettings, members: Iterable[User]) -> tuple[dict[str, Hours], bool]:
+def _hours(tx: Tx, calendar: BookingCalendar, members: Iterable[User]) -> tuple[dict[str, Hours], bool]:
     """The working hours of a calendar's Users, and whether anybody has said when they are.
 
     They are those of the User's newest schedule that names the calendar; else of the calendar's own schedule; else its

@@ -7,13 +7,14 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.domain.declared import What
-from bridge.domain.model import USER_ID, ApiToken, BookingCalendar, TwoWay, User
+from bridge.domain.model import USER_ID, ApiToken, TwoWay, User
 from bridge.domain.time_zones import is_time_zone
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish
 from bridge.service.held import refuse_if_declared
-from bridge.store import bookings, idempotency, passwords, users
+from bridge.store import booking_calendars, bookings, idempotency, passwords, users
 from bridge.store.db import Db, Tx
 
 SCOPES = (
@@ -75,14 +76,20 @@ def enrol(
         raise Invalid(tuple(problems))
     user = User(id=id, location_id=location_id, name=name or id, time_zone=time_zone, revision=0)
     calendar = BookingCalendar(
-        id=f"cal_{secrets.token_hex(8)}", location_id=location_id, name=user.name, user_ids=(id,), slot_minutes=30
+        id=f"cal_{secrets.token_hex(8)}",
+        location_id=location_id,
+        name=user.name,
+        user_ids=(id,),
+        slot_minutes=DEFAULT_MINUTES,
+        created_at=now,
+        updated_at=now,
     )
     # Paths are compared without regard to case by some clients, so two ids must differ in more than that.
     if any(other.id.lower() == id.lower() for other in users.all_users(tx)):
         raise Exists("user", id)
     users.add(tx, user, now=now)
     users.set_two_way(tx, id, two_way)
-    users.add_booking_calendar(tx, calendar, now=now)
+    booking_calendars.put(tx, calendar)
     return user, calendar
 
 
@@ -146,16 +153,9 @@ def list_users(db: Db) -> list[User]:
 
 
 def booking_calendars_of(db: Db, user_id: str) -> list[str]:
-    """The ids of the booking calendars that a User belongs to."""
+    """The ids of the booking calendars that a User belongs to, oldest first."""
     with db.read() as tx:
-        return users.booking_calendars_of(tx, user_id)
-
-
-def slot_minutes(db: Db, booking_calendar_id: str | None) -> int | None:
-    """How long a slot of a booking calendar is; None when there is no such calendar."""
-    with db.read() as tx:
-        calendar = users.booking_calendar(tx, booking_calendar_id or "")
-    return calendar.slot_minutes if calendar else None
+        return [calendar.id for calendar in booking_calendars.of_user(tx, user_id)]
 
 
 def remove_user(db: Db, user_id: str, *, now: int) -> None:

@@ -6,27 +6,27 @@ import json
 import sqlite3
 from collections.abc import Iterable
 
-from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.booking_calendars import BookingCalendar
 
 
-def get(tx: sqlite3.Connection, calendar_id: str) -> CalendarSettings | None:
+def get(tx: sqlite3.Connection, calendar_id: str) -> BookingCalendar | None:
     """The booking calendar, or None."""
     found = _calendars(tx, "c.id = :value", calendar_id)
     return found[0] if found else None
 
 
-def of_location(tx: sqlite3.Connection, location_id: str) -> list[CalendarSettings]:
+def of_location(tx: sqlite3.Connection, location_id: str) -> list[BookingCalendar]:
     """The booking calendars of a location, oldest first."""
     return _calendars(tx, "c.location_id = :value", location_id)
 
 
-def of_user(tx: sqlite3.Connection, user_id: str) -> list[CalendarSettings]:
+def of_user(tx: sqlite3.Connection, user_id: str) -> list[BookingCalendar]:
     """The booking calendars that a User belongs to, oldest first."""
     member = "c.id IN (SELECT m.booking_calendar_id FROM booking_calendar_users m WHERE m.user_id = :value)"
     return _calendars(tx, member, user_id)
 
 
-def put(tx: sqlite3.Connection, calendar: CalendarSettings) -> None:
+def put(tx: sqlite3.Connection, calendar: BookingCalendar) -> None:
     """Add the booking calendar, or bring it up to date, with its Users."""
     tx.execute(
         "INSERT INTO booking_calendars"
@@ -71,14 +71,14 @@ def load(
     return {user: counted.get(user, (0, 0)) for user in user_ids}
 
 
-def _calendars(tx: sqlite3.Connection, where: str, value: str) -> list[CalendarSettings]:
+def _calendars(tx: sqlite3.Connection, where: str, value: str) -> list[BookingCalendar]:
     rows = tx.execute(
         "SELECT c.id, c.location_id, c.name, c.slot_minutes, c.any_free_time, c.settings, c.created_at, c.updated_at"
         f" FROM booking_calendars c WHERE {where} ORDER BY c.created_at, c.id",
         {"value": value},
     ).fetchall()
     return [
-        CalendarSettings(
+        BookingCalendar(
             id=row["id"],
             location_id=row["location_id"],
             name=row["name"],

@@ -1,11 +1,11 @@
-"""Users, their booking calendars, and the API tokens."""
+"""Users, and the API tokens."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 
-from bridge.domain.model import ApiToken, BookingCalendar, TwoWay, User
+from bridge.domain.model import ApiToken, TwoWay, User
 
 
 def add(tx: sqlite3.Connection, user: User, *, now: int) -> None:
@@ -60,49 +60,6 @@ def remove(tx: sqlite3.Connection, user_id: str) -> bool:
         {"id": user_id},
     )
     return tx.execute("DELETE FROM users WHERE id = :id", {"id": user_id}).rowcount > 0
-
-
-def add_booking_calendar(tx: sqlite3.Connection, calendar: BookingCalendar, *, now: int) -> None:
-    """Add a booking calendar with its Users, in order."""
-    tx.execute(
-        "INSERT INTO booking_calendars (id, location_id, name, slot_minutes, created_at)"
-        " VALUES (:id, :location_id, :name, :slot_minutes, :now)",
-        {
-            "id": calendar.id,
-            "location_id": calendar.location_id,
-            "name": calendar.name,
-            "slot_minutes": calendar.slot_minutes,
-            "now": now,
-        },
-    )
-    tx.executemany(
-        "INSERT INTO booking_calendar_users (booking_calendar_id, user_id, position)"
-        " VALUES (:calendar, :user, :position)",
-        [{"calendar": calendar.id, "user": u, "position": i} for i, u in enumerate(calendar.user_ids)],
-    )
-
-
-def booking_calendar(tx: sqlite3.Connection, calendar_id: str) -> BookingCalendar | None:
-    """The booking calendar with its Users, or None."""
-    row = tx.execute(
-        "SELECT id, location_id, name, slot_minutes FROM booking_calendars WHERE id = :id", {"id": calendar_id}
-    ).fetchone()
-    if row is None:
-        return None
-    members = tx.execute(
-        "SELECT user_id FROM booking_calendar_users WHERE booking_calendar_id = :id ORDER BY position",
-        {"id": calendar_id},
-    )
-    return BookingCalendar(**row, user_ids=tuple(m["user_id"] for m in members))
-
-
-def booking_calendars_of(tx: sqlite3.Connection, user_id: str) -> list[str]:
-    """The ids of the booking calendars that a User belongs to."""
-    rows = tx.execute(
-        "SELECT booking_calendar_id FROM booking_calendar_users WHERE user_id = :id ORDER BY booking_calendar_id",
-        {"id": user_id},
-    )
-    return [row["booking_calendar_id"] for row in rows]
 
 
 def add_token(tx: sqlite3.Connection, token: ApiToken, token_hash: str) -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.domain.model import Appointment, SyncState
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown, VersionMismatch
-from bridge.service import book, booking_calendars, users
+from bridge.service import book, booking_calendars
 from bridge.service.book import Created
 from bridge.service.idempotency import Answer
 from bridge.service.look_first import Looked, look_first
@@ -41,7 +41,7 @@ async def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bo
         body.value,
         body.problems,
         location_id=requests.location_for(request, body.value.location_id),
-        slot_minutes=users.slot_minutes(context.db, body.value.calendar_id) or fields.DEFAULT_MINUTES,
+        slot_minutes=booking_calendars.slot_minutes(context.db, body.value.calendar_id) or fields.DEFAULT_MINUTES,
         status="confirmed" if booking_calendars.confirms(context.db, body.value.calendar_id) else "new",
     )
     looked = None

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bridge.domain.model import Appointment
 from bridge.errors import CalendarsStale, DuplicateExternalId, FieldProblem, Invalid, NoPrimaryCalendar, Unknown
-from bridge.service import book, ingest, users
+from bridge.service import book, booking_calendars, ingest
 from bridge.service.context import Context
 from bridge.settings.tables import HighLevelSettings
 from bridge.web import fields, requests
@@ -142,7 +142,7 @@ def _carry_out(
             now=context.clock(),
         )
         return _done("changed", id_=known.id)
-    minutes = users.slot_minutes(context.db, body.calendar_id) or fields.DEFAULT_MINUTES
+    minutes = booking_calendars.slot_minutes(context.db, body.calendar_id) or fields.DEFAULT_MINUTES
     new = fields.new_appointment(body, (), location_id=location_id, slot_minutes=minutes)
     try:
         new = replace(new, source=SOURCE, source_updated_at=told.date_updated)

@@ -9,7 +9,7 @@ from bridge.web import (
     appointments,
     availability,
     blocked_slots,
-    calendars,
+    booking_calendars,
     changes,
     connections,
     explain,
@@ -72,7 +72,7 @@ SEE, SET = "calendars.readonly", "calendars.write"
 HOOK, ADMIN = "webhooks.write", "admin"
 
 APPOINTMENT, SLOT = appointments.PATH + "/{eventId}", blocked_slots.PATH + "/{eventId}"
-CALENDAR, SCHEDULE = calendars.PATH + "/{calendarId}", schedules.PATH + "/{scheduleId}"
+CALENDAR, SCHEDULE = booking_calendars.PATH + "/{calendarId}", schedules.PATH + "/{scheduleId}"
 OF_CALENDAR, ASSOCIATION = schedules.PATH + "/event-calendar/{calendarId}", SCHEDULE + "/associations/{calendarId}"
 WEBHOOK, DELIVERIES = webhooks.PATH + "/{webhookId}", webhooks.PATH + "/{webhookId}/deliveries"
 CONNECTION, USER = connections.PATH + "/{connectionId}", users.PATH + "/{userId}"
@@ -201,20 +201,20 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
                   {200: ScheduleAnswer}),
     ),
     "Booking calendars": (
-        Operation("GET", calendars.PATH + "/", calendars.list_all, SEE, "get-calendars", {200: BookingCalendars},
-                  query=CalendarsQuery, problems=("not_found",)),
-        Operation("POST", calendars.PATH + "/", calendars.create, SET, "create-calendar",
-                  {201: BookingCalendarAnswer}, body=CalendarBody, needed=("name",), once=True,
-                  problems=("not_found",), gives=("Location",)),
-        Operation("GET", calendars.PATH, calendars.list_all, SEE, "get-calendars-without-slash",
+        Operation("GET", booking_calendars.PATH + "/", booking_calendars.list_all, SEE, "get-calendars",
                   {200: BookingCalendars}, query=CalendarsQuery, problems=("not_found",)),
-        Operation("POST", calendars.PATH, calendars.create, SET, "create-calendar-without-slash",
+        Operation("POST", booking_calendars.PATH + "/", booking_calendars.create, SET, "create-calendar",
                   {201: BookingCalendarAnswer}, body=CalendarBody, needed=("name",), once=True,
                   problems=("not_found",), gives=("Location",)),
-        Operation("GET", CALENDAR, calendars.read, SEE, "get-calendar", {200: BookingCalendarAnswer}),
-        Operation("PUT", CALENDAR, calendars.update, SET, "edit-calendar", {200: BookingCalendarAnswer},
+        Operation("GET", booking_calendars.PATH, booking_calendars.list_all, SEE, "get-calendars-without-slash",
+                  {200: BookingCalendars}, query=CalendarsQuery, problems=("not_found",)),
+        Operation("POST", booking_calendars.PATH, booking_calendars.create, SET, "create-calendar-without-slash",
+                  {201: BookingCalendarAnswer}, body=CalendarBody, needed=("name",), once=True,
+                  problems=("not_found",), gives=("Location",)),
+        Operation("GET", CALENDAR, booking_calendars.read, SEE, "get-calendar", {200: BookingCalendarAnswer}),
+        Operation("PUT", CALENDAR, booking_calendars.update, SET, "edit-calendar", {200: BookingCalendarAnswer},
                   body=CalendarBody),
-        Operation("DELETE", CALENDAR, calendars.delete, SET, "delete-calendar", {200: Success}),
+        Operation("DELETE", CALENDAR, booking_calendars.delete, SET, "delete-calendar", {200: Success}),
     ),
     "About": (
         Operation("GET", "/healthz", health.healthz, None, "healthz", {200: Health}),

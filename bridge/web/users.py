@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.domain.model import BookingCalendar, TwoWay, User
+from bridge.domain.booking_calendars import BookingCalendar
+from bridge.domain.model import TwoWay, User
 from bridge.errors import Unknown
 from bridge.service import connections, sessions, users
 from bridge.service.idempotency import Answer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.domain import ical
-from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Interval
 from bridge.domain.publish import HORIZON_AHEAD
 from bridge.domain.schedules import Schedule
@@ -149,7 +149,7 @@ async def test_of_several_processes_that_race_for_a_slot_one_gets_it(world):
 
 async def test_in_a_race_for_a_team_s_slot_nobody_is_booked_twice(world):
     with world.db.write() as tx:
-        team = CalendarSettings("cal_team", "loc", "Team", ("ada",), 30, NOW, NOW, any_free_time=False)
+        team = BookingCalendar("cal_team", "loc", "Team", ("ada",), 30, NOW, NOW, any_free_time=False)
         booking_calendars.put(tx, team)
     made = book.create_appointment(world.db, world.new(booking_calendar_id="cal_team"), now=NOW)
     assert made.appointment.user_id == "ada"

@@ -11,10 +11,10 @@ from aiohttp.test_utils import TestClient
 from service.conftest import World, make_world
 from service.told import assert_told
 
-from bridge.domain.model import BookingCalendar
+from bridge.domain.booking_calendars import BookingCalendar
 from bridge.remote.memory import MemoryServer
 from bridge.service import mirror, push, users
-from bridge.store import users as stored_users
+from bridge.store import booking_calendars
 from bridge.web.app import make_web_app
 
 from . import conformance
@@ -125,9 +125,9 @@ class Api:
 
     def add_calendar(self, *members: str) -> str:
         """A booking calendar of several Users. Returns its id."""
-        calendar = BookingCalendar("cal_team", "loc", "Team", members, 30)
+        calendar = BookingCalendar("cal_team", "loc", "Team", members, 30, 0, 0)
         with self.world.db.write() as tx:
-            stored_users.add_booking_calendar(tx, calendar, now=0)
+            booking_calendars.put(tx, calendar)
         return calendar.id
 
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from bridge.domain import publish as decide
 from bridge.domain import slots
-from bridge.domain.booking_calendars import CalendarSettings
+from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Appointment, Interval, ItemKind, User
 from bridge.domain.slots import Group, Refusal
 from bridge.errors import CalendarsStale, NotBookable, SlotUnavailable
@@ -82,7 +82,7 @@ def assign(tx: Tx, appointment: Appointment, free: Sequence[str], *, named: bool
 
 def _by_the_rules(
     tx: Tx,
-    calendar: CalendarSettings,
+    calendar: BookingCalendar,
     members: Sequence[str],
     appointment: Appointment,
     *,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.domain.model import Appointment, BlockedSlot, BookingCalendar, Interval, User
+from bridge.domain.booking_calendars import BookingCalendar
+from bridge.domain.model import Appointment, BlockedSlot, Interval, User
 from bridge.errors import FieldProblem, Invalid, Unknown, VersionMismatch
 from bridge.store import booking_calendars, bookings, users
 from bridge.store.db import Tx
@@ -44,7 +45,7 @@ def user(tx: Tx, user_id: str) -> User:
 
 def booking_calendar(tx: Tx, location_id: str, calendar_id: str) -> BookingCalendar:
     """The booking calendar of this location, if anybody can be booked with it. Raises `Unknown`."""
-    found = users.booking_calendar(tx, calendar_id)
+    found = booking_calendars.get(tx, calendar_id)
     if found is None or found.location_id != location_id or not found.user_ids:
         raise Unknown("booking calendar", calendar_id)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.domain.booking_calendars import DEFAULT_MINUTES, CalendarSettings
+from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.service import booking_calendars
 from bridge.service.booking_calendars import CalendarChange
 from bridge.service.idempotency import Answer
@@ -102,7 +102,7 @@ async def delete(request: web.Request) -> web.Response:
     return web.json_response({"success": True})
 
 
-def document(calendar: CalendarSettings) -> dict[str, Any]:
+def document(calendar: BookingCalendar) -> dict[str, Any]:
     """A booking calendar as it is answered."""
     settings = {**_DEFAULTS, **calendar.settings}
     members = settings.pop("teamMembers", None) or [{"userId": user_id} for user_id in calendar.user_ids]
@@ -122,7 +122,7 @@ def document(calendar: CalendarSettings) -> dict[str, Any]:
     }
 
 
-def _change(reader: Reader, body: CalendarBody, current: CalendarSettings | None) -> CalendarChange:
+def _change(reader: Reader, body: CalendarBody, current: BookingCalendar | None) -> CalendarChange:
     """What a body sets. Raises `Invalid`."""
     sent: dict[str, Any] = body.model_dump(by_alias=True, exclude_unset=True, mode="json")
     settings = {_MISSPELT.get(name, name): value for name, value in sent.items() if name not in _APART}
@@ -144,7 +144,7 @@ def _change(reader: Reader, body: CalendarBody, current: CalendarSettings | None
     )
 
 
-def _slot_minutes(body: CalendarBody, current: CalendarSettings | None) -> int:
+def _slot_minutes(body: CalendarBody, current: BookingCalendar | None) -> int:
     unit = body.slot_duration_unit
     if unit is None and current is not None:
         unit = current.settings.get("slotDurationUnit")
