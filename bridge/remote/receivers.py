@@ -8,13 +8,22 @@ import email.utils
 import ipaddress
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from bridge.errors import NotTaken
 
 #: How long a receiver may take to answer, in seconds.
 TIMEOUT_SECONDS = 15.0
+#: For how long a connection is kept open between two deliveries, in seconds: less than the five after which many
+#: servers hang up, which would lose what is sent at that moment.
+KEEP_OPEN_SECONDS = 4.0
+#: How many names are looked up at once.
+LOOKUPS = 32
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Whether a webhook may be sent to an address; the second says whether it goes by TLS.
@@ -29,6 +38,30 @@ class NotAllowed(OSError):
         return "not allowed"
 
 
+class _Names(AbstractResolver):
+    """Looks names up in threads of its own: one that takes long keeps nothing else of the process from its turn."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="receivers")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a name. Raises `OSError`."""
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(
+                hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=socket.AI_NUMERICHOST
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Wait for no lookup that is under way."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 class Receivers:
     """Connections to receivers, kept open between deliveries.
 
@@ -40,10 +73,11 @@ class Receivers:
         self._may_reach = may_reach
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._names = _Names()
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
         """Post once. Returns the status, a success. Raises `NotTaken`."""
-        encrypted = url.startswith("https://")
+        encrypted = URL(url).scheme == "https"
         try:
             async with self._session(encrypted).post(
                 url, data=body, headers={**headers, "Content-Type": "application/json"}, allow_redirects=False
@@ -72,17 +106,24 @@ class Receivers:
         """Close every connection."""
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
         self._sessions.clear()
+        await self._names.close()
 
     def _session(self, encrypted: bool) -> aiohttp.ClientSession:
         session = self._sessions.get(encrypted)
         if session is None:
-            connector = aiohttp.TCPConnector(limit=0, socket_factory=self._sockets(encrypted))
+            connector = aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=KEEP_OPEN_SECONDS,
+                resolver=self._names,
+                socket_factory=self._sockets(encrypted),
+            )
             session = self._sessions[encrypted] = aiohttp.ClientSession(
                 connector=connector,
                 timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "crm-calendar-bridge"},
                 trust_env=False,
+                auto_decompress=False,  # not even what comes before anybody could stop it: it may unpack to a lot
             )
         return session
 

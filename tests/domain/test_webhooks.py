@@ -57,6 +57,11 @@ def webhook(**changes):
         "https://crm.example.com:8443/hook",
         "https://93.184.216.34/hook",
         "https://[2606:2800:220:1:248:1893:25c8:1946]/hook",
+        "HTTPS://CRM.example.com/hook",
+        "https://crm.example.com./hook",
+        "https://my_crm.example.com/hook",
+        "https://xn--bcher-kva.example/hook",
+        "https://4crm.example.com/hook",
     ],
 )
 def test_public_https_addresses_will_do(url):
@@ -96,6 +101,30 @@ def test_public_https_addresses_will_do(url):
         "https://[::ffff:10.0.0.1]/hook",
         "https://[64:ff9b::a00:1]/hook",
         "https://[2002:a00:1::]/hook",
+        "https://[fec0::1]/hook",
+        # Other ways to write an IPv4 address.
+        "https://2130706433/hook",
+        "https://0x7f000001/hook",
+        "https://0x7f.1/hook",
+        "https://0177.0.0.1/hook",
+        "https://127.1/hook",
+        "https://1.2.3/hook",
+        "https://127.0.0.1./hook",
+        "https://%31%32%37.0.0.1/hook",
+        # Names that lead to this machine, to a network of somebody's, or nowhere.
+        "https://localhost/hook",
+        "https://LocalHost./hook",
+        "https://crm.localhost/hook",
+        "https://crm/hook",
+        "https://crm.local/hook",
+        "https://crm.internal/hook",
+        "https://crm.home.arpa/hook",
+        "https://crm.invalid/hook",
+        "https://abcdefgh.onion/hook",
+        "https://crm..example.com/hook",
+        "https://-crm.example.com/hook",
+        "https://" + "a" * 64 + ".example.com/hook",
+        "https://" + "a." * 127 + "example.com/hook",
     ],
 )
 def test_others_are_refused(url):
@@ -108,6 +137,16 @@ def test_networks_that_are_named_will_do_by_plain_http_too():
     assert url_problem("http://crm.lan/hook", LAN) is None, "where the name leads is seen when connecting"
     assert url_problem("http://192.168.2.5/hook", LAN)
     assert url_problem("http://93.184.216.34/hook", LAN), "plain http over the internet is never fine"
+
+
+def test_names_inside_will_do_where_a_network_is_named():
+    for name in ("crm", "crm.local", "crm.internal", "crm.lan"):
+        assert url_problem(f"http://{name}/hook", LAN) is None
+    assert url_problem("http://localhost/hook", LAN), "no network of those named has this machine in it"
+    for network in ("127.0.0.0/8", "::1/128"):
+        assert url_problem("http://localhost:8000/hook", [ipaddress.ip_network(network)]) is None
+    assert url_problem("http://crm.invalid/hook", LAN)
+    assert url_problem("http://3232235777/hook", LAN), "an address is written as one"
 
 
 def test_plain_http_reaches_named_networks_only():

@@ -6,6 +6,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import threading
+import zlib
 
 import pytest
 from aiohttp import web
@@ -68,23 +70,54 @@ async def test_nothing_is_sent_to_this_machine_however_it_is_spelt(server, guard
 async def test_a_name_that_changes_its_mind_gains_nothing(server, guarded, monkeypatch):
     """The name is public when it is looked up by anybody else, and leads home when a connection is made."""
 
-    async def home(host, port, **_):
+    def home(host, port, *_, **__):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", home)
+    monkeypatch.setattr(socket, "getaddrinfo", home)
     with pytest.raises(NotTaken) as refused:
         await guarded.post(f"https://receiver.example:{server.port}/hook", {}, b"{}")
     assert "not allowed" in refused.value.reason
     assert server.arrived == []
 
 
+async def test_names_that_take_long_to_look_up_hold_up_nothing_else(guarded, monkeypatch):
+    """Threads that everything else of the process shares are not used up by slow name servers."""
+    looked_up, go_on = [], threading.Event()
+
+    def slowly(host, *_, **__):
+        looked_up.append(host)
+        go_on.wait(10)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    posts = [asyncio.create_task(guarded.post(f"https://{n}.receiver.example/", {}, b"{}")) for n in range(40)]
+    try:
+        async with asyncio.timeout(5):
+            while len(looked_up) < 32:  # noqa: ASYNC110 - threads write it
+                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(lambda: "done") == "done"
+    finally:
+        go_on.set()
+        outcomes = await asyncio.gather(*posts, return_exceptions=True)
+    assert {outcome.reason for outcome in outcomes} == {"its name is not known"}
+
+
+async def test_https_is_https_in_capital_letters_too(server):
+    seen = []
+    asking = Receivers(lambda address, encrypted: bool(seen.append(encrypted)), timeout=2)
+    with pytest.raises(NotTaken):
+        await asking.post(f"HTTPS://127.0.0.1:{server.port}/hook", {}, b"{}")
+    await asking.close()
+    assert seen == [True]
+
+
 async def test_of_several_addresses_only_allowed_ones_are_tried(server, trusting, monkeypatch):
-    async def both(host, port, **_):
+    def both(host, port, *_, **__):
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("169.254.169.254", "127.0.0.1")
         ]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+    monkeypatch.setattr(socket, "getaddrinfo", both)
     assert await trusting.post(f"http://receiver.example:{server.port}/hook", {}, b"{}") == 204
 
 
@@ -123,6 +156,26 @@ async def test_an_endless_answer_is_not_read(trusting):
     finally:
         await trusting.close()
         await server.close()
+
+
+async def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_unpacked(trusting, monkeypatch):
+    packed = zlib.compressobj(wbits=31)
+    small = packed.compress(bytes(4_000_000)) + packed.flush()
+
+    async def packs(request):
+        return web.Response(body=small, headers={"Content-Encoding": "gzip"})
+
+    unpacked = []
+    app = web.Application()
+    app.router.add_post("/hook", packs)
+    server = TestServer(app)
+    await server.start_server()
+    monkeypatch.setattr("aiohttp.http_parser.DeflateBuffer.feed_data", lambda *given: bool(unpacked.append(given)))
+    try:
+        assert await trusting.post(str(server.make_url("/hook")), {}, b"{}") == 200
+    finally:
+        await server.close()
+    assert unpacked == []
 
 
 @pytest.mark.parametrize(
