@@ -74,7 +74,7 @@ def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:
         found.append(
             Entry(one.start, one.end, one.all_day, titles[one], one.kind, one.href, calendar, appointment=booked)
         )
-    return found
+    return sorted(found, key=lambda entry: (entry.start, -entry.end, entry.title))
 
 
 def _titles(tx: Tx, user: User, busy: list[Busy], calendars: Mapping[str, Calendar]) -> dict[Busy, str]:

@@ -189,13 +189,13 @@ def test_the_calendar_by_week_day_and_month(page: Page, bridge, person):
     live.look(page)
     heading = page.get_by_role("heading", level=2).filter(has_text=f"{tomorrow(9).day} ").first
     expect(heading).to_contain_text("working hours 08:30 – 17:00")
+
+    page.get_by_role("link", name="Day", exact=True).click()
+    live.look(page)
     boxes = [one.bounding_box() for one in page.get_by_role("link", name=re.compile("11:00.*Busy")).all()]
     assert len(boxes) == 4
     for first in boxes:
         assert [other for other in boxes if other != first and _overlap(first, other)] == []
-
-    page.get_by_role("link", name="Day", exact=True).click()
-    live.look(page)
     page.get_by_role("link", name="Month", exact=True).click()
     live.look(page)
     page.get_by_role("link", name="Next month").click()
@@ -203,6 +203,54 @@ def test_the_calendar_by_week_day_and_month(page: Page, bridge, person):
     page.get_by_role("link", name="Today").click()
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_have_text(f"{dt.datetime.now(BERLIN):%B %Y}")
+
+
+def test_the_week_is_readable_at_a_small_desk_with_a_12_hour_clock(browser: Browser, bridge, person):
+    home = person.calendars["Home"]
+    person.cloud.put(home, "review.ics", event("review", "Quarterly budget review", tomorrow(9)))
+    person.cloud.put(home, "call.ics", event("call", "Call", tomorrow(8), hours=0.25))
+    for title in ("Design review", "Dentist", "Lunch"):
+        person.cloud.put(home, f"{title[:3]}.ics", event(title[:3], title, tomorrow(12)))
+    for number in range(6):
+        person.cloud.put(home, f"same{number}.ics", event(f"same{number}", f"At once {number}", tomorrow(15)))
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-US")
+    page = context.new_page()
+    live.sign_in(page, bridge, person)
+    live.connect(page, person)
+    live.choose(page, bridge, primary="Home")
+    page.goto(f"{bridge.url}/profile/calendars")
+    page.get_by_role("link", name="Settings of Home").click()
+    page.get_by_role("radio", name="The events' titles").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save").click()
+    page.goto(f"{bridge.url}/calendar?date={tomorrow(9).date()}")
+    live.look(page)
+    expect(page.locator(".clock li").filter(has_text="12 PM")).to_have_count(1)
+    for hour in page.locator(".clock li").all():
+        assert hour.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight")
+
+    def whole(link, part):
+        """Whether a line of an event stands within it, not cut through."""
+        inner, outer = link.locator(part).bounding_box(), link.bounding_box()
+        return inner["y"] >= outer["y"] and inner["y"] + inner["height"] <= outer["y"] + outer["height"]
+
+    review = page.get_by_role("link", name="Quarterly budget review")
+    assert all(whole(review, part) for part in (".title", ".time", ".from"))
+    assert whole(page.get_by_role("link", name="Call"), ".title")
+    for title in ("Design review", "Dentist", "Lunch"):
+        beside = page.get_by_role("link", name=title)
+        assert whole(beside, ".title")
+        assert beside.locator(".title").bounding_box()["width"] > 30
+        expect(beside.locator(".from")).to_be_hidden()
+    beside.focus()
+    expect(beside.locator(".from")).to_be_visible()
+    expect(beside).to_contain_text("12:00 – 1:00 PM")
+    live.look(page)
+
+    expect(page.get_by_role("link", name=re.compile("At once"))).to_have_count(2)
+    page.get_by_role("link", name="+4 more at this time").click()
+    expect(page.get_by_role("link", name=re.compile("At once"))).to_have_count(6)
+    context.close()
 
 
 def test_subscribing(page: Page, bridge, person):

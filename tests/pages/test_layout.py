@@ -12,7 +12,6 @@ from bridge.service.agenda import Agenda, Entry
 from bridge.web.pages import layout
 from bridge.web.pages.conventions import conventions
 from bridge.web.pages.mobileconfig import profile
-from bridge.web.pages.render import LANES
 
 BERLIN = conventions("de-DE", "Europe/Berlin")
 DAY = dt.date(2027, 3, 10)
@@ -77,11 +76,19 @@ def test_events_that_overlap_stand_side_by_side_and_others_do_not_shrink():
     assert (later.lane, later.lanes) == (0, 1)
 
 
-def test_more_than_fit_side_by_side_share_the_last_lane():
-    found = blocks(*(entry(at(9), at(10)) for _ in range(20)))
-    assert len(found) == 20
-    assert max(block.lane for block in found) == LANES - 1
-    assert {block.lanes for block in found} == {LANES}
+def test_of_more_than_fit_side_by_side_the_last_lane_says_how_many_are_left():
+    several = [entry(at(9), at(10, minute)) for minute in range(0, 50, 10)]
+    day = layout.day_of(Agenda([*several, entry(at(14), at(15))], ()), DAY, BERLIN, most=100, lanes=4)
+    drawn = [block for block in day.blocks if not block.crowded]
+    assert [(block.lane, block.lanes) for block in drawn] == [(0, 4), (1, 4), (2, 4), (0, 1)]
+    (crowd,) = day.crowds
+    assert (crowd.at, crowd.quarters, crowd.lanes, crowd.more) == (36, 5, 4, 2)
+    assert len(day.entries) == 6  # where there is no grid, all are listed
+
+
+def test_as_many_as_fit_side_by_side_are_all_drawn():
+    day = layout.day_of(Agenda([entry(at(9), at(10))] * 4, ()), DAY, BERLIN, most=100, lanes=4)
+    assert (day.crowds, [block.lane for block in day.blocks]) == ((), [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize("day", [dt.date(2027, 3, 28), dt.date(2027, 10, 31)])
@@ -131,6 +138,20 @@ def test_working_hours_are_cut_at_midnight():
 def test_dates_and_times_as_the_reader_writes_them(language, time, day, first):
     reads = conventions(language, "Europe/Berlin")
     assert (reads.time(at(14, 30)), reads.day(DAY), reads.first_week_day) == (time, day, first)
+
+
+@pytest.mark.parametrize(
+    ("language", "hours", "times"),
+    [
+        ("de", ["00:00", "08:00", "13:00"], "11:30 – 12:00"),
+        ("en-US", ["12 AM", "8 AM", "1 PM"], "11:30 AM – 12:00 PM"),
+    ],
+)
+def test_hours_and_spans_as_the_reader_writes_them(language, hours, times):
+    reads = conventions(language, "Europe/Berlin")
+    assert [reads.hour(hour) for hour in (0, 8, 13)] == hours
+    assert reads.times(at(11, 30), at(12)) == times
+    assert conventions("en-US", "Europe/Berlin").times(at(9), at(10)) == "9:00 – 10:00 AM"
 
 
 def test_how_long_ago():

@@ -381,6 +381,30 @@ async def test_the_week_tells_appointments_and_both_kinds_of_blocked_slots_apart
     assert "11:00 – 11:30 Focus Blocked in the CRM" in week
 
 
+async def test_a_changed_time_of_a_series_goes_by_its_own_title(site):
+    shown = _settings(site, "Home", titles=Titles.TITLE)
+    roles.set_slot_settings(site.world.context, "ada", site.world.ids["Home"], shown)
+    changed = event(
+        "sync",
+        start="20270309T113000",
+        end="20270309T120000",
+        title="Sync with Bob",
+        extra="RECURRENCE-ID;TZID=Europe/Berlin:20270309T100000\r\n",
+    )
+    changed = changed[changed.index("BEGIN:VEVENT") : changed.index("END:VCALENDAR")]
+    series = event("sync", title="Weekly sync", extra="RRULE:FREQ=DAILY;COUNT=3\r\n")
+    series = series.replace("END:VCALENDAR", f"{changed}END:VCALENDAR")
+    site.world.server.edit(site.world.urls["Home"], "sync.ics", series)
+    await mirror.mirror_account(site.world.context, site.world.account_id)
+    ada = await site.signed_in()
+    week = await ada.get(f"/calendar?date={TUESDAY}")
+    assert (week.text.count("Weekly sync"), week.text.count("Sync with Bob")) == (2, 1)
+    day = await ada.get(f"/calendar?view=day&date={TUESDAY}")
+    assert ("Sync with Bob" in day.text, "Weekly sync" in day.text) == (True, False)
+    (link,) = re.findall(r'href="(/calendar/why[^"]+)"', day.html)
+    assert "<h1>Sync with Bob</h1>" in (await ada.get(unescape(link))).html
+
+
 async def test_why_is_this_blocked(site):
     await put(site, "Work", "meeting")
     booked = await book_one(site, title="Intro call")
@@ -400,7 +424,7 @@ async def test_why_is_this_blocked(site):
 
 @pytest.mark.parametrize(
     ("language", "first", "time"),
-    [("de-DE,de;q=0.9", "8–14 Mar 2027", "14:00 – 15:30"), ("en-US", "Mar 7 – 13, 2027", "2:00 PM – 3:30 PM")],
+    [("de-DE,de;q=0.9", "8–14 Mar 2027", "14:00 – 15:30"), ("en-US", "Mar 7 – 13, 2027", "2:00 – 3:30 PM")],
 )
 async def test_the_week_begins_and_the_clock_runs_as_the_reader_is_used_to(site, language, first, time):
     await put(site, "Home", "dentist", start="20270309T140000", end="20270309T153000")

@@ -7,7 +7,7 @@ from aiohttp import web
 from bridge.domain.model import AccountState, User
 from bridge.service import overview, sessions, users, webhooks
 from bridge.service import status as statuses
-from bridge.service.held import held
+from bridge.service.fixed import fixed_of
 from bridge.service.sessions import Visitor
 from bridge.service.status import UserStatus
 from bridge.web.keys import CONTEXT, SETTINGS
@@ -42,7 +42,9 @@ async def show_user(request: web.Request, who: Visitor) -> web.Response:
     db = request.app[CONTEXT].db
     user = _user(request, who)
     (user_status,) = statuses.status(db, user.id)
-    return page(request, "user.html", user=user, held=held(db, user.id), user_status=user_status, failed_shown=FAILED)
+    return page(
+        request, "user.html", user=user, fixed=fixed_of(db, user.id), user_status=user_status, failed_shown=FAILED
+    )
 
 
 async def make_link(request: web.Request, who: Visitor) -> web.Response:

@@ -13,10 +13,12 @@ from bridge.web.keys import CONTEXT
 from bridge.web.pages import layout
 from bridge.web.pages.conventions import Conventions
 from bridge.web.pages.guard import visitor
-from bridge.web.pages.render import conventions_of, page
+from bridge.web.pages.render import LANES, conventions_of, page
 
 #: How many entries are shown of each day, by view: a page stays below 100 kB whatever the calendar holds.
 MOST = {"day": 120, "week": 24, "month": 4}
+#: How many of them stand side by side, by view: each still shows how its title begins.
+_LANES = {"day": LANES, "week": 3, "month": LANES}
 _FIRST, _LAST = dt.date(1971, 1, 1), dt.date(2199, 12, 31)
 
 
@@ -33,7 +35,7 @@ async def show(request: web.Request, user: User) -> web.Response:
     span = Interval(reads.midnight(dates[0]), reads.midnight(dates[-1] + dt.timedelta(days=1)))
     # Reads the events of calendars that show titles: beside the loop.
     found = await asyncio.to_thread(agenda.agenda, context.db, user, span)
-    days = [layout.day_of(found, one, reads, most=MOST[view]) for one in dates]
+    days = [layout.day_of(found, one, reads, most=MOST[view], lanes=_LANES[view]) for one in dates]
     calendars = roles.list_calendars(context.db, user.id)
     return page(
         request,

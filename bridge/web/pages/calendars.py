@@ -11,7 +11,7 @@ from bridge.domain.declared import What
 from bridge.domain.model import Account, Calendar, Role, SlotSettings, Titles, User
 from bridge.errors import NotWritable, Unknown
 from bridge.service import connect, preview, roles, sessions
-from bridge.service.held import held, refuse_what_is_held
+from bridge.service.fixed import fixed_of, refuse_what_is_fixed
 from bridge.web.keys import CONTEXT
 from bridge.web.pages.guard import field, form, visitor
 from bridge.web.pages.render import page, redirect
@@ -32,7 +32,7 @@ async def show(request: web.Request, user: User) -> web.Response:
     return page(
         request,
         "calendars.html",
-        held=held(request.app[CONTEXT].db, user.id),
+        fixed=fixed_of(request.app[CONTEXT].db, user.id),
         accounts=accounts,
         primary=next((calendar for calendar in calendars if calendar.role == Role.PRIMARY), None),
         conflicts=[calendar for calendar in calendars if calendar.role == Role.CONFLICT],
@@ -41,13 +41,13 @@ async def show(request: web.Request, user: User) -> web.Response:
 
 async def edit_primary(request: web.Request, user: User) -> web.Response:
     """The form that chooses the Primary."""
-    refuse_what_is_held(request.app[CONTEXT].db, What.PRIMARY, user.id)
+    refuse_what_is_fixed(request.app[CONTEXT].db, What.PRIMARY, user.id)
     return page(request, "primary.html", groups=_groups(request, user), problem="")
 
 
 async def choose_primary(request: web.Request, user: User) -> web.Response:
     """Show what another Primary would do; once confirmed, choose it."""
-    refuse_what_is_held(request.app[CONTEXT].db, What.PRIMARY, user.id)
+    refuse_what_is_fixed(request.app[CONTEXT].db, What.PRIMARY, user.id)
     before = roles.list_calendars(request.app[CONTEXT].db, user.id)
     chosen = await field(request, "primary")
     if not chosen:
@@ -62,15 +62,15 @@ async def choose_primary(request: web.Request, user: User) -> web.Response:
 
 async def edit_conflicts(request: web.Request, user: User) -> web.Response:
     """The form that chooses what is checked for conflicts."""
-    held_accounts = held(request.app[CONTEXT].db, user.id).conflicts
-    return page(request, "conflicts.html", groups=_groups(request, user), held_accounts=held_accounts)
+    fixed_accounts = fixed_of(request.app[CONTEXT].db, user.id).conflicts
+    return page(request, "conflicts.html", groups=_groups(request, user), fixed_accounts=fixed_accounts)
 
 
 async def choose_conflicts(request: web.Request, user: User) -> web.Response:
     """Show what another choice would do; once confirmed, make it."""
     calendars = roles.list_calendars(request.app[CONTEXT].db, user.id)
     primary = next((calendar.id for calendar in calendars if calendar.role == Role.PRIMARY), None)
-    fixed_accounts = held(request.app[CONTEXT].db, user.id).conflicts
+    fixed_accounts = fixed_of(request.app[CONTEXT].db, user.id).conflicts
     fixed = {calendar.id: calendar for calendar in calendars if calendar.account_id in fixed_accounts}
     chosen = [calendar.id for calendar in fixed.values() if calendar.role == Role.CONFLICT]
     given = (await form(request)).getall("conflict", [])
@@ -105,7 +105,7 @@ async def _choose(
 
 async def edit_settings(request: web.Request, user: User) -> web.Response:
     """The form for what of one calendar blocks, and how it looks."""
-    refuse_what_is_held(request.app[CONTEXT].db, What.SLOTS, request.match_info["calendar"])
+    refuse_what_is_fixed(request.app[CONTEXT].db, What.SLOTS, request.match_info["calendar"])
     return page(request, "calendar_settings.html", calendar=_calendar(request, user), will=None, settings=None)
 
 
@@ -113,7 +113,7 @@ async def save_settings(request: web.Request, user: User) -> web.Response:
     """Show what other settings would do; once confirmed, save them."""
     context = request.app[CONTEXT]
     calendar = _calendar(request, user)
-    refuse_what_is_held(context.db, What.SLOTS, calendar.id)
+    refuse_what_is_fixed(context.db, What.SLOTS, calendar.id)
     given = await form(request)
     settings = SlotSettings(
         titles=Titles.TITLE if given.get("titles") == Titles.TITLE else Titles.BUSY,

@@ -31,6 +31,25 @@ class Conventions:
         """The time of day: "14:30", "2:30 PM"."""
         return _plain(dates.format_time(self.local(at), "short", tzinfo=self.zone, locale=self.locale))
 
+    def hour(self, hour: int) -> str:
+        """A full hour of any day: "14:00", "2 PM"."""
+        at = dt.time(hour)
+        return _plain(
+            dates.format_time(at, "short", locale=self.locale)
+            if self._counts_to_24
+            else dates.format_skeleton("h", at, locale=self.locale)
+        )
+
+    def times(self, start: int, end: int) -> str:
+        """From when to when on one day: "14:30 – 15:00", "2:30 – 3:00 PM"."""
+        skeleton = "Hm" if self._counts_to_24 else "hm"
+        text = dates.format_interval(self.local(start), self.local(end), skeleton, tzinfo=self.zone, locale=self.locale)
+        return " – ".join(part.strip() for part in _plain(text).split("–"))
+
+    @property
+    def _counts_to_24(self) -> bool:
+        return "H" in self.locale.time_formats["short"].pattern
+
     def day(self, day: dt.date) -> str:
         """A day with its weekday, without its year: "Mon 1 Mar"."""
         return _plain(dates.format_skeleton("MMMEd", day, locale=self.locale))
@@ -73,7 +92,7 @@ class Conventions:
             days = self.date(first.date())
             return days if first.date() == last.date() else f"{days} – {self.date(last.date())}"
         if first.date() == last.date():
-            return f"{self.date(first.date())}, {self.time(start)} – {self.time(end)}"
+            return f"{self.date(first.date())}, {self.times(start, end)}"
         return f"{self.date(first.date())}, {self.time(start)} – {self.date(self.local(end).date())}, {self.time(end)}"
 
     def week_start(self, day: dt.date) -> dt.date:

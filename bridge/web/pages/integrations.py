@@ -10,7 +10,7 @@ from bridge.domain.declared import What
 from bridge.domain.model import Account, User
 from bridge.errors import AccountNotConnected, Unknown
 from bridge.service import connect, preview, roles, sessions
-from bridge.service.held import held, refuse_what_is_held
+from bridge.service.fixed import fixed_of, refuse_what_is_fixed
 from bridge.web.keys import CONTEXT, SETTINGS
 from bridge.web.pages import words
 from bridge.web.pages.guard import field, visitor
@@ -27,7 +27,7 @@ async def show(request: web.Request, user: User) -> web.Response:
     return page(
         request,
         "integrations.html",
-        held=held(db, user.id),
+        fixed=fixed_of(db, user.id),
         accounts=connect.list_accounts(db, user.id),
         calendars=sorted((c for c in roles.list_calendars(db, user.id) if c.present), key=lambda c: c.name.casefold()),
         providers=_providers(request),
@@ -38,7 +38,7 @@ async def show_connect(request: web.Request, user: User) -> web.Response:
     """The form for a login, empty or of an account that needs a new password."""
     account = _account(request, user, request.query["account"]) if "account" in request.query else None
     if account is not None:
-        refuse_what_is_held(request.app[CONTEXT].db, What.ACCOUNT, account.id)
+        refuse_what_is_fixed(request.app[CONTEXT].db, What.ACCOUNT, account.id)
     provider = account.provider if account else request.query.get("provider", "icloud")
     if account is None and provider not in _providers(request):
         raise web.HTTPNotFound
@@ -85,7 +85,7 @@ async def show_disconnect(request: web.Request, user: User) -> web.Response:
     """What disconnecting will do."""
     context = request.app[CONTEXT]
     account = _account(request, user, request.match_info["account"])
-    refuse_what_is_held(context.db, What.ACCOUNT, account.id)
+    refuse_what_is_fixed(context.db, What.ACCOUNT, account.id)
     will = preview.disconnect_preview(context.db, user.id, account.id, now=context.clock())
     return page(request, "disconnect.html", account=account, will=will)
 

@@ -36,6 +36,18 @@ class Block:
     after: bool = False
     lane: int = 0
     lanes: int = 1
+    #: Whether there is no lane left for it: it is counted in a Crowd.
+    crowded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Where more overlaps than fits side by side: `more` entries that the last of the lanes stands for."""
+
+    at: int
+    quarters: int
+    lanes: int
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class Day:
     working: tuple[Stretch, ...]
     all_day: tuple[Entry, ...]
     blocks: tuple[Block, ...]
+    crowds: tuple[Crowd, ...] = ()
     more: int = 0
 
     @property
@@ -55,8 +68,8 @@ class Day:
         return (*self.all_day, *(block.entry for block in self.blocks))
 
 
-def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int) -> Day:
-    """What of an agenda is on a day, up to `most` entries."""
+def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int, lanes: int = LANES) -> Day:
+    """What of an agenda is on a day, up to `most` entries, of which up to `lanes` stand side by side."""
     first, last = reads.midnight(date), reads.midnight(date + dt.timedelta(days=1))
     touching = [e for e in agenda.entries if e.start < last and (e.end > first or e.start == e.end == first)]
     shown = touching[:most]
@@ -65,7 +78,8 @@ def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int) -> D
     blocks = [_block(entry, first, last, reads) for entry in timed]
     working = [(max(start, first), min(end, last)) for start, end in agenda.working if start < last and end > first]
     stretches = [Stretch(start, end, *_quarters(start, end, first, last, reads)) for start, end in working]
-    return Day(date, tuple(stretches), tuple(whole), tuple(_side_by_side(blocks)), len(touching) - len(shown))
+    placed, crowds = _side_by_side(blocks, lanes)
+    return Day(date, tuple(stretches), tuple(whole), tuple(placed), tuple(crowds), len(touching) - len(shown))
 
 
 def hours(days: Sequence[Day]) -> range:
@@ -92,23 +106,32 @@ def _quarters(begins: int, ends: int, first: int, last: int, reads: Conventions)
     return at, max(until - at, 1)
 
 
-def _side_by_side(blocks: Sequence[Block]) -> list[Block]:
+def _side_by_side(blocks: Sequence[Block], most: int) -> tuple[list[Block], list[Crowd]]:
     """Blocks that overlap stand side by side, each in the first lane that is free."""
     placed: list[Block] = []
+    crowds: list[Crowd] = []
     cluster: list[Block] = []
     ends: list[int] = []
     for block in sorted(blocks, key=lambda b: (b.at, -b.quarters)):
         if cluster and block.at >= max(ends):
-            placed += _widened(cluster, len(ends))
+            _close(cluster, min(len(ends), most), placed, crowds)
             cluster, ends = [], []
         lane = next((lane for lane, end in enumerate(ends) if end <= block.at), len(ends))
-        lane = min(lane, LANES - 1)
         if lane == len(ends):
             ends.append(0)
-        ends[lane] = max(ends[lane], block.at + block.quarters)
+        ends[lane] = block.at + block.quarters
         cluster.append(replace(block, lane=lane))
-    return placed + _widened(cluster, len(ends))
+    _close(cluster, min(len(ends), most), placed, crowds)
+    return placed, crowds
 
 
-def _widened(cluster: Sequence[Block], lanes: int) -> list[Block]:
-    return [replace(block, lanes=lanes) for block in cluster]
+def _close(cluster: Sequence[Block], lanes: int, placed: list[Block], crowds: list[Crowd]) -> None:
+    """Now that it is known how many blocks stand side by side at most: how wide each is, and what is left over."""
+    left_over = any(block.lane >= lanes for block in cluster)
+    free = lanes - 1 if left_over else lanes
+    crowded = [block for block in cluster if block.lane >= free]
+    placed += [replace(block, lanes=lanes, crowded=block.lane >= free) for block in cluster]
+    if crowded:
+        at = min(block.at for block in crowded)
+        end = max(block.at + block.quarters for block in crowded)
+        crowds.append(Crowd(at, end - at, lanes, len(crowded)))

@@ -104,7 +104,7 @@ async def static(request: web.Request) -> web.Response:
 
 
 #: A day is drawn in quarters of an hour, with up to so many events side by side.
-QUARTERS, LANES = 96, 6
+QUARTERS, LANES = 96, 24
 
 
 def _grid() -> str:
@@ -116,7 +116,7 @@ def _grid() -> str:
         rules += [
             f".lane-{lane}-of-{lanes}{{margin-left:{lane * share:.3f}%;width:{share:.3f}%}}" for lane in range(lanes)
         ]
-    return "@media (min-width:52rem){" + "".join(rules) + "}"
+    return "@media (min-width:60rem){" + "".join(rules) + "}"
 
 
 @cache

@@ -7,7 +7,7 @@ from aiohttp import web
 from bridge.domain.model import User
 from bridge.service import book, overview, push, sessions
 from bridge.service import status as statuses
-from bridge.service.held import held
+from bridge.service.fixed import fixed_of
 from bridge.web.keys import CONTEXT
 from bridge.web.pages.guard import visitor
 from bridge.web.pages.render import page, redirect
@@ -28,7 +28,7 @@ async def show(request: web.Request, user: User) -> web.Response:
         user_status=user_status,
         changes=changes,
         failed_shown=FAILED,
-        held=held(db, user.id),
+        fixed=fixed_of(db, user.id),
     )
 
 
