@@ -67,7 +67,7 @@ def line_of(change: Change) -> str:
         case "set":
             before = f"{change.before} → " if change.before else ""
             return f"~ {change.user_id}:{subject} {change.field}: {before}{change.after}"
-        case "hold":
+        case "fix":
             return f"= {change.user_id}: {what}{subject}: stays, and is changed in the file only"
         case _:
             return f"- {change.user_id}: {what}{subject}: no longer in the file; it stays, and can be changed elsewhere"

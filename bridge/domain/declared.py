@@ -132,7 +132,7 @@ class Change:
     """One line of what `bridge apply` does. Never a secret."""
 
     user_id: str
-    #: `add`, `set`, `hold` (stays as it is, but can't be changed elsewhere any more) or `release` (can be again).
+    #: `add`, `set`, `fix` (stays as it is, but can't be changed elsewhere any more) or `release` (can be again).
     action: str
     what: What
     #: The thing itself, for people: "ada", "icloud ada@icloud.com", "Work".
@@ -172,7 +172,7 @@ def find(calendars: Iterable[KnownCalendar], name: str) -> list[KnownCalendar]:
     return exact or [one for one in every if one.name.casefold() == name.casefold()]
 
 
-def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], held: Iterable[Mark]) -> Plan:
+def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], fixed: Iterable[Mark]) -> Plan:
     """What has to change so that the store has what the file declares.
 
     `known` has each declared User and every one with a mark. Accounts that only the file has are among theirs as their
@@ -180,7 +180,7 @@ def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], held:
     """
     changes: list[Change] = []
     problems: list[Problem] = []
-    marks = set(held)
+    marks = set(fixed)
     wanted: set[Mark] = set()
     for user in declared:
         accounts = by_login(known[user.id])
@@ -190,7 +190,7 @@ def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], held:
         _plan_roles(user, accounts, changes)
         mine = marks_of(user, accounts)
         if known[user.id].user is not None:  # of somebody new it goes without saying
-            changes += [_marked("hold", mark, accounts.values()) for mark in sorted(mine - marks)]
+            changes += [_marked("fix", mark, accounts.values()) for mark in sorted(mine - marks)]
         wanted |= mine
     changes += [_marked("release", mark, known[mark.user_id].accounts) for mark in sorted(marks - wanted)]
     return Plan(tuple(changes), tuple(problems))

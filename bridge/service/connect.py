@@ -23,7 +23,7 @@ from bridge.errors import (
 from bridge.remote.base import Home
 from bridge.service import calendars, changes, publish
 from bridge.service.context import Context, Remotes
-from bridge.service.held import refuse_if_declared
+from bridge.service.fixed import refuse_if_fixed
 from bridge.store import accounts, bookings, mirror, outbox, users
 from bridge.store.db import Db, Tx
 
@@ -51,7 +51,7 @@ def _refuse(tx: Tx, user_id: str, provider: str, username: str) -> None:
         raise Unknown("user", user_id)
     known = accounts.find(tx, user_id, provider, username)
     if known is not None:
-        refuse_if_declared(tx, What.ACCOUNT, known.id)
+        refuse_if_fixed(tx, What.ACCOUNT, known.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
         user = users.get(tx, user_id)
         if account is None or user is None or account.user_id != user_id:
             raise Unknown("account", account_id)
-        refuse_if_declared(tx, What.ACCOUNT, account_id)
+        refuse_if_fixed(tx, What.ACCOUNT, account_id)
         uids = set()
         outbox.bury_account(tx, account_id, error=_DISCONNECTED, now=now)
         for calendar in accounts.calendars(tx, account_id=account_id):

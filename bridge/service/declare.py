@@ -127,7 +127,7 @@ def _audited(change: Change) -> str:
             return f"{change.what} added, by the settings file"
         case "set":
             return f"{change.field} set, by the settings file"
-        case "hold":
+        case "fix":
             return f"{change.what} fixed, by the settings file"
         case _:
             return f"{change.what} no longer fixed by the settings file"

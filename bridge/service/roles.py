@@ -13,7 +13,7 @@ from bridge.errors import NotWritable, Unknown
 from bridge.service import book, publish
 from bridge.service import mirror as mirror_service
 from bridge.service.context import Context
-from bridge.service.held import refuse_if_declared
+from bridge.service.fixed import refuse_if_fixed
 from bridge.store import accounts, bookings, mirror, users
 from bridge.store.db import Db, Tx
 
@@ -100,10 +100,10 @@ def _refuse(tx: Tx, user_id: str, before: Sequence[Calendar], after: Sequence[Ca
         return {c.id for c in calendars if c.role == role and account_id in {None, c.account_id}}
 
     if having(Role.PRIMARY, before) != having(Role.PRIMARY, after):
-        refuse_if_declared(tx, What.PRIMARY, user_id)
+        refuse_if_fixed(tx, What.PRIMARY, user_id)
     for account_id in {calendar.account_id for calendar in before}:
         if having(Role.CONFLICT, before, account_id) != having(Role.CONFLICT, after, account_id):
-            refuse_if_declared(tx, What.CONFLICTS, account_id)
+            refuse_if_fixed(tx, What.CONFLICTS, account_id)
 
 
 def assign(
@@ -198,7 +198,7 @@ def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings
     with context.db.read() as tx:
         prepared = prepare_settings(tx, user_id, calendar_id, settings, now=now)
     with context.db.write() as tx:
-        refuse_if_declared(tx, What.SLOTS, calendar_id)
+        refuse_if_fixed(tx, What.SLOTS, calendar_id)
         put_settings(tx, user_id, calendar_id, settings, prepared, now=now)
 
 

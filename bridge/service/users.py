@@ -13,7 +13,7 @@ from bridge.domain.model import USER_ID, ApiToken, TwoWay, User
 from bridge.domain.time_zones import is_time_zone
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish
-from bridge.service.held import refuse_if_declared
+from bridge.service.fixed import refuse_if_fixed
 from bridge.store import booking_calendars, bookings, idempotency, passwords, users
 from bridge.store.db import Db, Tx
 
@@ -123,10 +123,10 @@ def change_user(
             raise Unknown("user", user_id)
         after = replace(before, name=name or before.name, time_zone=time_zone or before.time_zone)
         if after != before:
-            refuse_if_declared(tx, What.USER, user_id)
+            refuse_if_fixed(tx, What.USER, user_id)
             alter(tx, before, after, now=now)
         if two_way is not None and two_way != users.two_way(tx, user_id):
-            refuse_if_declared(tx, What.TWO_WAY, user_id)
+            refuse_if_fixed(tx, What.TWO_WAY, user_id)
             users.set_two_way(tx, user_id, two_way)
     return after
 
@@ -168,7 +168,7 @@ def remove_user(db: Db, user_id: str, *, now: int) -> None:
         user = users.get(tx, user_id)
         if user is None:
             raise Unknown("user", user_id)
-        refuse_if_declared(tx, What.USER, user_id)
+        refuse_if_fixed(tx, What.USER, user_id)
         known = [password.id for password in passwords.list_for(tx, user_id)]
         for booked in bookings.appointments_of_user(tx, user_id):
             publish.withdraw(tx, booked, booked.beside, now=now)

@@ -17,7 +17,7 @@ from bridge.errors import SetByAdministrator, Unauthorized, Unreachable
 from bridge.remote.memory import MemoryServer
 from bridge.service import connect, declare, mirror, roles, sessions, users
 from bridge.service.declare import Declaration
-from bridge.service.held import held
+from bridge.service.fixed import fixed_of
 from bridge.store import declared
 
 from .conftest import event, make_world
@@ -100,7 +100,7 @@ async def test_what_it_blocks_comes_with_the_next_look(empty):
 async def test_what_is_there_already_is_taken_over_as_it_is(world):
     changes = await apply(world, ada(account(world, primary="Home")))
 
-    assert {(c.action, str(c.what)) for c in changes} == {("hold", "user"), ("hold", "account"), ("hold", "primary")}
+    assert {(c.action, str(c.what)) for c in changes} == {("fix", "user"), ("fix", "account"), ("fix", "primary")}
     assert role_names(world) == {"Home": "primary", "Work": "conflict"}
 
 
@@ -174,15 +174,20 @@ async def test_who_is_taken_out_of_the_file_stays_and_can_be_changed(world):
     await apply(world, ada(account(world, primary="Home", conflicts=("Work",))))
     world.server.edit(world.urls["Work"], "e.ics", event("e"))
     await mirror.mirror_account(world.context, world.account_id)
-    assert held(world.db, "ada").user
+    assert fixed_of(world.db, "ada").user
 
     changes = await apply(world)
 
     assert {c.action for c in changes} == {"release"}
     assert role_names(world) == {"Home": "primary", "Work": "conflict"}
     assert len(world.merged()) == 1
-    assert held(world.db, "ada") == replace(
-        held(world.db, "ada"), user=False, primary=False, accounts=frozenset(), conflicts=frozenset(), slots=frozenset()
+    assert fixed_of(world.db, "ada") == replace(
+        fixed_of(world.db, "ada"),
+        user=False,
+        primary=False,
+        accounts=frozenset(),
+        conflicts=frozenset(),
+        slots=frozenset(),
     )
     users.change_user(world.db, "ada", name="Eve", now=0)
     await connect.disconnect(world.context, "ada", world.account_id)

@@ -19,21 +19,21 @@ _KINDS = {
 }
 
 
-def refuse_if_declared(tx: Tx, what: What, subject: str) -> None:
+def refuse_if_fixed(tx: Tx, what: What, subject: str) -> None:
     """Raises `SetByAdministrator` where the settings file sets this."""
     path = declared.path_of(tx, what, subject)
     if path is not None:
         raise SetByAdministrator(_KINDS[what], subject, path)
 
 
-def refuse_what_is_held(db: Db, what: What, subject: str) -> None:
-    """As `refuse_if_declared`, before anything is begun."""
+def refuse_what_is_fixed(db: Db, what: What, subject: str) -> None:
+    """As `refuse_if_fixed`, before anything is begun."""
     with db.read() as tx:
-        refuse_if_declared(tx, what, subject)
+        refuse_if_fixed(tx, what, subject)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Fixed:
     """What the settings file sets of one User. Accounts and Calendars by their ids."""
 
     user: bool
@@ -44,12 +44,12 @@ class Held:
     slots: frozenset[str]
 
 
-def held(db: Db, user_id: str) -> Held:
+def fixed_of(db: Db, user_id: str) -> Fixed:
     """What of a User is set by the administrator."""
     with db.read() as tx:
         marks = declared.marks(tx, user_id)
     of = {what: frozenset(mark.subject for mark in marks if mark.what == what) for what in What}
-    return Held(
+    return Fixed(
         user=bool(of[What.USER]),
         primary=bool(of[What.PRIMARY]),
         accounts=of[What.ACCOUNT],
