@@ -42,9 +42,9 @@ def icloud_slots(tx: Tx, user: User, put: Iterable[PublishedItem], remove: Itera
     gone = {href for href in remove if href.startswith("ics_") and href not in wanted}
     if not wanted and not gone:
         return
-    held = changes.slots_held(tx, user.id, [*wanted, *gone])
-    changed = [item for href, item in wanted.items() if held.get(href) != item.etag]
-    removed = sorted(gone & held.keys())
+    etags = published.etags(tx, user.id, [*wanted, *gone])
+    changed = [item for href, item in wanted.items() if etags.get(href) != item.etag]
+    removed = sorted(gone & etags.keys())
     if len(changed) + len(removed) > decide.BULK:
         changes.record(tx, [decide.resync(user, "many_changes")], now=now)
         return

@@ -112,21 +112,6 @@ def _change(row: Row) -> Change:
     )
 
 
-def slots_held(tx: Tx, user_id: str, hrefs: Collection[str]) -> dict[str, str]:
-    """The ETags of those of these published items that are there, by href."""
-    held: dict[str, str] = {}
-    every = list(hrefs)
-    for first in range(0, len(every), 500):  # SQLite takes 32,766 parameters, older ones 999
-        names = {f"h{n}": href for n, href in enumerate(every[first : first + 500])}
-        rows = tx.execute(
-            "SELECT href, etag FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
-            f" AND href IN ({', '.join(f':{name}' for name in names)})",
-            {"user_id": user_id, **names},
-        )
-        held.update((row["href"], row["etag"]) for row in rows)
-    return held
-
-
 def prune(tx: Tx, *, before: int) -> None:
     """Forget what happened before an instant. The last change stays: the next one's number has to be higher."""
     row = tx.execute(

@@ -98,12 +98,12 @@ def move_hrefs(tx: sqlite3.Connection, calendar_id: str, *, old: str, new: str) 
 
 
 def counts(tx: sqlite3.Connection, calendar_id: str) -> tuple[int, int]:
-    """How many objects we hold of a Calendar, and how many of them can't be read."""
+    """How many objects of a Calendar we have, and how many of them can't be read."""
     row = tx.execute(
-        "SELECT COUNT(*) AS held, COUNT(unreadable) AS unreadable FROM mirror_items WHERE calendar_id = :id",
+        "SELECT COUNT(*) AS objects, COUNT(unreadable) AS unreadable FROM mirror_items WHERE calendar_id = :id",
         {"id": calendar_id},
     ).fetchone()
-    return row["held"], row["unreadable"]
+    return row["objects"], row["unreadable"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,11 @@ def expand(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem])
     _expand(tx, user_id, [wanted[row["href"]] for row in known if row["etag"] == wanted[row["href"]].etag])
 
 
+def etags(tx: sqlite3.Connection, user_id: str, hrefs: Sequence[str]) -> dict[str, str]:
+    """The ETags of those of these items that are there, by href."""
+    return {row["href"]: row["etag"] for row in by_href(tx, _KNOWN, user_id, hrefs) if row["live"]}
+
+
 def least_expanded(tx: sqlite3.Connection, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
     """Items that go on past their stored occurrences, where these end before `before`, by User; oldest first."""
     rows = tx.execute(
