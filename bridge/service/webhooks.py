@@ -369,6 +369,7 @@ class Deliveries:
     receivers: Receivers
     #: Set when one has ended: there may be room for the next.
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    #: By subscription, and by what they are about: of one thing one at a time, sent again or not.
     _under_way: dict[str, dict[str, asyncio.Task[None]]] = field(default_factory=dict)
 
     def start_due(self) -> int:
@@ -381,8 +382,9 @@ class Deliveries:
                 most = FOR_A_FAILING_ONE if webhook.status == WebhookStatus.FAILING else FOR_EACH
                 room = min(most - len(mine), PARALLEL - self.under_way())
                 if room > 0:
-                    for delivery in webhooks.due(tx, webhook.id, now=now, under_way=mine, limit=room):
-                        mine[delivery.id] = asyncio.create_task(self._deliver(webhook, delivery))
+                    tests_only = not webhook.listening or webhook.rest_until > now
+                    for delivery in webhooks.due(tx, webhook.id, now=now, tests_only=tests_only, busy=mine, limit=room):
+                        mine[delivery.resource_id] = asyncio.create_task(self._deliver(webhook, delivery))
                         started += 1
         return started
 
@@ -403,7 +405,7 @@ class Deliveries:
             _failed(self.context, delivery, NotTaken("unexpected trouble in the bridge: see its log"))
         finally:
             mine = self._under_way[webhook.id]
-            del mine[delivery.id]
+            del mine[delivery.resource_id]
             if not mine:
                 del self._under_way[webhook.id]
             self.ended.set()

@@ -505,9 +505,12 @@ CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_atte
 CREATE INDEX webhook_deliveries_in_order ON webhook_deliveries (webhook_id, resource_id, sequence)
     WHERE state = 'pending';
 
+CREATE INDEX webhook_deliveries_tests ON webhook_deliveries (webhook_id, next_attempt_at, sequence)
+    WHERE state = 'pending' AND type = 'WebhookTest';
+
 CREATE INDEX webhook_deliveries_listed ON webhook_deliveries (webhook_id, number);
 
-CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (updated_at)"""
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (updated_at) WHERE state <> 'pending'"""
 
 _DECLARED = """\
 CREATE TABLE declared (

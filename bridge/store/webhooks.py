@@ -136,30 +136,25 @@ def deliveries(
 
 def waiting(tx: Tx, *, now: int) -> list[Webhook]:
     """The subscriptions for which a delivery is due, if they may be sent anything: a test always may."""
-    columns = ", ".join(f"w.{column}" for column in _WEBHOOK.split(", "))
-    rows = tx.execute(
-        f"SELECT {columns} FROM webhooks w WHERE EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = w.id"
-        f" AND d.state = 'pending' AND d.next_attempt_at <= :now AND {_ALLOWED}) ORDER BY w.id",
-        {"now": now},
-    )
+    rows = tx.execute(WAITING, {"now": now})
     return [_webhook(row) for row in rows]
 
 
-def due(tx: Tx, webhook_id: str, *, now: int, under_way: Collection[str], limit: int) -> list[Delivery]:
-    """The deliveries of a subscription that are due, longest waiting first, save those `under_way`.
+def due(tx: Tx, webhook_id: str, *, now: int, tests_only: bool, busy: Collection[str], limit: int) -> list[Delivery]:
+    """The deliveries of a subscription that are due, longest waiting first, save those about resources that are `busy`.
 
     None whose resource has an earlier one that is not settled yet.
     """
-    busy = {f"b{n}": delivery_id for n, delivery_id in enumerate(under_way)}
+    names = {f"b{n}": resource_id for n, resource_id in enumerate(busy)}
     columns = ", ".join(f"d.{column}" for column in _DELIVERY.split(", "))
     rows = tx.execute(
-        f"SELECT {columns} FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id"
-        " WHERE d.webhook_id = :webhook_id AND d.state = 'pending' AND d.next_attempt_at <= :now"
-        f" AND {_ALLOWED} AND d.id NOT IN ({', '.join(f':{name}' for name in busy)})"
+        f"SELECT {columns} FROM webhook_deliveries d WHERE d.webhook_id = :webhook_id AND d.state = 'pending'"
+        f" AND d.next_attempt_at <= :now{f' AND {_TEST}' if tests_only else ''}"
+        f" AND d.resource_id NOT IN ({', '.join(f':{name}' for name in names)})"
         " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries e WHERE e.webhook_id = d.webhook_id"
         "  AND e.resource_id = d.resource_id AND e.state = 'pending' AND e.sequence < d.sequence)"
         " ORDER BY d.next_attempt_at, d.sequence LIMIT :limit",
-        {"webhook_id": webhook_id, "now": now, "limit": limit, **busy},
+        {"webhook_id": webhook_id, "now": now, "limit": limit, **names},
     )
     return [_delivery(row) for row in rows]
 
@@ -242,7 +237,6 @@ _EARLIER = (
     "SELECT 1 FROM webhook_deliveries e WHERE e.webhook_id = :webhook_id AND e.resource_id = :resource_id"
     " AND e.state = 'pending' AND e.sequence < :sequence"
 )
-_ALLOWED = "((w.active = 1 AND w.status <> 'disabled' AND w.rest_until <= :now) OR d.type = 'WebhookTest')"
 _WEBHOOK = (
     "id, location_ids, token_id, url, events, origins, description, signature, secret, former_secrets,"
     " active, status, status_reason, failing_since, failures, rest_until, place, created_at, updated_at"
@@ -250,6 +244,17 @@ _WEBHOOK = (
 _DELIVERY = (
     "id, webhook_id, sequence, type, resource_id, body, state, attempts, next_attempt_at, last_status, last_reason,"
     " last_attempt_at, created_at, updated_at"
+)
+#: As the index has it of tests that wait.
+_TEST = "d.type = 'WebhookTest'"
+_DUE = (
+    "SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.next_attempt_at <= :now"
+)
+#: Tests apart: much may wait for one that may be sent nothing else now.
+WAITING = (
+    f"SELECT {', '.join(f'w.{column}' for column in _WEBHOOK.split(', '))} FROM webhooks w"
+    " WHERE (w.active = 1 AND w.status <> 'disabled' AND w.rest_until <= :now"
+    f" AND EXISTS ({_DUE})) OR EXISTS ({_DUE} AND {_TEST}) ORDER BY w.id"
 )
 
 

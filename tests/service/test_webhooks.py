@@ -429,6 +429,37 @@ async def test_of_one_thing_only_one_is_under_way(world, hook, post):
     assert [m.json["blockedSlot"]["title"] for m in hook.messages] == ["Lunch", "renamed", "renamed again"]
 
 
+async def test_one_that_is_sent_again_waits_for_what_is_under_way(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    slot = block(world)
+    await deliver(world.context, post)
+    (first,) = deliveries(world, webhook)
+    held = asyncio.Event()
+    hook.will(held)
+    rename(world, slot, "renamed")
+    running = await deliver(world.context, post, wait=False)
+    webhooks.retry(world.db, webhook.id, first.id, locations=None, now=world.now())
+    assert running.start_due() == 0
+    held.set()
+    await asyncio.gather(*running.tasks())
+    await deliver(world.context, post)
+    assert [m.json["blockedSlot"]["title"] for m in hook.messages] == ["Lunch", "renamed", "Lunch"]
+    assert hook.most["/hook"] == 1
+
+
+async def test_of_a_paused_subscription_only_tests_are_sent_whatever_waits(world, hook, post):
+    webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
+    block(world)
+    webhooks.spread(world.context)
+    webhooks.update(world.context, webhook.id, WebhookChange(active=False), locations=None, networks=())
+    webhooks.test(world.context, webhook.id, locations=None)
+    await deliver(world.context, post)
+    assert hook.types() == ["WebhookTest"]
+    with world.db.read() as tx:
+        plan = [row["detail"] for row in tx.execute(f"EXPLAIN QUERY PLAN {stored.WAITING}", {"now": NOW})]
+    assert any("webhook_deliveries_tests" in step for step in plan), "or all that waits is passed over, again and again"
+
+
 async def test_one_that_is_given_up_lets_the_later_ones_pass(world, hook, post):
     webhook, _ = subscribe(world.context, hook.url(), **EVERYTHING)
     slot = block(world)
@@ -497,7 +528,7 @@ async def test_a_crash_at_any_step_leads_to_at_least_one_delivery_under_one_id(w
         webhooks.spread(first_life)
         with db.read() as tx:
             (webhook,) = stored.all_webhooks(tx)
-            due = stored.due(tx, webhook.id, now=NOW, under_way=(), limit=9)
+            due = stored.due(tx, webhook.id, now=NOW, tests_only=False, busy=(), limit=9)
         for delivery in due:
             await webhooks.deliver(first_life, Posting(), webhook, delivery)
     db.close()
