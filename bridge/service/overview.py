@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from bridge.domain.model import ItemKind
 from bridge.store import accounts, bookings, overview
 from bridge.store.db import Db
-from bridge.store.overview import Counts
+from bridge.store.overview import Counts, Time
 
-__all__ = ["Counts", "RecentChange", "counts", "recent_changes"]
+__all__ = ["Counts", "RecentChange", "Time", "counts", "recent_changes"]
 
 
 @dataclass(frozen=True, slots=True)
 class RecentChange:
-    """A change to a User's merged calendar. `start` is when the item first begins."""
+    """A change to a User's merged calendar."""
 
     kind: ItemKind
     #: An appointment's title, or the name of the calendar that a blocked slot comes from; empty where that is gone.
     name: str
+    #: When the item is next; None: it was removed, or that is too far away to be stored.
+    time: Time | None
+    #: When it first begins, or did.
     start: int
     changed_at: int
     removed: bool
@@ -30,7 +33,7 @@ def counts(db: Db) -> Counts:
         return overview.counts(tx)
 
 
-def recent_changes(db: Db, user_id: str, *, limit: int) -> list[RecentChange]:
+def recent_changes(db: Db, user_id: str, *, limit: int, now: int) -> list[RecentChange]:
     """What changed last in a User's merged calendar, newest first."""
     with db.read() as tx:
         names = {calendar.id: calendar.name for calendar in accounts.calendars(tx, user_id=user_id)}
@@ -43,5 +46,6 @@ def recent_changes(db: Db, user_id: str, *, limit: int) -> list[RecentChange]:
             elif change.kind == ItemKind.CRM:
                 slot = bookings.blocked_slot(tx, change.source_id)
                 name = slot.title if slot else ""
-            found.append(RecentChange(change.kind, name, change.first_start, change.changed_at, change.removed))
+            time = overview.next_time(tx, user_id, change.href, now=now)
+            found.append(RecentChange(change.kind, name, time, change.first_start, change.changed_at, change.removed))
         return found

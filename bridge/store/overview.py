@@ -80,6 +80,28 @@ def change_of(tx: sqlite3.Connection, user_id: str, href: str) -> Changed | None
     return _changed(row) if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class Time:
+    """One time of an item, and whether it has others. Unix seconds, UTC; all-day ones are in the User's zone."""
+
+    start: int
+    end: int
+    all_day: bool
+    repeats: bool
+
+
+def next_time(tx: sqlite3.Connection, user_id: str, href: str, *, now: int) -> Time | None:
+    """The time of an item that is on or comes next; of one that is over, the last. None: it is not there."""
+    row = tx.execute(
+        "SELECT o.start_at, o.end_at, o.all_day, p.expanded_until IS NOT NULL OR EXISTS ("
+        "SELECT 1 FROM occurrences other WHERE other.item = o.item AND other.start_at <> o.start_at) AS repeats"
+        " FROM published_items p JOIN occurrences o ON o.item = p.id WHERE p.user_id = :user_id AND p.href = :href"
+        " ORDER BY o.end_at <= :now, CASE WHEN o.end_at > :now THEN o.start_at ELSE -o.start_at END LIMIT 1",
+        {"user_id": user_id, "href": href, "now": now},
+    ).fetchone()
+    return Time(row["start_at"], row["end_at"], bool(row["all_day"]), bool(row["repeats"])) if row else None
+
+
 _CHANGED = "href, kind, source_id, first_start, revision, changed_at, ics IS NULL AS removed"
 
 

@@ -539,6 +539,27 @@ async def test_a_phone_goes_on_by_a_code_that_signs_in_once(site):
 # --- Status ----------------------------------------------------------------------------------------------------------
 
 
+async def test_recent_changes_say_when_in_the_terms_of_the_event(site):
+    ada = await site.signed_in()
+    await put(site, "Home", "timed", start="20270309T100000", end="20270309T110000")
+    await put(site, "Work", "weekly", start="20200106T100000", end="20200106T110000", extra="RRULE:FREQ=WEEKLY\r\n")
+    holiday = event("holiday").replace(";TZID=Europe/Berlin:20270308T100000", ";VALUE=DATE:20270311")
+    holiday = holiday.replace(";TZID=Europe/Berlin:20270308T110000", ";VALUE=DATE:20270313")
+    site.world.server.edit(site.world.urls["Home"], "holiday.ics", holiday)
+    await mirror.mirror_account(site.world.context, site.world.account_id)
+    told = (await ada.get("/status")).text
+    assert "from Home , 9 Mar 2027, 10:00 just now" in told
+    assert "from Home , 11–12 Mar 2027 just now" in told  # not "00:00"
+    assert "from Work , repeats, next 8 Mar 2027, 10:00 just now" in told
+    assert "2020" not in told
+    site.world.server.edit(site.world.urls["Home"], "holiday.ics", None)
+    site.world.server.edit(site.world.urls["Home"], "timed.ics", None)
+    await mirror.mirror_account(site.world.context, site.world.account_id)
+    told = (await ada.get("/status")).text
+    assert "from Home removed, 11 Mar 2027 just now" in told
+    assert "from Home removed, 9 Mar 2027, 10:00 just now" in told
+
+
 async def test_a_failed_appointment_is_told_and_can_be_tried_again(site):
     def refuse(method):
         if method == "PUT":

@@ -77,6 +77,17 @@ class Conventions:
         day = dates.format_date(self.local(at).date(), "medium", locale=self.locale)
         return f"{_plain(day)}, {self.time(at)}"
 
+    def span(self, start: int, end: int, *, all_day: bool) -> str:
+        """A span, short: "1 Mar 2027, 14:30", or "1 – 3 Mar 2027" for an all-day one."""
+        if not all_day:
+            return self.moment(start)
+        return self.days(self.local(start).date(), self.local(max(end - 1, start)).date())
+
+    def start(self, at: int) -> str:
+        """When something began of which it is not known whether it lasted all day: at midnight, only the day."""
+        begins = self.local(at)
+        return self.span(at, at, all_day=begins.time() == dt.time())
+
     def ago(self, at: int | None, now: int) -> str:
         """How long ago: "3 minutes ago"; "never" for None."""
         if at is None:

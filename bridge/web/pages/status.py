@@ -19,9 +19,10 @@ FAILED = 50
 
 async def show(request: web.Request, user: User) -> web.Response:
     """How the User's calendars and appointments are doing."""
-    db = request.app[CONTEXT].db
+    context = request.app[CONTEXT]
+    db = context.db
     (user_status,) = statuses.status(db, user.id)
-    changes = overview.recent_changes(db, user.id, limit=RECENT)
+    changes = overview.recent_changes(db, user.id, limit=RECENT, now=context.clock())
     return page(
         request,
         "status.html",
