@@ -25,9 +25,9 @@ from bridge.store.db import Locked, Tx
 from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.auth import Auth
 from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble, sliced
-from radicale_plugin.cache import LONGEST, Answer, Cache
 from radicale_plugin.filling import filled
-from radicale_plugin.repeats import known_by
+from radicale_plugin.question import question
+from radicale_plugin.repeats import Final, Repeats, Told
 from radicale_plugin.request import check, take_down
 from radicale_plugin.rights import Rights
 from radicale_plugin.sample import Piece, take_apart
@@ -40,8 +40,8 @@ Environ = dict[str, Any]
 
 #: Where `environ` says that the client takes gzip: Radicale is not to see it, and to compress.
 _GZIP = "radicale_plugin.gzip"
-#: Where it says that the answer holds until the calendar changes.
-_LASTS = "radicale_plugin.lasts"
+#: Where it holds what Radicale said of the samples.
+_TOLD = "radicale_plugin.told"
 _CALENDAR = "text/calendar; charset=utf-8"
 _UNAVAILABLE: Response = (
     client.SERVICE_UNAVAILABLE,
@@ -62,32 +62,37 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             )
         # Radicale itself refuses bodies that are too long, as under its own server, before anything reads them.
         self._internal_server = True
-        self._cache = Cache()
+        self._most = configuration.get("reporting", "max_expand_occurrence")
+        self._repeats = Repeats(self._most)
         # Other ways to log in, rights and shares might change without the store's knowing.
         self._knows_repeats = (
             isinstance(self._auth, Auth) and isinstance(self._rights, Rights) and not self._sharing._enabled
         )
-        self._most = configuration.get("reporting", "max_expand_occurrence")
 
     def _handle_request(self, environ: Environ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
         try:
-            with self._storage.snapshot():  # of the login as well
-                key = known_by(environ, self._auth, self._storage) if self._knows_repeats else None
-                known = None if key is None else self._cache.get(key)
-                if known is None:
-                    status, headers, answer = self._answered(environ)
-                    if key is None or not environ.get(_LASTS) or len(answer) > LONGEST:
-                        return status, headers, sliced(answer) if isinstance(answer, bytes) else answer
-                    known = Answer(status, headers, answer if isinstance(answer, bytes) else b"".join(answer))
-                    self._cache.put(key, known)
+            with self._storage.snapshot() as tx:  # of the login as well
+                status, headers, body = self._known(tx, environ)
         except Locked as e:
             logger.warning("The store can't be read: %s", e)
             code, said, text, _ = _UNAVAILABLE
             told = [*said.items(), ("Content-Length", str(len(text)))]
             return f"{code} {client.responses[code]}", told, [text.encode()]
-        return known.status, list(known.headers), sliced(known.body)
+        return status, list(headers), sliced(body) if isinstance(body, bytes) else body
 
-    def _answered(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes | Spooled]:
+    def _known(self, tx: Tx, environ: Environ) -> Final:
+        """The answer that was given before, or a new one. Where the log is to tell of each request, always that."""
+        if not self._knows_repeats or logger.isEnabledFor(LOG_LEVEL_NOTICE):
+            return self._answered(environ)
+        asked = question(environ, self._auth, self._storage)
+        known = None if asked is None else self._repeats.answer(tx, asked)
+        if known is not None:
+            return known
+        answer = self._answered(environ)
+        told = environ.get(_TOLD)
+        return answer if asked is None or told is None else self._repeats.keep(asked, told, answer)
+
+    def _answered(self, environ: Environ) -> Final:
         """What Radicale answers, packed."""
         gzip = environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
         if not _is_known(environ.get("CONTENT_TYPE") or ""):
@@ -153,6 +158,7 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         """What Radicale answered, with what it left to us put in."""
         status, fields, answer, request = response
         headers = dict(fields)
+        parts: list[bytes | Piece] = []
         if status == client.OK and asked.free_busy:
             return status, headers | {"Content-Type": _CALENDAR}, _with_busy(answer, asked.busy), request
         if status == client.OK and asked.whole and asked.everything:
@@ -171,7 +177,8 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             return bad
         if compressed:
             headers["Content-Encoding"] = "gzip"
-        environ[_LASTS] = status == client.MULTI_STATUS and asked.lasts
+        if parts:
+            environ[_TOLD] = Told(asked, parts, environ[_GZIP])
         return status, headers, body, request
 
     def _read_xml_request_body(self, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:

@@ -24,6 +24,8 @@ class Asked:
     since: int | None = None
     #: By name, whether there or not, in order.
     names: dict[str, None] = field(default_factory=dict)
+    #: Whether all there is to the request is these names, each spelled as it is.
+    only_names: bool = False
     #: Those with something in this span, all of which is stored.
     within: Interval | None = None
     #: By name, all of them there.

@@ -1,54 +1,47 @@
-"""Answers that hold until the calendar changes, kept by the request that they answer."""
+"""What was made last, kept by what it was made for."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
-#: Altogether, and one answer at most, in bytes. A listing of 50,000 events takes twelve million, or three compressed.
+#: Altogether, and one at most, in bytes. A listing of 50,000 events takes twelve million, or three compressed.
 _ROOM = 32_000_000
 LONGEST = 16_000_000
-#: What an entry takes besides its answer and request.
-_OVERHEAD = 1_000
+#: What an entry takes besides.
+_OVERHEAD = 2_000
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """As it goes to the server."""
-
-    status: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
-
-
-class Cache:
-    """The answers given last. Safe to share between threads."""
+class Cache(Generic[T]):
+    """Keeps what is asked for. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[Hashable, tuple[Answer, int]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._taken = 0
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> Answer | None:
-        """The answer kept under this key."""
+    def get(self, key: Hashable) -> T | None:
+        """What is kept under this key."""
         with self._lock:
-            found = self._answers.get(key)
+            found = self._kept.get(key)
             if found is None:
                 return None
-            self._answers.move_to_end(key)
+            self._kept.move_to_end(key)
             return found[0]
 
-    def put(self, key: Hashable, answer: Answer) -> None:
-        """Keep an answer, at the expense of those that were not asked for the longest."""
-        size = _OVERHEAD + len(answer.body)
+    def put(self, key: Hashable, value: T, size: int) -> None:
+        """Keep something of this size in bytes, at the expense of what was not asked for the longest."""
+        size += _OVERHEAD
         if size > LONGEST:
             return
         with self._lock:
-            before = self._answers.pop(key, None)
-            self._answers[key] = (answer, size)
+            before = self._kept.pop(key, None)
+            self._kept[key] = (value, size)
             self._taken += size - (before[1] if before else 0)
             while self._taken > _ROOM:
-                _, (_, dropped) = self._answers.popitem(last=False)
+                _, (_, dropped) = self._kept.popitem(last=False)
                 self._taken -= dropped

@@ -53,7 +53,7 @@ def _present(tx: Tx, asked: Asked, template: Template, named: dict[str, bytes]) 
         yield from fragments.of_changed(tx, user_id, template, since=asked.since)
     if asked.within is not None:
         yield from fragments.of_touching(tx, user_id, template, asked.within)
-    yield from (named[name] for name in asked.names if name in named)
+    yield b"".join([named[name] for name in asked.names if name in named])
     for first in range(0, len(asked.found), _AT_ONCE):
         yield from fragments.of_named(tx, user_id, template, asked.found[first : first + _AT_ONCE]).values()
 

@@ -1,68 +1,82 @@
-"""Requests that came before, word for word, told by all that the answer depends on.
+"""Answers to requests that came before, in the same words.
 
-Thousands of phones ask "anything new?" all day, always in the same words. What Radicale decides about a PROPFIND or a
-REPORT follows from who asks, from a few parts of the request, and from where the calendar stands. So where all of that
-is as it was when Radicale answered last, its answer is, too. Who asks and where the calendar stands is looked up anew
-each time, in one snapshot: a password that was revoked, or a change, counts from the next request on.
+Thousands of phones ask "anything new?" all day, always in the same words, and fetch what is new in the same words but
+for the names. What Radicale decides about a PROPFIND or a REPORT follows from who asks, from a few parts of the
+request, and from where the calendar stands. So where all of that is as it was when Radicale answered last, its answer
+is, too. Who asks and where the calendar stands is looked up anew each time, in one snapshot: a password that was
+revoked, or a change, counts from the next request on.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from radicale.auth import AuthContext
-from radicale.log import LOG_LEVEL_NOTICE, logger
+from bridge.store.db import Tx
+from radicale_plugin.asked import Asked
+from radicale_plugin.body import Spooled, assemble
+from radicale_plugin.cache import LONGEST, Cache
+from radicale_plugin.filling import filled
+from radicale_plugin.question import Question
+from radicale_plugin.sample import Piece
 
-from radicale_plugin.auth import Auth
-from radicale_plugin.storage import Storage
+#: What a form takes at most, but for what it leaves out: in bytes.
+_FORM = 5_000
 
-#: What Radicale looks at, of `environ`, to answer a PROPFIND or a REPORT; besides the login and the body.
-PARTS = (
-    "REQUEST_METHOD",
-    "PATH_INFO",
-    "QUERY_STRING",
-    "SCRIPT_NAME",
-    "HTTP_X_SCRIPT_NAME",
-    "HTTP_DEPTH",
-    "CONTENT_TYPE",
-    "HTTP_ACCEPT_ENCODING",
-)
-#: And of these whether there is one: they make it look at its script_name setting.
-PROXY = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_SERVER")
-#: Requests of more than this are not likely to come again, in bytes.
-_LONG = 8_000
+#: As it goes to the server: status, headers, body.
+Final = tuple[str, list[tuple[str, str]], bytes | Spooled]
 
 
-def known_by(environ: dict[str, Any], auth: Auth, storage: Storage) -> Hashable | None:
-    """What the answer depends on; None for a request that is not to be known again.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What Radicale said of the samples, and for what."""
 
-    Reads the body of a request by somebody who may log in, and leaves it for Radicale to read again.
-    """
-    if environ["REQUEST_METHOD"] not in {"PROPFIND", "REPORT"} or logger.isEnabledFor(LOG_LEVEL_NOTICE):
-        return None  # of any other request, and at these levels of each, the log is to tell
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not (length.isascii() and length.isdigit()) or int(length) > _LONG:
-        return None
-    user = _user(environ.get("HTTP_AUTHORIZATION", ""), auth)
-    head = storage.head(user) if user else None
-    if head is None:
-        return None
-    body = environ["wsgi.input"].read(int(length))
-    environ["wsgi.input"] = io.BytesIO(body)
-    return (*map(environ.get, PARTS), any(map(environ.get, PROXY)), length, body, head)
+    asked: Asked
+    parts: Sequence[bytes | Piece]
+    gzip: bool
 
 
-def _user(authorization: str, auth: Auth) -> str:
-    """Who logs in; nobody where that takes a closer look, which is Radicale's to take."""
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme != "Basic":
-        return ""
-    try:
-        login, colon, password = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
-    except ValueError:
-        return ""
-    user: str = auth.login(login, password, AuthContext())[0] if login and colon else ""
-    return user if user == login else ""
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """An answer without what it says of the items that are named."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    told: Told
+
+
+class Repeats:
+    """The answers given last. Safe to share between threads."""
+
+    def __init__(self, most: int) -> None:
+        """`most` recurrences are written out in one answer."""
+        self._most = most
+        self._kept: Cache[Final | _Form] = Cache()
+
+    def answer(self, tx: Tx, question: Question) -> Final | None:
+        """The answer, if it follows from one that was given before."""
+        kept = self._kept.get(question.key)
+        if not isinstance(kept, _Form):
+            return kept
+        told = kept.told
+        asked = replace(told.asked, names=dict.fromkeys(question.names))
+        try:
+            body, compressed = assemble(filled(tx, asked, told.parts, most=self._most), gzip=told.gzip)
+        except ValueError:
+            return None
+        encoding = [("Content-Encoding", "gzip")] if compressed else []
+        return kept.status, [*kept.headers, *encoding, ("Content-Length", str(len(body)))], body
+
+    def keep(self, question: Question, told: Told, answer: Final) -> Final:
+        """Keep an answer that holds until the calendar changes. Returns it, to be used in its place."""
+        status, headers, body = answer
+        asked = told.asked
+        if question.names:
+            if asked.only_names and tuple(asked.names) == question.names:
+                lasting = [one for one in headers if one[0] not in {"Content-Encoding", "Content-Length"}]
+                form = _Form(status, lasting, replace(told, asked=replace(asked, names={})))
+                self._kept.put(question.key, form, _FORM)
+        elif asked.lasts and len(body) <= LONGEST:
+            answer = status, headers, body if isinstance(body, bytes) else b"".join(body)
+            self._kept.put(question.key, answer, len(body))
+        return answer

@@ -47,11 +47,12 @@ def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
         for found in request.findall(_FILTER):
             request.remove(found)
     if request.tag == _MULTIGET:
-        for href in request.findall(_HREF):
-            text = href.text or ""
-            if text.startswith(lead) and _PLAIN.fullmatch(text, len(lead)):
-                asked.names[text[len(lead) :]] = None
-                request.remove(href)
+        hrefs = request.findall(_HREF)
+        usual = [href for href in hrefs if _is_usual(href, lead)]
+        for href in usual:
+            request.remove(href)
+        asked.name((href.text or "")[len(lead) :] for href in usual)
+        asked.only_names = len(usual) == len(hrefs)
         if asked.names:
             ET.SubElement(request, _HREF).text = lead + PRESENT
     for data in request.iter(_CALENDAR_DATA):
@@ -62,3 +63,8 @@ def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
             except ValueError:
                 return
             data.remove(expand)
+
+
+def _is_usual(href: ET.Element, lead: str) -> bool:
+    text = href.text or ""
+    return len(href) == 0 and text.startswith(lead) and _PLAIN.fullmatch(text, len(lead)) is not None

@@ -58,7 +58,9 @@ def of_named(tx: sqlite3.Connection, user_id: str, template: Template, hrefs: Se
     """The pieces of the items with these hrefs that exist, by href."""
     expression, texts = _expression(template)
     query = f"SELECT href, {expression} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
-    return dict(map(tuple, by_href(tx, query, user_id, hrefs, **texts)))
+    cursor = tx.cursor()
+    cursor.row_factory = None
+    return dict(by_href(cursor, query, user_id, hrefs, **texts))
 
 
 def zones(tx: sqlite3.Connection, user_id: str) -> list[str]:

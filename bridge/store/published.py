@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.sax.saxutils import escape
 
 from bridge.domain.model import Interval, ItemKind, PublishedItem
@@ -268,8 +269,8 @@ _AT_ONCE = 500
 
 
 def by_href(
-    tx: sqlite3.Connection, query: str, user_id: str, hrefs: Sequence[str], **more: object
-) -> Iterator[sqlite3.Row]:
+    tx: sqlite3.Connection | sqlite3.Cursor, query: str, user_id: str, hrefs: Sequence[str], **more: object
+) -> Iterator[Any]:
     """The rows of `query`, which ends with IN, for these hrefs."""
     for first in range(0, len(hrefs), _AT_ONCE):
         some: Mapping[str, str] = {f"h{n}": href for n, href in enumerate(hrefs[first : first + _AT_ONCE])}

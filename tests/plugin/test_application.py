@@ -16,8 +16,8 @@ from bridge.service import users
 from bridge.store import published
 from radicale_plugin import body
 from radicale_plugin.app import Application
-from radicale_plugin.cache import Answer, Cache
-from radicale_plugin.repeats import PARTS, PROXY
+from radicale_plugin.cache import Cache
+from radicale_plugin.question import PARTS, PROXY
 
 from . import test_agreement as events
 from .conftest import BERLIN, NOW, World, application, at, ics, override, utc
@@ -33,6 +33,21 @@ def kind() -> type[stock.Application]:
     return Application
 
 
+@pytest.fixture
+def counted(week: World, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each look into the cache found something."""
+    looks: list[bool] = []
+    real = Cache.get
+
+    def get(cache: Cache[object], key: object) -> object:
+        found = real(cache, key)
+        looks.append(found is not None)
+        return found
+
+    monkeypatch.setattr(Cache, "get", get)
+    return looks
+
+
 class TestKeptAnswers:
     """An answer that is kept is given to nobody whom Radicale would refuse, and never outlives what it says."""
 
@@ -42,20 +57,6 @@ class TestKeptAnswers:
         lambda client: client.propfind("/ada/", "CS:getctag", depth="1"),
         lambda client: client.sync(),
     )
-
-    @pytest.fixture
-    def counted(self, week: World, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-        """Whether each look into the cache found something."""
-        looks: list[bool] = []
-        real = Cache.get
-
-        def get(cache: Cache, key: object) -> Answer | None:
-            found = real(cache, key)
-            looks.append(found is not None)
-            return found
-
-        monkeypatch.setattr(Cache, "get", get)
-        return looks
 
     @pytest.mark.parametrize("ask", ASKED)
     def test_the_same_again(self, week: World, counted: list[bool], ask: Callable[[Client], Answered]) -> None:
@@ -161,15 +162,76 @@ class TestKeptAnswers:
         assert sum("REPORT response status" in record.getMessage() for record in caplog.records) == 3
 
     def test_there_is_an_end_to_what_is_kept(self) -> None:
-        cache = Cache()
+        cache = Cache[bytes]()
         for number in range(200):
-            cache.put(number, Answer("207", [], b"x" * 1_000_000))
+            cache.put(number, b"x", 1_000_000)
             cache.get(0)
         kept = [number for number in range(200) if cache.get(number)]
         assert 0 in kept and 199 in kept, "what is asked for stays"
         assert 20 < len(kept) < 40
-        cache.put("vast", Answer("207", [], b"x" * 20_000_000))
+        cache.put("vast", b"x", 20_000_000)
         assert cache.get("vast") is None and cache.get(0) is not None
+
+
+class TestTheSameWordsForOtherItems:
+    """A multiget is answered as the last one in the same words was, but for its items."""
+
+    SHAPES = (
+        "<C:calendar-multiget xmlns='DAV:' {0}><prop><getetag/><C:calendar-data/></prop>{1}</C:calendar-multiget>",
+        "<C:calendar-multiget xmlns:D='DAV:' {0}>{2}<D:prop><D:getetag/></D:prop></C:calendar-multiget>",
+        "<C:calendar-multiget xmlns='DAV:' {0}>{1}<prop><C:calendar-data><C:expand start='20270301T000000Z'"
+        " end='20270401T000000Z'/></C:calendar-data></prop></C:calendar-multiget>",
+        "<C:calendar-multiget xmlns='DAV:' {0}><prop><getetag/></prop>{1}<href>/ada/crm/</href></C:calendar-multiget>",
+        "<C:calendar-multiget xmlns='DAV:' {0}><prop><getetag/></prop>{1}<href>/ad%61/crm/{3}</href>"
+        "</C:calendar-multiget>",
+        "<C:calendar-multiget xmlns='DAV:' {0}><prop><getetag/></prop><!-- {1} --><href>/ada/crm/{3}</href>"
+        "</C:calendar-multiget>",
+        "<C:calendar-multiget xmlns='DAV:' {0}><prop><x>{1}</x></prop><href>/ada/crm/{3}</href></C:calendar-multiget>",
+        "<C:calendar-multiget xmlns='DAV:' {0}><prop><getetag/></prop><href>{1}</href></C:calendar-multiget>",
+        "<C:calendar-multiget xmlns='urn:x' {0}>{1}</C:calendar-multiget>",
+        "<C:calendar-query xmlns='DAV:' {0}><prop><getetag/></prop>{1}</C:calendar-query>",
+        "<sync-collection xmlns='DAV:' {0}><sync-token/><prop><getetag/></prop>{1}</sync-collection>",
+        "<propfind xmlns='DAV:' {0}><prop><getetag/></prop>{1}</propfind>",
+    )
+
+    def multiget(self, client: Client, *names: str, shape: str = SHAPES[0]) -> Answered:
+        hrefs = "".join(f"<href>/ada/crm/{one}</href>" for one in names)
+        return client.request("REPORT", CRM, shape.format("xmlns:C='urn:ietf:params:xml:ns:caldav'", hrefs))
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("gzip", [{}, {"accept_encoding": "gzip"}])
+    def test_as_if_asked_for_the_first_time(self, week: World, shape: str, gzip: dict[str, str]) -> None:
+        there = sorted(name(href) for href in week.ada.sync().resources)
+        method = "PROPFIND" if "propfind" in shape else "REPORT"
+        for names in (there[:1], there, [*there[:2], "nowhere.ics"], ["nowhere.ics", "x.ics"], [there[0], *there]):
+            asked = [
+                "".join(f"<{tag}>/ada/crm/{one}</{tag}>{space}" for one in names)
+                for tag, space in (("href", ""), ("D:href", " \r\n\t"))
+            ]
+            body = shape.format("xmlns:C='urn:ietf:params:xml:ns:caldav'", *asked, there[2])
+            first = Client(application(week.db.path), "ada", week.password).request(method, CRM, body, **gzip)
+            assert week.ada.request(method, CRM, body, **gzip) == first
+
+    def test_nobody_looks_twice_at_the_words(self, week: World, counted: list[bool]) -> None:
+        there = sorted(name(href) for href in week.ada.sync().resources)
+        answers = [self.multiget(week.ada, *names) for names in (there[:1], there, there[1:])]
+        assert [len(answer.data) for answer in answers] == [1, 3, 2]
+        assert counted == [False, False, True, True]
+
+    def test_not_after_a_change(self, week: World) -> None:
+        (one, *_) = (name(href) for href in week.ada.sync().resources)
+        before = self.multiget(week.ada, one)
+        week.publish("monday", None)
+        week.publish("tuesday", None)
+        week.publish("wednesdays", None)
+        assert before.one.status is None and self.multiget(week.ada, one).one.status == 404
+
+    def test_too_many_recurrences_are_refused_as_before(self, week: World) -> None:
+        few = application(week.db.path, reporting={"max_expand_occurrence": "3"})
+        client = Client(few, "ada", week.password)
+        there = sorted(name(href) for href in week.ada.sync().resources)
+        asked = [self.multiget(client, one, shape=self.SHAPES[2]).status for one in (*there, *there)]
+        assert sorted(asked[:3]) == [207, 207, 400] and asked[3:] == asked[:3]
 
 
 def test_items_and_the_calendar_itself_can_be_named_together(week: World) -> None:
