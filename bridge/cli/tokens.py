@@ -6,7 +6,7 @@ import click
 
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import instant, json_option, print_json, table
-from bridge.service import users
+from bridge.service import users, webhooks
 
 
 @click.group()
@@ -74,8 +74,11 @@ def list_tokens(opened: Opened, as_json: bool) -> None:
 @click.argument("token_id", metavar="ID")
 @pass_opened
 def revoke(opened: Opened, token_id: str) -> None:
-    """Revoke the token ID."""
+    """Revoke the token ID. The webhooks that were made with it go on: they are named."""
     with opened.store() as db:
         users.revoke_token(db, token_id, opened.now)
         opened.note(db, "API token revoked", token_id)
+        going_on = [one for one in webhooks.list_all(db, locations=None) if one.token_id == token_id]
     click.echo(f"Revoked {token_id}.")
+    for one in going_on:
+        click.echo(f"A webhook that was made with it goes on, to {one.url}. To end it: bridge webhook remove {one.id}")

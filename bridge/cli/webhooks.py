@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import instant, json_option, print_json, table
+from bridge.cli.output import instant, json_option, print_json, table, yes_option
 from bridge.service import webhooks
 from bridge.service.webhooks import DeliveryState
 
@@ -89,3 +89,15 @@ def retry(opened: Opened, webhook_id: str, delivery_id: str) -> None:
     with opened.store() as db:
         webhooks.retry(db, webhook_id, delivery_id, locations=None, now=opened.now)
     click.echo(f"{delivery_id} is sent again.")
+
+
+@webhook.command()
+@click.argument("webhook_id", metavar="ID")
+@yes_option
+@pass_opened
+def remove(opened: Opened, webhook_id: str) -> None:
+    """End the webhook ID. What waits for it is not sent."""
+    with opened.store() as db:
+        webhooks.delete(db, webhook_id, locations=None)
+        opened.note(db, "webhook removed", webhook_id)
+    click.echo(f"Removed {webhook_id}.")

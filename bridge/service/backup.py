@@ -15,8 +15,9 @@ from bridge.store.db import Db
 from bridge.store.lock import at_work
 from bridge.store.sessions import AuditEntry
 
-#: Numbers of the change feed that are left out at a restore: more than could have been given out since the backup.
-GAP = 1_000_000
+#: Numbers of the change feed that a restore leaves out, for each second since 1970: more than could have been given
+#: out since the backup, and since it was restored the last time. A number comes once, and so do the ids of webhooks.
+LEFT_OUT_PER_SECOND = 1000
 
 
 def back_up(store: Path, target: Path, *, secrets: bool, key: str | None, replace: bool) -> None:
@@ -73,7 +74,7 @@ def _make_ours(made: Path, source: Path, *, now: int) -> str | None:
         whole.begin_anew(tx)
         head = changes.head(tx)
         changes.record(tx, [news.resync(user, "restored") for user in users.all_users(tx)], now=now)
-        whole.renumber(tx, after=head, by=GAP)
+        whole.renumber(tx, after=head, by=now * LEFT_OUT_PER_SECOND)
         sessions.audit(tx, AuditEntry(now, "command line", "backup restored", source.name))
     whole.finish(db)
     return key

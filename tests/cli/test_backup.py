@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.errors import CursorExpired
-from bridge.service import changes
+from bridge.service import backup, changes
 from bridge.store import accounts, facts, published
 from bridge.store.db import Db
 from bridge.store.lock import at_work
@@ -131,6 +131,20 @@ def test_a_restored_store_is_as_it_was_and_another_one(connected: Command, tmp_p
     assert told[-1].sequence > cursor.sequence, "no number of the feed comes twice"
     db.close()
     connected.done("sync")
+
+
+def test_restored_twice_no_number_of_the_feed_comes_twice(connected: Command, tmp_path: Path) -> None:
+    """Receivers drop what they know by its number or id: what happens after the second time is news to them."""
+    connected.done("backup", "copy.db")
+    numbers: list[int] = []
+    for now in (1_800_000_000, 1_800_000_060):
+        backup.restore(tmp_path / "copy.db", STORE, take_key=lambda key: None, now=now)
+        connected.done("user", "add", "bob", "--location", "loc_1", "--time-zone", "Europe/London")
+        connected.done("user", "remove", "bob", "--yes")
+        told = rows(STORE, "SELECT sequence FROM changes ORDER BY sequence")
+        assert len(told) > 1
+        assert not numbers or told[-2] > numbers[-1]
+        numbers = told
 
 
 def test_nothing_is_restored_while_a_bridge_works(connected: Command) -> None:

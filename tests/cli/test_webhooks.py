@@ -73,6 +73,29 @@ def test_what_failed_can_be_seen_and_sent_again(anna: Command, failed: tuple[Web
     assert dataclasses.asdict(waiting)["state"] == "pending"
 
 
+def test_a_revoked_token_leaves_webhooks_that_are_named_and_can_be_ended(anna: Command) -> None:
+    made, other = anna.json("token", "add", "crm"), anna.json("token", "add", "other")
+    opened = build(settings.load())
+    webhook, _ = webhooks.create(
+        opened,
+        WebhookChange(url="https://crm.example.com/hook"),
+        location_ids=["loc_1"],
+        signature=Signature.V1,
+        token_id=made["id"],
+        networks=(),
+    )
+    opened.db.close()
+
+    assert webhook.id not in anna.done("token", "revoke", other["id"])
+    said = anna.done("token", "revoke", made["id"])
+    assert "https://crm.example.com/hook" in said
+    assert f"bridge webhook remove {webhook.id}" in said
+
+    anna.done("webhook", "remove", webhook.id, "--yes")
+    assert anna.json("webhook", "list") == []
+    assert "There is no webhook" in anna.refused("webhook", "remove", webhook.id, "--yes")
+
+
 def test_one_that_is_not_there_is_refused(anna: Command, failed: tuple[Webhook, Delivery]) -> None:
     webhook, _ = failed
     assert 'There is no webhook "whk_0"' in anna.refused("webhook", "deliveries", "whk_0")
