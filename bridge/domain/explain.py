@@ -13,10 +13,11 @@ from bridge.errors import Unreadable
 
 
 class Why(StrEnum):
-    """What decides. The first two block; so do `last_known`, `appointment` and `crm_slot`."""
+    """What decides. The first three block; so do `last_known`, `appointment` and `crm_slot`."""
 
     BLOCKS = "blocks"
     TRAVEL = "travel"
+    UNCLEAR = "unclear"
     TRANSPARENT = "transparent"
     CANCELLED = "cancelled"
     TENTATIVE = "tentative"
@@ -45,6 +46,10 @@ class Why(StrEnum):
 WORDS: dict[Why, tuple[str, str]] = {
     Why.BLOCKS: ("It takes this time.", ""),
     Why.TRAVEL: ("The way to it takes this time.", "X-APPLE-TRAVEL-DURATION, and the calendar's setting for travel"),
+    Why.UNCLEAR: (
+        "Nobody can tell on which days it recurs, so it takes this time of every day.",
+        "RRULE, not understood",
+    ),
     Why.TRANSPARENT: ("It is marked as free.", "TRANSP:TRANSPARENT"),
     Why.CANCELLED: ("It is cancelled.", "STATUS:CANCELLED"),
     Why.TENTATIVE: ("It is tentative.", "STATUS or PARTSTAT is TENTATIVE, and the calendar's setting lets those pass"),
@@ -55,7 +60,7 @@ WORDS: dict[Why, tuple[str, str]] = {
     ),
     Why.DECLINED: ("The invitation was declined.", "PARTSTAT=DECLINED"),
     Why.NO_LENGTH: ("It ends when it begins.", "DTEND is DTSTART, or missing"),
-    Why.DELETED: ("This time was taken out of its series.", "EXDATE"),
+    Why.DELETED: ("This time was taken out of its series.", "EXDATE or EXRULE"),
     Why.MOVED: ("It was moved to another time.", "RECURRENCE-ID"),
     Why.LAST_KNOWN: ("It can't be read any more, and takes the time that was last known of it.", ""),
     Why.UNREADABLE: ("It can't be read, so nobody knows what time it takes.", ""),
@@ -67,7 +72,7 @@ WORDS: dict[Why, tuple[str, str]] = {
     Why.EXPIRED: ("It was held for a while, and that is over.", "expiresAt"),
     Why.REMOVED: ("It was deleted in the CRM.", ""),
 }
-_BLOCKING = frozenset({Why.BLOCKS, Why.TRAVEL, Why.LAST_KNOWN, Why.APPOINTMENT, Why.CRM_SLOT})
+_BLOCKING = frozenset({Why.BLOCKS, Why.TRAVEL, Why.UNCLEAR, Why.LAST_KNOWN, Why.APPOINTMENT, Why.CRM_SLOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +132,7 @@ def of_verdict(item: MirrorItem, calendar: Calendar, verdict: Verdict, *, publis
     why = Why(verdict.reason)
     if echo and not _is_exception(verdict):
         why = Why.ECHO
-    elif why in {Why.BLOCKS, Why.TRAVEL}:
+    elif why in {Why.BLOCKS, Why.TRAVEL, Why.UNCLEAR}:
         if not item.ics:
             why = Why.UNREADABLE
         elif not published:

@@ -15,7 +15,7 @@ from ical_samples import BERLIN, HORIZON, at, blocked, calendar, event, sample, 
 from bridge.domain import ical
 from bridge.domain.ical import recurrence
 from bridge.domain.ical.rules import parse
-from bridge.domain.model import Interval
+from bridge.domain.model import Interval, SlotSettings
 
 START = "DTSTART;TZID=Europe/Berlin:20270301T100000"
 HOUR = "DTEND;TZID=Europe/Berlin:20270301T110000"
@@ -56,7 +56,7 @@ def days(rule, *more, **kwargs):
         ("FREQ=DAILY;UNTIL=20270303T085959Z", "03-01 03-02"),
         ("FREQ=DAILY;UNTIL=20270303T100000", "03-01 03-02 03-03"),
         ("FREQ=DAILY;UNTIL=20270305;COUNT=2", "03-01 03-02"),
-        ("freq=daily;count=2;x-odd=1;byday=mo,tu,xx", "03-01 03-02"),
+        ("freq=daily;count=2;x-odd=1;byday=mo,tu,", "03-01 03-02"),
         ("FREQ=DAILY;COUNT=2;BYMONTH=99", "03-01 03-02"),
     ],
 )
@@ -207,6 +207,117 @@ def test_this_and_future():
     assert blocked(ics) == ["2027-03-01 10:00 +60", "2027-03-09 12:00 +120", "2027-03-23 12:00 +120"]
 
 
+# --- Rules that are not understood, and rules for what is taken out ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=FORTNIGHTLY",
+        "nonsense",
+        "FREQ=WEEKLY;BYDAY=MO,XX",
+        "FREQ=MONTHLY;BYMONTHDAY=first",
+        "FREQ=WEEKLY;BYDAY=MO;BYDAY=TU",
+        "FREQ=YEARLY;BYEASTER=0",
+        "FREQ=YEARLY;RSCALE=KLINGON",
+        "FREQ=YEARLY;RSCALE=GREGORIAN;SKIP=SIDEWAYS",
+        "FREQ=YEARLY;RSCALE=HEBREW;BYWEEKNO=3",
+    ],
+)
+def test_a_rule_that_nobody_understands_blocks_its_time_of_every_day(rule):
+    """It may be any day: never free. Its end counts, and so does what was taken out or moved."""
+    assert days(f"{rule};UNTIL=20270304", "EXDATE:20270303T090000Z") == ["2027-03-01", "2027-03-02", "2027-03-04"]
+    found = verdicts(calendar(event(START, HOUR, f"RRULE:{rule}")), "2027-08-17")
+    assert [v.reason for v in found] == ["unclear"]
+
+
+def test_a_rule_that_nobody_understands_beside_one_that_is():
+    assert days("FREQ=WEEKLY;COUNT=2", "RRULE:WEEKLY;UNTIL=20270302") == ["2027-03-01", "2027-03-02", "2027-03-08"]
+
+
+def verdicts(ics, day):
+    span = Interval(at(f"{day} 00:00"), at(f"{day} 23:59"))
+    return ical.verdicts(ics, span=span, settings=SlotSettings(), time_zone=BERLIN, addresses=frozenset())
+
+
+def test_what_an_exrule_yields_is_taken_out():
+    """RFC 2445 4.8.5.2: gone since RFC 5545, and still in old calendars."""
+    assert days("FREQ=DAILY;COUNT=9", "EXRULE:FREQ=WEEKLY;BYDAY=SA,SU") == [
+        f"2027-03-0{day}" for day in (1, 2, 3, 4, 5, 8, 9)
+    ]
+    assert days("FREQ=DAILY;COUNT=4", "EXRULE:FREQ=DAILY;UNTIL=20270302", "RDATE:20270310T090000Z") == [
+        "2027-03-03", "2027-03-04", "2027-03-10"]  # fmt: skip
+    ics = calendar(event(START, HOUR, "RRULE:FREQ=DAILY", "EXRULE:FREQ=WEEKLY;BYDAY=SA,SU"))
+    assert [v.reason for v in verdicts(ics, "2027-03-06")] == ["deleted"]
+    assert [v.reason for v in verdicts(ics, "2027-03-08")] == ["blocks"]
+    assert slot(ics).last_end is None
+
+
+def test_an_override_stays_whatever_an_exrule_says():
+    ics = calendar(
+        event(START, HOUR, "RRULE:FREQ=DAILY;COUNT=3", "EXRULE:FREQ=DAILY;INTERVAL=2"),
+        override("20270303T100000", "DTSTART;TZID=Europe/Berlin:20270303T150000", "DURATION:PT1H"),
+    )
+    assert blocked(ics) == ["2027-03-02 10:00 +60", "2027-03-03 15:00 +60"]
+
+
+@pytest.mark.parametrize("exrule", ["nonsense", "FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30", ""])
+def test_an_exrule_that_says_nothing_takes_nothing_out(exrule):
+    assert days("FREQ=DAILY;COUNT=2", f"EXRULE:{exrule}") == ["2027-03-01", "2027-03-02"]
+
+
+def test_an_absurd_exrule_is_no_trouble():
+    assert slot(calendar(event(START, HOUR, "RRULE:FREQ=DAILY", "EXRULE:FREQ=SECONDLY"))) is not None
+    assert days("FREQ=DAILY;COUNT=2", "EXRULE:FREQ=MINUTELY") == []
+
+
+# --- Other calendars than the Gregorian (RFC 7529) --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "rule", "expected"),
+    [
+        # iCloud's "last day of the month", and birthdays on 29 February.
+        ("20270131", "FREQ=MONTHLY;SKIP=BACKWARD;COUNT=4", "2027-01-31 2027-02-28 2027-03-31 2027-04-30"),
+        ("20270131", "FREQ=MONTHLY;SKIP=FORWARD;COUNT=4", "2027-01-31 2027-03-01 2027-03-31 2027-05-01"),
+        ("20270131", "FREQ=MONTHLY;SKIP=OMIT;COUNT=3", "2027-01-31 2027-03-31 2027-05-31"),
+        ("20270101", "FREQ=MONTHLY;BYMONTHDAY=1,31;SKIP=FORWARD;UNTIL=20270301",
+         "2027-01-01 2027-01-31 2027-02-01 2027-03-01"),
+        ("20270130", "FREQ=MONTHLY;BYMONTHDAY=30,31;SKIP=BACKWARD;COUNT=3", "2027-01-30 2027-01-31 2027-02-28"),
+        ("20270131", "FREQ=MONTHLY;BYMONTHDAY=-1,-31;SKIP=BACKWARD;COUNT=3", "2027-01-31 2027-02-28 2027-03-01"),
+        ("20240229", "FREQ=YEARLY;SKIP=BACKWARD", "2026-02-28 2027-02-28 2028-02-29"),
+        ("20240229", "FREQ=YEARLY;SKIP=FORWARD", "2026-03-01 2027-03-01 2028-02-29"),
+        ("20240229", "FREQ=YEARLY;RSCALE=BUDDHIST", "2028-02-29"),
+        # New year's and mid-autumn days as printed calendars have them.
+        ("20250129", "FREQ=YEARLY;RSCALE=CHINESE", "2026-02-17 2027-02-06 2028-01-26"),
+        ("16040815", "FREQ=YEARLY;RSCALE=CHINESE;BYMONTH=8;BYMONTHDAY=15", "2026-09-25 2027-09-15 2028-10-03"),
+        ("20250129", "FREQ=YEARLY;RSCALE=CHINESE;INTERVAL=2", "2027-02-06"),
+        ("20250129", "FREQ=MONTHLY;RSCALE=CHINESE;COUNT=3", "2025-01-29 2025-02-28 2025-03-29"),
+        ("20250725", "FREQ=YEARLY;RSCALE=CHINESE;BYMONTH=6L;SKIP=OMIT", ""),
+        ("20250725", "FREQ=YEARLY;RSCALE=CHINESE;BYMONTH=6L;SKIP=BACKWARD", "2026-07-14 2027-07-04 2028-07-22"),
+        ("20250129", "FREQ=YEARLY;RSCALE=DANGI", "2026-02-17 2027-02-07 2028-01-27"),
+        ("20250923", "FREQ=YEARLY;RSCALE=HEBREW", "2026-09-12 2027-10-02 2028-09-21"),
+        ("20240225", "FREQ=YEARLY;RSCALE=HEBREW;BYMONTH=5L;BYMONTHDAY=16;SKIP=FORWARD",
+         "2026-03-05 2027-02-23 2028-03-14"),
+        ("20250330", "FREQ=YEARLY;RSCALE=ISLAMIC-UMALQURA", "2026-03-20 2027-03-09 2028-02-26"),
+        ("20250330", "FREQ=DAILY;RSCALE=ISLAMIC-CIVIL;BYMONTH=10;BYMONTHDAY=1", "2026-03-20 2027-03-10 2028-02-27"),
+    ],
+)  # fmt: skip
+def test_other_calendars(start, rule, expected):
+    rule = rule if "RSCALE" in rule else f"RSCALE=GREGORIAN;{rule}"
+    found = [one[:10] for one in series(rule, start=f"DTSTART;VALUE=DATE:{start}", end="DURATION:P1D")]
+    assert found == expected.split()
+    assert parse(parse(rule).text()) == parse(rule)
+
+
+def test_clients_get_days_in_place_of_what_they_would_not_understand():
+    ics = calendar(event("DTSTART;VALUE=DATE:20250129", "RRULE:FREQ=YEARLY;RSCALE=CHINESE"))
+    assert "RSCALE" not in slot(ics).ics
+    assert slot(ics).last_end is None
+    ics = calendar(event("DTSTART;VALUE=DATE:20250128", "RRULE:RSCALE=GREGORIAN;FREQ=YEARLY;SKIP=FORWARD"))
+    assert "RRULE:FREQ=YEARLY\r\n" in slot(ics).ics
+
+
 # --- Absurd rules ---------------------------------------------------------------------------------------------------
 
 
@@ -256,8 +367,7 @@ def test_a_dense_rule_that_ends_stays_as_it_is():
         "FREQ=HOURLY;INTERVAL=24;BYHOUR=11",
         "FREQ=YEARLY;BYWEEKNO=1;BYMONTH=7;BYDAY=MO",
         "FREQ=WEEKLY;UNTIL=20200101T000000Z",
-        "FREQ=NEVER",
-        "nonsense",
+        "FREQ=YEARLY;RSCALE=CHINESE;BYMONTH=2;BYMONTHDAY=31",
     ],
 )
 def test_a_rule_that_never_matches_leaves_the_event_itself(rule):

@@ -15,7 +15,8 @@ from typing import NamedTuple
 _WANTED = frozenset(
     {
         *("UID", "SUMMARY", "DESCRIPTION", "LOCATION", "CLASS", "STATUS", "TRANSP", "ATTENDEE", "ORGANIZER"),
-        *("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "X-APPLE-TRAVEL-DURATION"),
+        *("DTSTART", "DTEND", "DURATION", "RRULE", "EXRULE", "RDATE", "EXDATE", "RECURRENCE-ID"),
+        "X-APPLE-TRAVEL-DURATION",
         *("TZID", "TZOFFSETFROM", "TZOFFSETTO", "TZNAME"),
     }
 )

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bridge.domain.ical import content, rules
+from bridge.domain.ical import content, recurrence, rules
 from bridge.domain.ical.content import Component, Line
+from bridge.domain.ical.rules import Rule
 from bridge.domain.ical.zones import Zones, instant, local
 
 #: How long an event takes whose end can't be known (it is before the start, or unreadable): what clients propose.
@@ -75,7 +76,11 @@ class Event:
     component: Component
     start: Moment
     length: Length
-    rules: list[rules.Rule] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    #: In place of rules that can't be made out.
+    stand_ins: list[Rule] = field(default_factory=list)
+    #: EXRULEs (RFC 2445 section 4.8.5.2): what they yield is taken out.
+    exrules: list[Rule] = field(default_factory=list)
     rdates: list[tuple[Moment, Length | None]] = field(default_factory=list)
     exdates: list[Moment] = field(default_factory=list)
     recurrence_id: Moment | None = None
@@ -87,7 +92,7 @@ class Event:
     @property
     def recurs(self) -> bool:
         """Whether it is more than one stretch of time."""
-        return bool(self.rules or self.rdates)
+        return bool(self.rules or self.stand_ins or self.rdates)
 
 
 def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment | None:
@@ -138,14 +143,26 @@ def event(component: Component, zones: Zones) -> Event | None:
         )
         return found
     for line in component.lines.get("RRULE", ()):
-        rule = rules.parse(line.value) if line.value.strip() else None
-        if rule is not None and rule not in found.rules:
-            found.rules.append(rule)
+        if line.value.strip():
+            rule = _rule(line, start)
+            into = found.rules if rule is not None else found.stand_ins
+            rule = rule or rules.instead(line.value)
+            if rule not in into:
+                into.append(rule)
+    if "EXRULE" in component.lines:
+        # One that can't be made out takes nothing out.
+        read = (_rule(line, start) for line in component.lines["EXRULE"])
+        found.exrules = [rule for rule in read if rule is not None]
     if "RDATE" in component.lines:
         found.rdates = _rdates(component, start, length, zones)
     if "EXDATE" in component.lines:
         found.exdates = _exdates(component, zones, start)
     return found
+
+
+def _rule(line: Line, start: Moment) -> Rule | None:
+    rule = rules.parse(line.value)
+    return rule if rule is not None and recurrence.is_known(rule, start.local) else None
 
 
 def _first(component: Component, name: str, zones: Zones, floating: dt.tzinfo) -> Moment | None:
@@ -265,7 +282,7 @@ def same_kind(moment: Moment, start: Moment) -> Moment:
     return Moment(local(moment.instant, start.zone), start.zone, False)
 
 
-def until_of(rule: rules.Rule, start: Moment) -> dt.datetime | None:
+def until_of(rule: Rule, start: Moment) -> dt.datetime | None:
     """UNTIL in the local time of DTSTART. A DATE includes all of that day, whatever DTSTART is."""
     if rule.until is None:
         return None

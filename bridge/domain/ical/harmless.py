@@ -7,7 +7,8 @@ import math
 from dataclasses import replace
 
 from bridge.domain.ical.recurrence import last
-from bridge.domain.ical.rules import LISTS, SECONDS, Freq, Rule
+from bridge.domain.ical.rules import LISTS, SECONDS, Freq, Rule, Skip
+from bridge.domain.ical.scales import GREGORIAN
 
 #: A rule of up to so many occurrences is taken as it is, however dense.
 _FEW = 5_000
@@ -77,10 +78,15 @@ def plain(rule: Rule, start: dt.datetime) -> Rule | None:
     Where it goes wrong was measured with ical.js 2 (Thunderbird): lists of hours come out of order and are miscounted,
     a month as a limit of a monthly rule, days that some months lack, numbered weekdays of a year and week numbers give
     other days, a daily rule with days from the month's end never returns, a weekly one with days of the month is an
-    error for the whole object.
+    error for the whole object. Other calendars and SKIP (RFC 7529) hardly any client knows.
     """
+    if rule.scale != GREGORIAN or (
+        rule.skip != Skip.OMIT and any(abs(d) > 28 for d in rule.bymonthday or (start.day,))
+    ):
+        return None
     rule = replace(
         rule,
+        skip=Skip.OMIT,
         byhour=() if rule.byhour == (start.hour,) else rule.byhour,
         byminute=() if rule.byminute == (start.minute,) else rule.byminute,
         bysecond=() if rule.bysecond == (start.second,) else rule.bysecond,

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     BLOCKS = "blocks"
     #: It is on the way to the event, which takes time, too.
     TRAVEL = "travel"
+    #: It recurs by a rule that can't be made out, so it may well be then.
+    UNCLEAR = "unclear"
     TRANSPARENT = "transparent"
     CANCELLED = "cancelled"
     #: These three only where the Calendar's settings say so.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from bridge.domain.ical.rules import LISTS, SECONDS, Freq, Rule
+from bridge.domain.ical import scales
+from bridge.domain.ical.rules import LISTS, SECONDS, Freq, Rule, Skip
+from bridge.domain.ical.scales import Month, Scale
 
 #: Nothing recurs beyond this, in local time: no booking reaches there.
 LAST = dt.datetime(2201, 1, 1)
@@ -20,6 +22,8 @@ LAST = dt.datetime(2201, 1, 1)
 _BARREN = dt.timedelta(days=366 * 60)
 #: COUNT is honoured by counting from the start; after so many periods it is taken as no limit.
 _COUNTED_PERIODS = 100_000
+#: By so much at most does SKIP put a day out of its period.
+_SKIPPED = dt.timedelta(days=31)
 #: An hourly to secondly rule that found nothing in so many looks in a row finds nothing.
 _FRUITLESS = 300_000
 
@@ -64,11 +68,19 @@ def _within(periods: Iterator[list[dt.datetime]], low: dt.datetime, high: dt.dat
 
 def first(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.datetime | None:
     """The first thing the rule yields; None for a rule that never matches, such as one for 30 February."""
+    begin = dt.datetime.combine(scales.named(rule.scale).within(start.date()), start.time())
     try:
-        far = start + max(_BARREN, dt.timedelta(seconds=2 * rule.interval * SECONDS[rule.freq]))
+        far = begin + max(_BARREN, dt.timedelta(seconds=2 * rule.interval * SECONDS[rule.freq]))
     except OverflowError:
         far = LAST
-    return next(starts(replace(rule, count=None), start, start, far, until), None)
+    return next(starts(replace(rule, count=None), start, begin, far, until), None)
+
+
+def is_known(rule: Rule, start: dt.datetime) -> bool:
+    """Whether the calendar that the rule counts in is known where it counts from; or where does not matter."""
+    says_all = rule.bymonthday and (rule.freq == Freq.MONTHLY or rule.bymonth or rule.leapmonths)
+    anywhere = bool(says_all) and rule.interval == 1 and rule.count is None
+    return anywhere or scales.named(rule.scale).reaches(start.date())
 
 
 def last(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.datetime | None:
@@ -98,7 +110,7 @@ def _at_most(rule: Rule, start: dt.datetime, high: dt.datetime) -> int:
 
 
 def _chooses_days(rule: Rule) -> bool:
-    return bool(rule.byday or rule.bymonthday or rule.byyearday or rule.byweekno or rule.bymonth)
+    return bool(rule.byday or rule.bymonthday or rule.byyearday or rule.byweekno or rule.bymonth or rule.leapmonths)
 
 
 def _periods(rule: Rule, start: dt.datetime, low: dt.datetime, high: dt.datetime) -> Iterator[list[dt.datetime]]:
@@ -140,20 +152,38 @@ def _days(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[S
                 yield (day,) if fits(day) else ()
         case Freq.WEEKLY:
             yield from _weeks(rule, start, low, high)
-        case Freq.MONTHLY:
-            origin = start.year * 12 + start.month - 1
-            behind = (low.year * 12 + low.month - 1 - origin) // rule.interval * rule.interval
-            fits = _limits(replace(rule, bymonth=(), bymonthday=(), byday=()), with_days=False)
-            for month in range(origin + behind, high.year * 12 + high.month, rule.interval):
-                year, number = divmod(month, 12)
-                if rule.bymonth and number + 1 not in rule.bymonth:
-                    yield ()
-                    continue
-                yield [d for d in _month(rule, start, year, number + 1) if fits(d)]
+        case _ if rule.skip == Skip.OMIT:
+            yield from _long_periods(rule, start, low, high)
         case _:
-            behind = (low.year - start.year) // rule.interval * rule.interval
-            for year in range(start.year + behind, high.year + 1, rule.interval):
-                yield _year(rule, start, year)
+            yield from _each_once(_long_periods(rule, start, max(low - _SKIPPED, start), high + _SKIPPED))
+
+
+def _each_once(periods: Iterable[Sequence[dt.date]]) -> Iterator[Sequence[dt.date]]:
+    """What a period puts into the one beside it, that one may hold, too."""
+    last = dt.date.min
+    for days in periods:
+        found = [d for d in days if d > last]
+        last = max([last, *found])
+        yield found
+
+
+def _long_periods(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[Sequence[dt.date]]:
+    scale = scales.named(rule.scale)
+    start, low, high = scale.within(start), scale.within(low), scale.within(high)
+    fits = _limits(replace(rule, bymonth=(), leapmonths=(), bymonthday=(), byday=()), with_days=False)
+    begins = scale.month_of(start)
+    of_month = start.toordinal() - begins.first + 1
+    if rule.freq == Freq.MONTHLY:
+        for month in scale.every(rule.interval, start, low, high):
+            if (rule.bymonth or rule.leapmonths) and not _is_named(rule, month):
+                yield ()
+            else:
+                yield [d for d in _month(rule, month, of_month) if fits(d)]
+        return
+    origin = scale.year_of(start)
+    behind = (scale.year_of(low) - origin) // rule.interval * rule.interval
+    for year in range(origin + behind, scale.year_of(high) + 1, rule.interval):
+        yield _year(rule, scale, year, begins, of_month)
 
 
 def _weeks(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[Sequence[dt.date]]:
@@ -171,16 +201,20 @@ def _weeks(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[
         yield days if unlimited else [d for d in days if fits(d)]
 
 
-def _month(rule: Rule, start: dt.date, year: int, month: int) -> list[dt.date]:
-    """The days of one month that BYMONTHDAY and BYDAY choose; without them, the day of DTSTART."""
-    weekday, size = calendar.monthrange(year, month)
-    if rule.bymonthday:
-        days = {d if d > 0 else size + 1 + d for d in rule.bymonthday}
-    elif rule.byday or rule.byyearday or rule.byweekno:
-        days = set(range(1, size + 1))
+def _month(rule: Rule, month: Month, of_month: int) -> list[dt.date]:
+    """The days of one month that BYMONTHDAY and BYDAY choose; without them, that of DTSTART."""
+    size = month.size
+    if rule.bymonthday or not (rule.byday or rule.byyearday or rule.byweekno):
+        wanted = rule.bymonthday or (of_month,)
+        days = {d if d > 0 else size + 1 + d for d in wanted}
+        if rule.skip == Skip.BACKWARD:
+            days = {max(min(d, size), 0) for d in days}
+        elif rule.skip == Skip.FORWARD:
+            days = {max(min(d, size + 1), 1) for d in days}
     else:
-        days = {start.day}
+        days = set(range(1, size + 1))
     if rule.byday:
+        weekday = (month.first - 1) % 7
         chosen: set[int] = set()
         for ordinal, day in rule.byday:
             all_of_them = range(1 + (day - weekday) % 7, size + 1, 7)
@@ -189,70 +223,94 @@ def _month(rule: Rule, start: dt.date, year: int, month: int) -> list[dt.date]:
             elif abs(ordinal) <= len(all_of_them):
                 chosen.add(all_of_them[ordinal - 1 if ordinal > 0 else ordinal])
         days &= chosen
-    return [dt.date(year, month, d) for d in sorted(days) if 1 <= d <= size]
+    low, high = (1, size) if rule.skip == Skip.OMIT else (0, size + 1)
+    return [dt.date.fromordinal(month.first + d - 1) for d in sorted(days) if low <= d <= high]
 
 
-def _year(rule: Rule, start: dt.date, year: int) -> list[dt.date]:
-    if rule.byyearday or rule.byweekno or (rule.byday and not rule.bymonth):
-        return _chosen_in_year(rule, start, year)
-    if rule.bymonth:
-        months: Sequence[int] = rule.bymonth
+def _year(rule: Rule, scale: Scale, year: int, begins: Month, of_month: int) -> list[dt.date]:
+    months = scale.months(year)
+    named = bool(rule.bymonth or rule.leapmonths)
+    if rule.byyearday or rule.byweekno or (rule.byday and not named):
+        return _chosen_in_year(rule, months, begins, of_month)
+    if named:
+        chosen = _named_months(rule, months)
     elif rule.bymonthday:
-        months = range(1, 13)
+        chosen = list(months)
     else:
-        months = (start.month,)
-    return [d for month in months for d in _month(rule, start, year, month)]
+        number = (begins.number,)
+        of_start = replace(rule, bymonth=() if begins.leap else number, leapmonths=number if begins.leap else ())
+        chosen = _named_months(of_start, months)
+    found = [d for month in chosen for d in _month(rule, month, of_month)]
+    return found if rule.skip == Skip.OMIT else sorted(set(found))
 
 
-def _chosen_in_year(rule: Rule, start: dt.date, year: int) -> list[dt.date]:
+def _is_named(rule: Rule, month: Month) -> bool:
+    return month.number in (rule.leapmonths if month.leap else rule.bymonth)
+
+
+def _named_months(rule: Rule, months: Sequence[Month]) -> list[Month]:
+    """The months of a year that BYMONTH names; in place of a leap month that it lacks, what SKIP says."""
+    found = {month for month in months if _is_named(rule, month)}
+    if rule.skip != Skip.OMIT:
+        leap = {month.number for month in months if month.leap}
+        missing = {number + (rule.skip == Skip.FORWARD) for number in rule.leapmonths if number not in leap}
+        found |= {month for month in months if not month.leap and month.number in missing}
+    return sorted(found, key=lambda month: month.first)
+
+
+def _chosen_in_year(rule: Rule, months: Sequence[Month], begins: Month, of_month: int) -> list[dt.date]:
     byday = rule.byday
     if rule.byweekno and not (byday or rule.bymonthday or rule.byyearday):
-        byday = ((0, start.weekday()),)  # "derived from DTSTART": the same weekday of those weeks
+        # "derived from DTSTART": the same weekday of those weeks
+        byday = ((0, (begins.first + of_month - 2) % 7),)
     weekdays = {day for ordinal, day in byday if ordinal == 0}
     fits = _limits(rule, with_days=False)
-    days = [d for d in map(dt.date.fromordinal, _ordinals(year)) if fits(d)]
+    days = [d for d in map(dt.date.fromordinal, _ordinals(months)) if fits(d)]
     if not byday:
         return days
     numbered: set[dt.date] = set()
+    named = [_ordinals([month]) for month in months if _is_named(rule, month)]
     for ordinal, weekday in byday:
         if ordinal:
-            months: Sequence[Sequence[int]] = [_ordinals(year, month) for month in rule.bymonth] or [_ordinals(year)]
-            for ordinals in months:
+            for ordinals in named or [_ordinals(months)]:
                 those = [d for d in map(dt.date.fromordinal, ordinals) if d.weekday() == weekday]
                 if abs(ordinal) <= len(those):
                     numbered.add(those[ordinal - 1 if ordinal > 0 else ordinal])
     return [d for d in days if d.weekday() in weekdays or d in numbered]
 
 
-def _ordinals(year: int, month: int | None = None) -> range:
-    begin = dt.date(year, month or 1, 1).toordinal()
-    if month is None:
-        return range(begin, begin + (366 if calendar.isleap(year) else 365))
-    return range(begin, begin + calendar.monthrange(year, month)[1])
+def _ordinals(months: Sequence[Month]) -> range:
+    return range(months[0].first, months[-1].first + months[-1].size)
 
 
 class _limits:  # noqa: N801 - used as a function: whether a day passes the rule's limits
     """Whether a day passes BYMONTH, BYMONTHDAY, BYYEARDAY, BYWEEKNO and, where they only limit, weekdays."""
 
-    __slots__ = ("rule", "weekdays")
+    __slots__ = ("by_month", "rule", "scale", "weekdays")
 
     def __init__(self, rule: Rule, *, with_days: bool) -> None:
         self.rule = rule
+        self.scale = scales.named(rule.scale)
+        self.by_month = bool(rule.bymonth or rule.leapmonths or rule.bymonthday)
         self.weekdays = {day for _, day in rule.byday} if with_days else set()
 
     def __call__(self, day: dt.date) -> bool:
-        rule = self.rule
+        rule, scale = self.rule, self.scale
         if self.weekdays and day.weekday() not in self.weekdays:
             return False
-        if rule.bymonth and day.month not in rule.bymonth:
+        if (self.by_month or rule.byyearday) and not scale.reaches(day):
             return False
-        if rule.bymonthday:
-            size = calendar.monthrange(day.year, day.month)[1]
-            if day.day not in rule.bymonthday and day.day - size - 1 not in rule.bymonthday:
+        if self.by_month:
+            month = scale.month_of(day)
+            if (rule.bymonth or rule.leapmonths) and not _is_named(rule, month):
+                return False
+            of_month = day.toordinal() - month.first + 1
+            if rule.bymonthday and not {of_month, of_month - month.size - 1} & set(rule.bymonthday):
                 return False
         if rule.byyearday:
-            number, size = day.timetuple().tm_yday, 366 if calendar.isleap(day.year) else 365
-            if number not in rule.byyearday and number - size - 1 not in rule.byyearday:
+            ordinals = _ordinals(scale.months(scale.year_of(day)))
+            number = day.toordinal() - ordinals.start + 1
+            if not {number, number - len(ordinals) - 1} & set(rule.byyearday):
                 return False
         return not rule.byweekno or bool(_week_numbers(day, rule.wkst) & set(rule.byweekno))
 

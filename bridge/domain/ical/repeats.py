@@ -9,7 +9,8 @@ from typing import NamedTuple
 from bridge.domain.ical import content, recurrence, rules
 from bridge.domain.ical.content import Component, Line
 from bridge.domain.ical.events import Moment, moment
-from bridge.domain.ical.rules import Freq, Rule
+from bridge.domain.ical.rules import Freq, Rule, Skip
+from bridge.domain.ical.scales import GREGORIAN
 from bridge.domain.ical.zones import Zones, hinted, named
 
 #: Limits that no calendar of a person comes near.
@@ -44,6 +45,8 @@ def rrule_problem(rrule: str) -> str | None:
         return "Appointments recur daily or less often, not by hours, minutes or seconds."
     if rule.byhour or rule.byminute or rule.bysecond:
         return "The start of the appointment gives its time of day: leave out BYHOUR, BYMINUTE and BYSECOND."
+    if rule.scale != GREGORIAN or rule.skip != Skip.OMIT:
+        return "Appointments recur by the Gregorian calendar: leave out RSCALE and SKIP."
     if rule.count is not None and rule.until is not None:
         return "Give COUNT or UNTIL, not both."
     if (rule.count or 1) > _MOST or rule.interval > _WIDEST or len(read.exdates) > _MOST:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 from bridge.domain.ical import harmless, recurrence
 from bridge.domain.ical.content import Component
@@ -100,7 +101,7 @@ def pattern(master: Event, frozen_from: int) -> Pattern:
     start, length = master.start, master.length
     rules: list[tuple[Rule, dt.datetime | None]] = []
     coarse = False
-    for rule in master.rules:
+    for rule in (*master.rules, *master.stand_ins):
         until = until_of(rule, start)
         vast = harmless.is_vast(rule)
         if not vast and recurrence.first(rule, start.local, until) is None:
@@ -151,7 +152,8 @@ class Series:
         slack = max((abs(_moved(e)) + _at_most(e.length) for _, e in self.futures), default=dt.timedelta())
         without = self.overrides.keys() if self.pattern.coarse else self.overrides.keys() | self.excluded
         placed, complete = self.pattern.placed(span, without, slack)
-        found = [self._placed(key, moment, length) for key, (moment, length) in placed.items()]
+        out = self._ruled_out(placed.keys() if complete else [*placed][:-1])
+        found = [self._placed(key, moment, length) for key, (moment, length) in placed.items() if key not in out]
         if not complete:
             # Never report the rest as free.
             found[-1] = replace(found[-1], end=max(found[-1].end, span.end))
@@ -167,9 +169,26 @@ class Series:
             return replace(single(override), key=key)
         around = local(key, self.pattern.start.zone)
         for moment, length in self.pattern.within(_shifted(around, -_DAY), _shifted(around, _DAY)):
-            if moment.instant == key and key not in self.excluded:
+            if moment.instant == key and key not in self.excluded and not self._ruled_out([key]):
                 return self._placed(key, moment, length)
         return None
+
+    def taken_out(self, span: Interval) -> set[int]:
+        """The keys of what EXDATEs took out, and of what EXRULEs took out in or near the span."""
+        placed, _ = self.pattern.placed(span, ()) if self.master.exrules else ({}, True)
+        return self._ruled_out(placed.keys()) | self.excluded
+
+    def _ruled_out(self, keys: Collection[int]) -> set[int]:
+        """Those of the keys that an EXRULE yields. What is left out of absurdly many stays, so it blocks."""
+        if not self.master.exrules or not keys or self.pattern.coarse:
+            return set()
+        start = self.master.start
+        low, high = local(min(keys), start.zone), local(max(keys), start.zone)
+        found: set[int] = set()
+        for rule in self.master.exrules:
+            yielded = recurrence.starts(rule, start.local, low, high, until_of(rule, start))
+            found.update(Moment(at, start.zone, start.is_date).instant for at in islice(yielded, CAP))
+        return found.intersection(keys)
 
     def _placed(self, key: int, moment: Moment, length: Length) -> Instance:
         owner = self.master

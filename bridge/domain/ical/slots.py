@@ -116,7 +116,7 @@ def _can_be_said(series: Series, judge: Judge) -> bool:
     """Whether every client expands it right from one master and its overrides."""
     made = series.pattern
     travel = judge.travel(series.master)
-    if series.futures or (made.length.is_none and not travel):
+    if series.futures or series.master.exrules or (made.length.is_none and not travel):
         return False
     if not travel or not made.rules:
         return not (travel and (made.rdates or series.overrides))

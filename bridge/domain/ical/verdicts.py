@@ -81,7 +81,7 @@ def _of_series(series: Series, judge: Judge, span: Interval) -> Iterator[Verdict
             yield verdict
     if series.pattern.coarse:
         return  # too dense for single instances: they block whatever was taken out
-    for key in series.excluded - series.overrides.keys():
+    for key in series.taken_out(span) - series.overrides.keys():
         yield from _absent(series, judge, span, key=key, reason=Reason.DELETED)
     for key, override in series.overrides.items():
         if not _touches(_judged(single(override), Part.OVERRIDE, judge, span), span):
@@ -117,6 +117,8 @@ def _judged(
             reason = Reason.NO_LENGTH
         elif span is not None and span.end <= instance.start:
             reason = Reason.TRAVEL
+        elif instance.event.stand_ins and instance.start != instance.event.start.instant:
+            reason = Reason.UNCLEAR
         else:
             reason = Reason.BLOCKS
     return Verdict(start, instance.end, instance.all_day, judge.title(instance.event, master), part, reason)
