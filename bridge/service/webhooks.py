@@ -20,8 +20,8 @@ from bridge.domain.changes import ChangeOrigin, ChangeType
 from bridge.domain.webhooks import ALL, EVENTS, Delivery, DeliveryState, Network, Signature, Webhook, WebhookStatus
 from bridge.errors import FieldProblem, Invalid, NotTaken, SecretUnreadable, Unknown
 from bridge.service import changes as feed
-from bridge.service.book import Locations
 from bridge.service.context import Context, Vault
+from bridge.service.visibility import Locations
 from bridge.store import changes, webhooks
 from bridge.store.db import Db, Tx
 
@@ -377,7 +377,8 @@ class Deliveries:
         started = 0
         now = self.context.clock()
         with self.context.db.read() as tx:
-            for webhook in webhooks.waiting(tx, now=now):
+            # Those with least under way first: however many hang, each gets its turn.
+            for webhook in sorted(webhooks.waiting(tx, now=now), key=lambda one: len(self._under_way.get(one.id, ()))):
                 mine = self._under_way.setdefault(webhook.id, {})
                 most = FOR_A_FAILING_ONE if webhook.status == WebhookStatus.FAILING else FOR_EACH
                 room = min(most - len(mine), PARALLEL - self.under_way())

@@ -375,6 +375,33 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
         assert {(d.last_status, d.last_reason) for d in late} == {(None, "no answer within 1 s")}
 
 
+async def test_where_many_hang_each_gets_its_turn(world, hook, post, monkeypatch):
+    """However few can be under way at once: what ends makes room for one that has nothing under way."""
+    monkeypatch.setattr(webhooks, "PARALLEL", 4)
+    made = [subscribe(world.context, hook.url(f"/{name}"), **EVERYTHING)[0] for name in ("a", "b")]
+    first, other = sorted(made, key=lambda webhook: webhook.id)
+    at = {webhook.id: webhook.url.rpartition("/")[2] for webhook in made}
+    held = [asyncio.Event() for _ in range(6)]
+    hook.will(*held, path=f"/{at[first.id]}")
+    for number in range(6):
+        block(world, str(number))
+    running = await deliver(world.context, post, wait=False)
+    assert running.under_way() == 4, "all of them of the first"
+    async with asyncio.timeout(5):
+        while len(hook.at(f"/{at[first.id]}")) < 4:
+            hook.arrived.clear()
+            await hook.arrived.wait()
+        held[0].set()
+        await running.ended.wait()
+        assert running.start_due() == 1
+        hook.arrived.clear()
+        await hook.arrived.wait()
+    assert hook.at(f"/{at[other.id]}")
+    for one in held:
+        one.set()
+    await asyncio.gather(*running.tasks())
+
+
 async def test_nobody_there_is_a_failure_like_another(world, hook, post):
     webhook, _ = subscribe(world.context, "http://127.0.0.1:1/hook", **EVERYTHING)
     block(world)
