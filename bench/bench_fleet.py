@@ -165,7 +165,7 @@ def fill(bridge: Bridge, root: str, count: int) -> None:
             state=AccountState.CONNECTED,
             state_reason="",
             state_since=now,
-            addresses=frozenset(),
+            addresses=(),
         )
         with bridge.db.write() as tx:
             accounts.put(tx, account, now=now)

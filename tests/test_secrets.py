@@ -45,7 +45,7 @@ def store_secret(db: Db, vault: Vault) -> None:
             state=AccountState.CONNECTED,
             state_reason="",
             state_since=0,
-            addresses=frozenset(),
+            addresses=(),
         )
         accounts.put(tx, account, now=0)
 

@@ -147,10 +147,18 @@ def appointment_document(booked: Appointment, origin: ChangeOrigin) -> dict[str,
         "masterEventId": booked.master_id,
         "externalId": booked.external_id,
         "metadata": booked.extra.get("metadata", {}),
+        "inviteContact": booked.fields.invitee is not None,
+        "invitation": _invitation(booked),
         "deleted": booked.deleted_at is not None,
         "version": booked.version,
         "sync": {"state": str(booked.sync_state), "lastError": booked.sync_error},
     }
+
+
+def _invitation(booked: Appointment) -> dict[str, Any] | None:
+    """The invitation of its contact, if there is one."""
+    invitee = booked.fields.invitee
+    return None if invitee is None else {"email": invitee, "answer": booked.answer}
 
 
 def _appointment_values(booked: Appointment) -> dict[str, Any]:
@@ -170,6 +178,8 @@ def _appointment_values(booked: Appointment) -> dict[str, Any]:
         "contactId": booked.contact_id,
         "externalId": booked.external_id,
         "users": list(booked.beside),
+        "inviteContact": booked.fields.invitee is not None,
+        "invitation": _invitation(booked),
         **booked.extra,
     }
 

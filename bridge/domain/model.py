@@ -117,8 +117,9 @@ class Account:
     state: AccountState
     state_reason: str
     state_since: int
-    #: Calendar user addresses of the owner (e-mail addresses, lower case), to find their own PARTSTAT.
-    addresses: frozenset[str]
+    #: Calendar user addresses of the owner (e-mail addresses, lower case), to find their own PARTSTAT; the one that
+    #: they invite from comes first.
+    addresses: tuple[str, ...]
     marks: Marks = Marks.UNPROVEN
 
 
@@ -232,6 +233,8 @@ class AppointmentFields:
     #: RRULE and EXDATE content lines joined by newlines, or None.
     rrule: str | None
     status: str
+    #: The contact's e-mail address, where the event invites them; None: it invites nobody.
+    invitee: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,8 @@ class Appointment:
     master_id: str | None = None
     #: Of a stand-in: the Appointment whose former event it removes.
     stands_in_for: str | None = None
+    #: What the invited contact answered, as the event says it: a PARTSTAT in lower case; None: nothing yet.
+    answer: str | None = None
     #: What made it, and when it was last changed there, as that said it.
     source: str = "api"
     source_updated_at: str | None = None

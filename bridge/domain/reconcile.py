@@ -12,7 +12,14 @@ from bridge.domain.model import AppointmentFields
 
 #: When and how long is one thing: a start from one side with an end from the other would be nobody's wish.
 WHEN = ("start", "end", "time_zone", "all_day", "rrule")
-GROUPS: tuple[tuple[str, ...], ...] = (WHEN, ("title",), ("description",), ("address",), ("status",))
+GROUPS: tuple[tuple[str, ...], ...] = (
+    WHEN,
+    ("title",),
+    ("description",),
+    ("address",),
+    ("status",),
+    ("invitee",),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ class Home:
     """What discovery found: where the calendars are listed, and who the login is."""
 
     url: str
-    addresses: frozenset[str]
+    #: E-mail addresses, lower case; the one to invite from first.
+    addresses: tuple[str, ...]
     calendars: tuple[RemoteCalendar, ...]
 
 

@@ -78,15 +78,22 @@ class CaldavRemote:
         home = next(iter(hrefs(properties.get(f"{C}calendar-home-set"))), None)
         if home is None:
             raise NotFound(without_query(principal), "the account has no calendar home")
-        addresses = {
-            address.removeprefix("mailto:")
-            for href in hrefs(properties.get(f"{C}calendar-user-address-set"))
-            if (address := unquote(href).lower()).startswith("mailto:")
-        }
-        if "@" in self._username:
-            addresses.add(self._username.lower())
         listed = await self._list_home(_directory(_joined(answer.url, home)))
-        return Home(listed.url, frozenset(addresses), _calendars(listed))
+        return Home(listed.url, self._addresses(properties), _calendars(listed))
+
+    def _addresses(self, properties: Mapping[str, etree._Element]) -> tuple[str, ...]:
+        """The owner's e-mail addresses: first the one that the server prefers, if it says so, then the login's."""
+        login = self._username.lower()
+        told = properties.get(f"{C}calendar-user-address-set")
+        found = [
+            (href.get("preferred") != "1", address != login, address)
+            for href in (() if told is None else told.iter(f"{D}href"))
+            for scheme, _, address in [unquote((href.text or "").strip()).lower().partition(":")]
+            if scheme == "mailto"
+        ]
+        if "@" in login:
+            found.append((True, False, login))
+        return tuple(dict.fromkeys(address for _, _, address in sorted(found, key=lambda one: one[:2])))
 
     async def calendars(self, home_url: str) -> tuple[RemoteCalendar, ...]:
         """The calendars that can hold events: one PROPFIND at Depth 1."""

@@ -97,7 +97,7 @@ class MemoryRemote:
     async def discover(self) -> Home:
         """The home and its calendars."""
         calendars = await self.calendars(f"{ROOT}home/")
-        return Home(f"{ROOT}home/", frozenset({self._login[0].lower()}), calendars)
+        return Home(f"{ROOT}home/", (self._login[0].lower(),), calendars)
 
     async def calendars(self, home_url: str) -> tuple[RemoteCalendar, ...]:
         """Every calendar."""

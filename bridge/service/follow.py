@@ -33,7 +33,17 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
             return
         _moved_to(tx, delta, booked, item, before)
         return
-    _changed(tx, delta, booked, item, before)
+    _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before)
+
+
+def answered(tx: Tx, booked: Appointment, item: MirrorItem, *, now: int) -> Appointment:
+    """What the invited contact answered is theirs to say, whatever the rule for the person's changes."""
+    answer = ical.answer(item.ics, booked.fields.invitee)
+    if answer == booked.answer:
+        return booked
+    after = replace(booked, answer=answer, version=booked.version + 1, updated_at=now)
+    _put(tx, booked, after, now=now)
+    return after
 
 
 def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
@@ -42,7 +52,7 @@ def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, 
     if booked is None or not booked.wanted_upstream:
         return
     if booked.carried is not None:
-        booked = replace(booked, carried=book.under_uid(item.ics, item.uid, booked.uid))
+        booked = replace(booked, carried=book.under_uid(item.ics, stand_in, booked.uid))
         bookings.put_appointment(tx, booked)
     taken = _changed(tx, delta, replace(booked, agreed=stand_in.agreed), item, before)
     if taken is not None:
@@ -56,8 +66,8 @@ def _changed(
 ) -> Appointment | None:
     """Merge what the event says into the Appointment. Returns the Appointment where it took something over."""
     try:
-        theirs = ical.upstream_fields(item.ics, like=booked.fields)
-        was = None if before is None else ical.upstream_fields(before.ics, like=booked.fields)
+        theirs = ical.upstream_fields(item.ics, like=booked.fields, sent=booked.agreed)
+        was = None if before is None else ical.upstream_fields(before.ics, like=booked.fields, sent=booked.agreed)
     except Unreadable:
         return None
     merged = reconcile.merge(booked.fields, booked.agreed, was, theirs)
@@ -166,7 +176,7 @@ def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, befor
     if not home.once_primary:
         booked = replace(booked, sync_error=not_ours(home))
     bookings.put_appointment(tx, booked)
-    _changed(tx, delta, booked, item, before)
+    _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before)
 
 
 def _put(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> None:

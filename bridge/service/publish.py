@@ -101,7 +101,7 @@ class Delta:
 
 def sources_of(tx: Tx, user: User) -> dict[str, decide.Source]:
     """How to read the mirror items of each Calendar that is read for a User."""
-    addresses = {account.id: account.addresses for account in accounts.all_of(tx, user.id)}
+    addresses = {account.id: frozenset(account.addresses) for account in accounts.all_of(tx, user.id)}
     return {
         calendar.id: decide.Source(calendar.settings, user.time_zone, addresses[calendar.account_id])
         for calendar in accounts.calendars(tx, user_id=user.id, roles=[Role.PRIMARY, Role.CONFLICT])
@@ -110,7 +110,7 @@ def sources_of(tx: Tx, user: User) -> dict[str, decide.Source]:
 
 def source_for(calendar: Calendar, account: Account, user: User) -> decide.Source:
     """How to read the mirror items of one Calendar."""
-    return decide.Source(calendar.settings, user.time_zone, account.addresses)
+    return decide.Source(calendar.settings, user.time_zone, frozenset(account.addresses))
 
 
 def render(item: MirrorItem, source: decide.Source, *, now: int) -> Rendered | None:
@@ -180,7 +180,7 @@ def titles(tx: Tx, user: User, of: Iterable[Busy]) -> dict[Busy, str]:
     by_item: dict[str, list[Busy]] = {}
     for one in of:
         by_item.setdefault(one.href, []).append(one)
-    found = {}
+    found: dict[Busy, str] = {}
     for item in published.get(tx, user.id, by_item):
         stretches = by_item[item.href]
         own: dict[int, str] = {}

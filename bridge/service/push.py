@@ -177,13 +177,14 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
     known = job.known
     if known is not None:
         try:
-            theirs = ical.upstream_fields(known.ics, like=fields)
+            theirs = ical.upstream_fields(known.ics, like=fields, sent=job.appointment.agreed)
         except Unreadable:
             known = None
         else:
             fields = reconcile.to_write(job.appointment.fields, job.appointment.agreed, theirs)
     onto = known.ics if known is not None else job.appointment.carried
-    body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto)
+    sender = next(iter(job.account.addresses), None)
+    body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto, sender=sender)
     if known is not None and body == known.ics:
         with context.db.write() as tx:  # sharers of a calendar are told of every write, so none is sent for nothing
             _synced(tx, job, known, now=context.clock())
@@ -207,6 +208,7 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
     if job.known is not None and stored.etag == job.known.etag:
         raise BadAnswer(job.calendar.url, "it delivers the version from before the write")
     with context.db.write() as tx:
+        _reached(tx, job, now=context.clock())
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
 
 
@@ -286,6 +288,7 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
             await remote.delete(job.calendar.url, job.href, etag=current.etag)
     now = context.clock()
     with context.db.write() as tx:
+        _reached(tx, job, now=now)
         if not outbox.holds(tx, job.entry):
             return
         mirror.remove(tx, job.calendar.id, [job.href])
@@ -352,6 +355,7 @@ def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None =
     mirror.put(tx, job.appointment.user_id, [item])
     if _same_event(booked, job):
         booked = replace(booked, agreed=job.appointment.fields, synced_at=now, carried=None)
+        booked = follow.answered(tx, booked, item, now=now)
     _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
     if sent is not None and _moved(sent, item.ics, booked):
         # Servers rewrite words, never times: a person moved it between our write and our reading it back.
@@ -361,6 +365,14 @@ def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None =
         return
     # It may have been a blocked slot for a moment, if the mirror saw it before the Appointment knew its own event.
     publish.publish_appointment(tx, booked, now=now)
+
+
+def _reached(tx: Tx, job: _Job, *, now: int) -> None:
+    """The server took a write: if it could not be read before, it is to be read again at once."""
+    current = accounts.get(tx, job.account.id)
+    if current is not None and current.state == AccountState.UNREACHABLE:
+        changes.account_state(tx, current.id, AccountState.CONNECTED, "", now=now)
+        accounts.schedule(tx, current.id, next_poll_at=now, failures=0)
 
 
 def _user(tx: Tx, booked: Appointment) -> User:

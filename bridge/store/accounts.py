@@ -26,7 +26,7 @@ def put(tx: sqlite3.Connection, account: Account, *, now: int) -> None:
             "username": account.username,
             "secret": account.secret,
             "home_url": account.home_url,
-            "addresses": json.dumps(sorted(account.addresses)),
+            "addresses": json.dumps(account.addresses),
             "state": account.state,
             "state_reason": account.state_reason,
             "state_since": account.state_since,
@@ -246,6 +246,15 @@ def note_unchanged(tx: sqlite3.Connection, calendar_ids: Iterable[str], *, now: 
     )
 
 
+def note_overtaken(tx: sqlite3.Connection, calendar_id: str, *, now: int) -> None:
+    """The Calendar was read, but somebody else wrote meanwhile what was: it counts as unread, and is read again."""
+    tx.execute(
+        "UPDATE calendars SET ctag = NULL, listed_token = NULL, reads = reads + 1, last_attempt_at = :now"
+        " WHERE id = :id",
+        {"id": calendar_id, "now": now},
+    )
+
+
 def note_failure(tx: sqlite3.Connection, calendar_id: str, error: str, *, now: int) -> None:
     """Reading the Calendar failed; what was read before stays."""
     tx.execute(
@@ -272,7 +281,7 @@ def _account(row: sqlite3.Row) -> Account:
         state=AccountState(row["state"]),
         state_reason=row["state_reason"],
         state_since=row["state_since"],
-        addresses=frozenset(json.loads(row["addresses"])),
+        addresses=tuple(json.loads(row["addresses"])),
         marks=Marks(row["marks"]),
     )
 

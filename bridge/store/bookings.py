@@ -36,6 +36,8 @@ def put_appointment(tx: sqlite3.Connection, appointment: Appointment) -> None:
             "address": fields.address,
             "rrule": fields.rrule,
             "status": fields.status,
+            "invitee": fields.invitee,
+            "answer": appointment.answer,
             "extra": json.dumps(appointment.extra),
             "source": appointment.source,
             "source_updated_at": appointment.source_updated_at,
@@ -297,9 +299,9 @@ def expired_slots(tx: sqlite3.Connection, *, now: int) -> list[BlockedSlot]:
 
 _APPOINTMENT = (
     "id, location_id, booking_calendar_id, user_id, beside, master_id, stands_in_for, contact_id, external_id, title,"
-    " start_at, end_at, time_zone, utc_offset, all_day, description, address, rrule, status, extra, source,"
-    " source_updated_at, version, created_at, updated_at, deleted_at, uid, sync_state, sync_error, synced_at,"
-    " calendar_id, href, agreed, carried"
+    " start_at, end_at, time_zone, utc_offset, all_day, description, address, rrule, status, invitee, answer,"
+    " extra, source, source_updated_at, version, created_at, updated_at, deleted_at, uid, sync_state, sync_error,"
+    " synced_at, calendar_id, href, agreed, carried"
 )
 _SLOT = (
     "id, location_id, user_id, booking_calendar_id, title, start_at, end_at, time_zone, utc_offset, expires_at,"
@@ -330,6 +332,7 @@ def _appointment(row: sqlite3.Row) -> Appointment:
             address=row["address"],
             rrule=row["rrule"],
             status=row["status"],
+            invitee=row["invitee"],
         ),
         utc_offset=row["utc_offset"],
         extra=json.loads(row["extra"]),
@@ -348,6 +351,7 @@ def _appointment(row: sqlite3.Row) -> Appointment:
         beside=tuple(json.loads(row["beside"])),
         master_id=row["master_id"],
         stands_in_for=row["stands_in_for"],
+        answer=row["answer"],
         source=row["source"],
         source_updated_at=row["source_updated_at"],
     )

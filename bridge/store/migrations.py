@@ -293,6 +293,9 @@ CREATE TABLE appointments (
     address TEXT NOT NULL,
     rrule TEXT,
     status TEXT NOT NULL,
+    -- The contact's e-mail address where the event invites them, and what they answered.
+    invitee TEXT,
+    answer TEXT,
     -- JSON: the CRM's fields that the bridge only keeps and gives back.
     extra TEXT NOT NULL,
     -- Where it came from, and when it was last changed there, as it was told.

@@ -37,6 +37,7 @@ def appointment(booked: Appointment) -> dict[str, Any]:
         "externalId": booked.external_id,
         "meetingLocationType": kept.pop("meetingLocationType", None),
         "metadata": kept.pop("metadata", {}),
+        "inviteContact": fields.invitee is not None,
         **kept,
         "version": booked.version,
         "sync": {
@@ -50,6 +51,8 @@ def appointment(booked: Appointment) -> dict[str, Any]:
         document["masterEventId"] = booked.master_id
     if fields.rrule is not None:
         document["rrule"] = fields.rrule
+    if fields.invitee is not None:
+        document["invitation"] = {"email": fields.invitee, "answer": booked.answer}
     return document
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot
 from bridge.domain.time_zones import is_time_zone
 from bridge.errors import FieldProblem, Invalid
-from bridge.service.book import UNSET, AppointmentChange, NewAppointment, NewBlockedSlot, read_rrule
+from bridge.service.book import UNSET, AppointmentChange, NewAppointment, NewBlockedSlot, read_invitee, read_rrule
 from bridge.web.shapes.appointments import AppointmentBody
 from bridge.web.shapes.blocked_slots import BlockedSlotBody
 from bridge.web.times import BadTime, Time, day_of, parse_day, parse_time, start_of
@@ -108,7 +108,8 @@ def new_appointment(
         reader.wrong("calendarId", "missing", "Name the calendar to book.")
     if body.start_time is None:
         reader.wrong("startTime", "missing", "Say when it starts.")
-    _refuse_invitation(reader, body)
+    kept = _kept(body)
+    invitee = _invitee(reader, body.invite_contact, kept.get("contact"))
     if body.all_day:
         start, end = _new_days(reader, body, zone)
     else:
@@ -136,9 +137,10 @@ def new_appointment(
             address=body.address or "",
             rrule=rrule,
             status=body.appointment_status or status,
+            invitee=invitee,
         ),
         utc_offset=start.utc_offset,
-        extra=_kept(body),
+        extra=kept,
         check_slot=not body.ignore_free_slot_validation,
         check_dates=not body.ignore_date_range,
     )
@@ -162,7 +164,7 @@ def appointment_change(
     """A change to an appointment: only what was sent; null clears. Raises `Invalid`."""
     reader = Reader(list(problems))
     sent = body.model_fields_set
-    _refuse_invitation(reader, body)
+    kept = _kept(body)
     changes: dict[str, Any] = {}
     offset = None
     if sent & {"start_time", "end_time", "timezone", "all_day"}:
@@ -177,8 +179,11 @@ def appointment_change(
     for name in ("appointment_status", "calendar_id", "assigned_user_id"):
         if name in sent and getattr(body, name) is None:
             reader.wrong(_camel(name), "invalid_value", "It can be changed, not cleared.")
+    if sent & {"contact", "invite_contact"}:
+        invited = current.fields.invitee is not None if "invite_contact" not in sent else body.invite_contact
+        contact = current.extra.get("contact") if "contact" not in sent else kept.get("contact")
+        changes["invitee"] = _invitee(reader, invited, contact)
     reader.done()
-    kept = _kept(body)
     return AppointmentChange(
         fields=changes,
         utc_offset=offset,
@@ -292,9 +297,16 @@ def _expiry(reader: Reader, body: BlockedSlotBody, zone: str | None, now: int) -
     return None if expires is None else expires.at
 
 
-def _refuse_invitation(reader: Reader, body: AppointmentBody) -> None:
-    if body.invite_contact:
-        reader.wrong("inviteContact", "invalid_value", "Invitations are not offered yet; leave it out.")
+def _invitee(reader: Reader, wanted: bool | None, contact: object) -> str | None:
+    """The address to invite the contact at; None where they are not to be invited."""
+    if not wanted or reader.is_wrong("contact"):
+        return None
+    email = contact.get("email") if isinstance(contact, dict) else None
+    try:
+        return read_invitee(str(email or ""))
+    except Invalid as error:
+        reader.problems += error.problems
+        return None
 
 
 def _kept(body: AppointmentBody) -> dict[str, object]:

@@ -100,7 +100,7 @@ async def test_the_owners_addresses(running: Running, connect: Connect, quirks: 
     cloud = running(quirks)
     anna = cloud.login("anna@icloud.example", aliases=("Anna@Me.example",))
     home = await connect(cloud, anna).discover()
-    assert home.addresses == {"anna@icloud.example", "anna@me.example"}
+    assert home.addresses == ("anna@icloud.example", "anna@me.example")
 
 
 @both()

@@ -111,6 +111,7 @@ class World:
             "address": "",
             "rrule": None,
             "status": "confirmed",
+            "invitee": None,
         }
         fields |= {k: v for k, v in changes.items() if k in fields}
         rest = {k: v for k, v in changes.items() if k not in fields}

@@ -2,8 +2,8 @@
 
 From text to lines (`content`), zones (`zones`), rules (`rules`, `recurrence`, `harmless`), events (`events`) and series
 of them (`series`); from there to blocked slots (`judge`, `verdicts`, `slots`, `rendering`) and to appointments and back
-(`appointments`, `instances`, `repeats`, `editing`). Everything is pure. Nothing in an object that does not matter here
-can make it unreadable, and no rule in it, however absurd, keeps a process busy.
+(`appointments`, `invitations`, `instances`, `repeats`, `editing`). Everything is pure. Nothing in an object that does not
+matter here can make it unreadable, and no rule in it, however absurd, keeps a process busy.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 
 from bridge.domain.ical import content
-from bridge.domain.ical.appointments import appointment, upstream_event, upstream_fields
+from bridge.domain.ical.appointments import answer, appointment, upstream_event, upstream_fields
 from bridge.domain.ical.events import event
 from bridge.domain.ical.instances import end_before, instance, instances, leave_out, leaves_out
+from bridge.domain.ical.invitations import can_be_invited, unsigned
 from bridge.domain.ical.judge import Reason
 from bridge.domain.ical.rendering import Rendered
 from bridge.domain.ical.repeats import normalise_rrule, rrule_problem
@@ -26,8 +27,10 @@ __all__ = [
     "Reason",
     "Rendered",
     "Verdict",
+    "answer",
     "appointment",
     "blocked_slot",
+    "can_be_invited",
     "crm_slot",
     "end_before",
     "identify",
@@ -40,6 +43,7 @@ __all__ = [
     "rrule_problem",
     "summary",
     "titles",
+    "unsigned",
     "upstream_event",
     "upstream_fields",
     "verdicts",

@@ -1,7 +1,8 @@
 """Appointments as events: in the merged calendar, and in the primary calendar upstream, there and back.
 
-Upstream the CRM owns when an event is, its title, description, place and status. Of an event that is there already,
-only those of them that differ are rewritten, line by line; a person's alarms, notes and overrides stay byte for byte.
+Upstream the CRM owns when an event is, its title, description, place, status, and whether it invites the contact. Of an
+event that is there already, only those of them that differ are rewritten, line by line; a person's alarms, notes,
+overrides and guests stay byte for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bridge.domain.ical import content, rendering
+from bridge.domain.ical import content, invitations, rendering
 from bridge.domain.ical.content import Component
 from bridge.domain.ical.editing import Edit, without_params
 from bridge.domain.ical.events import Event, Moment, event, same_kind, until_of
@@ -51,13 +52,14 @@ def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Re
     return published(slot, booked.id, zones.user, horizon)
 
 
-def upstream_event(booked: Appointment, *, now: int, onto: str | None) -> str:
+def upstream_event(booked: Appointment, *, now: int, onto: str | None, sender: str | None = None) -> str:
     """What is PUT for an Appointment: a new object, or `onto` (the object as it is upstream) with what differs changed.
 
-    Where nothing differs, `onto` comes back as it is. Raises `Unreadable` when `onto` holds no event.
+    Where nothing differs, `onto` comes back as it is. `sender` is the address that invites the contact, if one is to be
+    invited; without it, nobody is. Raises `Unreadable` when `onto` holds no event.
     """
     if onto is None:
-        return _new(booked, now)
+        return _new(booked, now, sender)
     root = content.read(onto)
     number, component = _target(root)
     fields = booked.fields
@@ -81,6 +83,10 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None) -> str:
         edit.set("STATUS", [f"STATUS:{ours.status}"])
         if "CANCELLED" in {ours.status, theirs.status}:
             edit.set("TRANSP", [f"TRANSP:{'TRANSPARENT' if ours.status == 'CANCELLED' else 'OPAQUE'}"])
+    if sender is not None:
+        _write_invitation(edit, booked, component, sender)
+        if onto == booked.carried:
+            invitations.sign(edit, sender)
     if edit.text == onto:
         return onto
     for line in _hints(booked):
@@ -90,11 +96,12 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None) -> str:
     return edit.text
 
 
-def upstream_fields(ics: str, *, like: AppointmentFields) -> AppointmentFields:
+def upstream_fields(ics: str, *, like: AppointmentFields, sent: AppointmentFields | None = None) -> AppointmentFields:
     """The Appointment's fields as its event upstream says them.
 
     `like` are the fields as the Appointment has them: where the event says the same, as far as an event can, they are
-    taken from there. Raises `Unreadable` when there is no event, or nobody can say when it is.
+    taken from there. Of the people it invites, whom these or the fields `sent` last invite is the contact. Raises
+    `Unreadable` when there is no event, or nobody can say when it is.
     """
     root = content.read(ics)
     _, component = _target(root)
@@ -104,13 +111,25 @@ def upstream_fields(ics: str, *, like: AppointmentFields) -> AppointmentFields:
         status = like.status if like.status in _GONE else "cancelled"
     else:
         status = "confirmed" if like.status in _GONE and theirs.status else like.status
+    contacts = (like.invitee, sent.invitee if sent is not None else None)
     return replace(
         fields,
         title=like.title if theirs.title == ours.title else theirs.title,
         description=like.description if theirs.description == ours.description else theirs.description,
         address=like.address if theirs.address == ours.address else theirs.address,
         status=status,
+        invitee=next((one for one in contacts if one and invitations.is_invited(component, one)), None),
     )
+
+
+def answer(ics: str, invitee: str | None) -> str | None:
+    """What the invited contact answered: a PARTSTAT in lower case; None: nothing yet, or nobody is invited."""
+    if invitee is None:
+        return None
+    try:
+        return invitations.answer(_target(content.read(ics))[1], invitee)
+    except Unreadable:
+        return None
 
 
 # --- What an event says --------------------------------------------------------------------------------------------
@@ -240,7 +259,8 @@ def _with_when(like: AppointmentFields, theirs: _Said) -> AppointmentFields:
 # --- What is written -----------------------------------------------------------------------------------------------
 
 
-def _new(booked: Appointment, now: int) -> str:
+def _new(booked: Appointment, now: int, sender: str | None) -> str:
+    invitee = booked.fields.invitee
     return content.calendar(
         [
             *_zone_lines(booked.fields),
@@ -252,10 +272,25 @@ def _new(booked: Appointment, now: int) -> str:
             "SEQUENCE:0",
             *_owned(booked.fields),
             f"TRANSP:{'TRANSPARENT' if booked.fields.status in _GONE else 'OPAQUE'}",
+            *([invitations.organizer(sender), _attendee(booked, invitee)] if sender and invitee else []),
             *_hints(booked),
             "END:VEVENT",
         ]
     )
+
+
+def _write_invitation(edit: Edit, booked: Appointment, there: Component, sender: str) -> None:
+    invitee, before = booked.fields.invitee, booked.agreed.invitee if booked.agreed is not None else None
+    if before is not None and before != invitee:
+        invitations.uninvite(edit, before)
+    if invitee is not None and not invitations.is_invited(there, invitee):
+        invitations.invite(edit, _attendee(booked, invitee), sender)
+
+
+def _attendee(booked: Appointment, invitee: str) -> str:
+    contact = booked.extra.get("contact")
+    name = contact.get("name") if isinstance(contact, dict) else None
+    return invitations.attendee(invitee, str(name or ""))
 
 
 def _hints(booked: Appointment) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from bridge.domain.ical import content
 
@@ -29,6 +29,14 @@ class Edit:
         """The text as it is now."""
         return "".join(self._raw)
 
+    def each(self) -> Iterator[None]:
+        """Open each of the VEVENTs in turn, and in the end the one again that was open."""
+        before = self._number
+        for number in range(len(self._begins())):
+            self._number = number
+            yield
+        self._number = before
+
     def get(self, name: str) -> list[str]:
         """The event's own properties of that name, as logical lines."""
         return [_logical(self._raw[at]) for at in self._own() if self._name(at) == name]
@@ -37,9 +45,11 @@ class Edit:
         """Put these logical lines in the place of the event's properties of that name; what is there already stays."""
         wanted = list(lines)
         places = [at for at in self._own() if self._name(at) == name]
-        if [_logical(self._raw[at]) for at in places] == wanted:
+        there = [_logical(self._raw[at]) for at in places]
+        if there == wanted:
             return
-        new = [content.fold(line, self._eol) for line in wanted]
+        as_written = {line: self._raw[at] for line, at in zip(there, places, strict=True)}
+        new = [as_written.get(line) or content.fold(line, self._eol) for line in wanted]
         begin = places[0] if places else self._end_of_own()
         for at in reversed(places):
             del self._raw[at]
@@ -51,7 +61,7 @@ class Edit:
 
     def add_before_events(self, lines: Iterable[str]) -> None:
         """Insert logical lines before the first VEVENT."""
-        at = next(at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT")
+        at = self._begin(0)
         self._raw[at:at] = [content.fold(line, self._eol) for line in lines]
 
     def drop(self, number: int) -> None:
@@ -81,8 +91,10 @@ class Edit:
         return found
 
     def _begin(self, number: int) -> int:
-        events = [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]
-        return events[number]
+        return self._begins()[number]
+
+    def _begins(self) -> list[int]:
+        return [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]
 
     def _end_of_own(self) -> int:
         """Where a new property goes: before the first alarm, or the event's end."""

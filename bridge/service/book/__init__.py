@@ -13,6 +13,7 @@ from bridge.service.book.appointments import (
     get_appointment,
     list_appointments,
     members,
+    read_invitee,
     read_rrule,
     update_appointment,
 )
@@ -28,15 +29,12 @@ from bridge.service.book.blocked_slots import (
 from bridge.service.book.events import Scope, delete_event
 from bridge.service.book.instances import series_of
 from bridge.service.book.upstream import detach, new_uid, queue, under_uid, upcoming
-from bridge.service.book.visibility import Listing, Locations
 
 __all__ = [
     "UNSET",
     "AppointmentChange",
     "BlockedSlotView",
     "Created",
-    "Listing",
-    "Locations",
     "NewAppointment",
     "NewBlockedSlot",
     "Scope",
@@ -53,6 +51,7 @@ __all__ = [
     "members",
     "new_uid",
     "queue",
+    "read_invitee",
     "read_rrule",
     "series_of",
     "under_uid",

@@ -15,9 +15,9 @@ from bridge.domain import publish as decide
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Appointment, AppointmentFields, SyncState, User
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown
-from bridge.service import changes, publish
-from bridge.service.book import instances, slot, upstream, visibility
-from bridge.service.book.visibility import Listing, Locations
+from bridge.service import changes, publish, visibility
+from bridge.service.book import instances, slot, upstream
+from bridge.service.visibility import Listing, Locations
 from bridge.store import bookings
 from bridge.store.db import Db, Tx
 
@@ -153,8 +153,9 @@ def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *
     if appointment.wanted_upstream and new.check_slot:
         appointment = slot.admit(tx, appointment, named=named, check_dates=new.check_dates, unasked=unasked, now=now)
     else:
-        members = visibility.booking_calendar(tx, new.location_id, new.booking_calendar_id).user_ids
+        members = visibility.bookable(tx, new.booking_calendar_id, {new.location_id}).user_ids
         appointment = slot.assign(tx, appointment, members, named=named, now=now)
+    appointment = upstream.invite(tx, None, appointment)
     appointment = upstream.queue(tx, appointment, now=now)
     bookings.put_appointment(tx, appointment)
     changes.appointment(tx, None, appointment, origin=ChangeOrigin.API, now=now)
@@ -168,6 +169,17 @@ def read_rrule(text: str) -> str:
     if problem is not None:
         raise Invalid((FieldProblem("/rrule", "unsupported_rrule", problem),))
     return ical.normalise_rrule(text)
+
+
+def read_invitee(email: str) -> str:
+    """The address of a contact who is to be invited. Raises `Invalid` where that is none."""
+    email = email.strip()
+    if not email:
+        detail = "To invite the contact, give their e-mail address; or leave inviteContact out, or set it to false."
+        raise Invalid((FieldProblem("/contact/email", "missing", detail),))
+    if not ical.can_be_invited(email):
+        raise Invalid((FieldProblem("/contact/email", "invalid_value", "Nobody can be invited at this address."),))
+    return email
 
 
 def get_appointment(db: Db, appointment_id: str, *, locations: Locations) -> Appointment:
@@ -189,7 +201,7 @@ def find_by_external_id(db: Db, location_id: str, external_id: str) -> Appointme
 def members(db: Db, location_id: str, booking_calendar_id: str) -> tuple[str, ...]:
     """The Users who can be booked with a booking calendar. Raises `Unknown`."""
     with db.read() as tx:
-        return visibility.booking_calendar(tx, location_id, booking_calendar_id).user_ids
+        return visibility.bookable(tx, booking_calendar_id, {location_id}).user_ids
 
 
 def update_appointment(
@@ -236,6 +248,7 @@ def update_appointment(
             publish.withdraw(tx, after, set(before.beside) - set(after.beside), now=now)
         if user.id != before.user_id:
             after = _hand_over(tx, before, after, now=now)
+        after = upstream.invite(tx, before, after)
         after = upstream.requeue(tx, after, now=now)
         bookings.put_appointment(tx, after)
         changes.appointment(tx, None if single is not None else before, after, origin=ChangeOrigin.API, now=now)
@@ -297,7 +310,7 @@ def _changed(tx: Tx, before: Appointment, change: AppointmentChange) -> Appointm
     user_id = before.user_id if change.user_id is UNSET else str(change.user_id)
     if (user_id, calendar_id) != (before.user_id, before.booking_calendar_id):
         if change.user_id is UNSET:
-            members = visibility.booking_calendar(tx, before.location_id, calendar_id).user_ids
+            members = visibility.bookable(tx, calendar_id, {before.location_id}).user_ids
             user_id = user_id if user_id in members else members[0]
         user_id = visibility.booked_user(tx, before.location_id, calendar_id, user_id).id
     external_id = before.external_id if change.external_id is UNSET else change.external_id

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
+from bridge.domain import ical
 from bridge.domain.model import Appointment, Role, SyncState
-from bridge.errors import NoPrimaryCalendar
+from bridge.errors import FieldProblem, Invalid, NoPrimaryCalendar
 from bridge.store import accounts, bookings, mirror, outbox
 from bridge.store.db import Tx
 
@@ -44,6 +45,20 @@ def requeue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
     return queue(tx, appointment, now=now)
 
 
+def invite(tx: Tx, before: Appointment | None, after: Appointment) -> Appointment:
+    """The Appointment as it invites its contact. Raises `Invalid` where its calendar has nobody to invite from."""
+    invitee = after.fields.invitee
+    if before is not None and (before.fields.invitee, before.user_id) == (invitee, after.user_id):
+        return after
+    if invitee is not None and after.wanted_upstream:
+        primary = accounts.primary_of(tx, after.user_id)
+        account = None if primary is None else accounts.get(tx, primary.account_id)
+        if account is not None and not account.addresses:
+            detail = "The user's calendar account has no e-mail address to invite from: leave inviteContact out."
+            raise Invalid((FieldProblem("/inviteContact", "invalid_value", detail),))
+    return replace(after, answer=None)
+
+
 def upcoming(appointment: Appointment, now: int) -> bool:
     """Whether it, or one of its recurrences, may still lie ahead."""
     return appointment.fields.end > now or appointment.fields.rrule is not None
@@ -79,8 +94,8 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
             carried = event.ics
     uid = new_uid()
     if carried is not None:
-        carried = under_uid(carried, booked.uid, uid)
-    booked = replace(booked, uid=uid, calendar_id=None, href=None, agreed=None, carried=carried)
+        carried = under_uid(carried, booked, uid)
+    booked = replace(booked, uid=uid, calendar_id=None, href=None, agreed=None, answer=None, carried=carried)
     bookings.put_appointment(tx, booked)
     return booked
 
@@ -90,9 +105,15 @@ def new_uid() -> str:
     return f"apt_{secrets.token_hex(12)}"
 
 
-def under_uid(ics: str, old: str, new: str) -> str | None:
-    """An event's text under another UID; None where the old one is not written as the bridge writes it."""
-    return ics.replace(f"UID:{old}", f"UID:{new}") if f"UID:{old}" in ics else None
+def under_uid(ics: str, booked: Appointment, uid: str) -> str | None:
+    """The text of an Appointment's event under another UID, for another calendar to invite by.
+
+    None where its UID is not written as the bridge writes it.
+    """
+    if f"UID:{booked.uid}" not in ics:
+        return None
+    invitee = booked.agreed.invitee if booked.agreed is not None else booked.fields.invitee
+    return ical.unsigned(ics.replace(f"UID:{booked.uid}", f"UID:{uid}"), invitee)
 
 
 def _left_behind(tx: Tx, appointment: Appointment) -> bool:

@@ -14,7 +14,7 @@ Place = Literal["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "goog
 
 
 class Contact(Shape):
-    """Who is booked. Kept in the bridge, not written to iCloud."""
+    """Who is booked. Kept in the bridge: iCloud is told their name and e-mail address where they are to be invited."""
 
     name: Annotated[Text, Field(max_length=255)] | None = None
     email: Annotated[Text, Field(max_length=255)] | None = None
@@ -89,6 +89,14 @@ class CreatedBy(Shape):
     source: str
 
 
+class Invitation(Shape):
+    """The contact's invitation."""
+
+    email: str
+    #: `accepted`, `declined`, `tentative`, `delegated`; null: not answered yet.
+    answer: str | None
+
+
 class Warn(Shape):
     """Something to know of an answer that is good otherwise."""
 
@@ -122,6 +130,7 @@ class Appointment(Shape):
     external_id: str | None
     meeting_location_type: str | None
     metadata: dict[str, str]
+    invite_contact: bool
     version: int
     sync: Sync
     rrule: str | None = None
@@ -131,7 +140,8 @@ class Appointment(Shape):
     contact: Contact | None = None
     reminders: list[Reminder] | None = None
     to_notify: bool | None = None
-    invite_contact: bool | None = None
+    #: Where the contact is invited.
+    invitation: Invitation | None = None
     warnings: list[Warn] | None = None
 
 
