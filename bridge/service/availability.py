@@ -17,13 +17,10 @@ from bridge.domain.hours import Opening, common, merged, openings
 from bridge.domain.model import Interval, User
 from bridge.domain.slots import Group, Person, SlotRules
 from bridge.errors import CalendarsStale, FieldProblem, Invalid, Unknown
-from bridge.service import people, publish
+from bridge.service import people, publish, visibility
 from bridge.service.people import Known
-from bridge.store import booking_calendars, users
+from bridge.service.visibility import Locations
 from bridge.store.db import Db, Tx
-
-#: The locations a caller may see; None: every location.
-Locations = frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ def free_slots(
     Raises `Unknown`, `Invalid` for a length that is no number of slots, `CalendarsStale` where not enough is known.
     """
     with db.read() as tx:
-        calendar = visible_calendar(tx, calendar_id, locations)
+        calendar = visibility.bookable(tx, calendar_id, locations)
         members = _members(calendar, user_ids)
         rules = calendar.rules()
         length = _slot_length(length, rules, "/duration")
@@ -154,22 +151,6 @@ def free_busy(
         }
 
 
-def visible_calendar(tx: Tx, calendar_id: str, locations: Locations) -> BookingCalendar:
-    """The booking calendar, if the caller may see it and anybody can be booked with it. Raises `Unknown`."""
-    found = booking_calendars.get(tx, calendar_id)
-    if found is None or not found.user_ids or not (locations is None or found.location_id in locations):
-        raise Unknown("booking calendar", calendar_id)
-    return found
-
-
-def visible_user(tx: Tx, user_id: str, locations: Locations) -> User:
-    """The User, if the caller may see them. Raises `Unknown`."""
-    found = users.get(tx, user_id)
-    if found is None or not (locations is None or found.location_id in locations):
-        raise Unknown("user", user_id)
-    return found
-
-
 def _members(calendar: BookingCalendar, user_ids: Collection[str]) -> tuple[str, ...]:
     """These of the calendar's Users, or all; of a collective calendar always all. Raises `Unknown` for others."""
     for user_id in user_ids:
@@ -181,7 +162,7 @@ def _members(calendar: BookingCalendar, user_ids: Collection[str]) -> tuple[str,
 def _of_calendars(
     tx: Tx, question: Question, locations: Locations, *, now: int, stale_seconds: int | None
 ) -> tuple[list[Offer], list[str], str]:
-    calendars = [visible_calendar(tx, id_, locations) for id_ in dict.fromkeys(question.calendar_ids)]
+    calendars = [visibility.bookable(tx, id_, locations) for id_ in dict.fromkeys(question.calendar_ids)]
     found: list[Offer] = []
     time_zone = ""
     for calendar in calendars:
@@ -212,7 +193,7 @@ def _of_participants(
     tx: Tx, question: Question, locations: Locations, *, now: int, stale_seconds: int | None
 ) -> tuple[list[Offer], list[str], str]:
     wanted = dict.fromkeys(u for group in question.participants for u in group.user_ids)
-    members = {user_id: visible_user(tx, user_id, locations) for user_id in wanted}
+    members = {user_id: visibility.user(tx, user_id, locations) for user_id in wanted}
     time_zone = next(iter(members.values())).time_zone
     length = question.length or DEFAULT_MINUTES * 60
     rules = _stricter(SlotRules(duration=length, interval=question.interval or length), question)
@@ -297,13 +278,13 @@ def _occupied(
     tx: Tx, id_: str, span: Interval, locations: Locations, *, now: int, stale_seconds: int | None
 ) -> Occupied:
     try:
-        members, needed = [visible_user(tx, id_, locations)], 1
+        members, needed = [visibility.user(tx, id_, locations)], 1
     except Unknown:
         try:
-            calendar = visible_calendar(tx, id_, locations)
+            calendar = visibility.bookable(tx, id_, locations)
         except Unknown:
             return Occupied((), "notFound")
-        members = [visible_user(tx, user_id, None) for user_id in calendar.user_ids]
+        members = [visibility.user(tx, user_id) for user_id in calendar.user_ids]
         needed = len(members) if calendar.everyone else 1
     stale = people.known(tx, [m.id for m in members], now=now, stale_seconds=stale_seconds).stale
     each = [[(span.start, span.end)] if m.id in stale else _busy(tx, m, span) for m in members]

@@ -10,11 +10,10 @@ from typing import Any
 from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.domain.schedules import Schedule
 from bridge.errors import FieldProblem, Invalid, Unknown
+from bridge.service import visibility
+from bridge.service.visibility import Locations, sees
 from bridge.store import booking_calendars, schedules, users
 from bridge.store.db import Db, Tx
-
-#: The locations a caller may see; None: every location.
-Locations = frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ def create_calendar(
 def get_calendar(db: Db, calendar_id: str, *, locations: Locations) -> BookingCalendar:
     """The booking calendar. Raises `Unknown`."""
     with db.read() as tx:
-        return _calendar(tx, calendar_id, locations)
+        return visibility.booking_calendar(tx, calendar_id, locations)
 
 
 def confirms(db: Db, calendar_id: str | None) -> bool:
@@ -86,7 +85,7 @@ def update_calendar(
 ) -> BookingCalendar:
     """Change a booking calendar, setting by setting. Raises `Unknown`, `Invalid`."""
     with db.write() as tx:
-        calendar = _changed(tx, _calendar(tx, calendar_id, locations), change, now=now)
+        calendar = _changed(tx, visibility.booking_calendar(tx, calendar_id, locations), change, now=now)
         booking_calendars.put(tx, calendar)
     return calendar
 
@@ -94,7 +93,7 @@ def update_calendar(
 def delete_calendar(db: Db, calendar_id: str, *, locations: Locations) -> None:
     """Remove a booking calendar. What was booked with it stays booked. Raises `Unknown`."""
     with db.write() as tx:
-        booking_calendars.remove(tx, _calendar(tx, calendar_id, locations).id)
+        booking_calendars.remove(tx, visibility.booking_calendar(tx, calendar_id, locations).id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +159,7 @@ def associate(db: Db, schedule_id: str, calendar_id: str, *, applies: bool, loca
     """Let a schedule hold for a booking calendar, or no longer. Raises `Unknown`."""
     with db.write() as tx:
         schedule = _schedule(tx, schedule_id, locations)
-        calendar = _calendar(tx, calendar_id, frozenset({schedule.location_id}))
+        calendar = visibility.booking_calendar(tx, calendar_id, {schedule.location_id})
         others = tuple(other for other in schedule.calendar_ids if other != calendar.id)
         schedule = replace(schedule, calendar_ids=(*others, calendar.id) if applies else others, updated_at=now)
         schedules.put(tx, schedule)
@@ -170,7 +169,7 @@ def associate(db: Db, schedule_id: str, calendar_id: str, *, applies: bool, loca
 def calendar_schedule(db: Db, calendar_id: str, *, locations: Locations) -> Schedule:
     """The schedule of a booking calendar itself, for Users who have none of their own. Raises `Unknown`."""
     with db.read() as tx:
-        return _own_schedule(tx, _calendar(tx, calendar_id, locations))
+        return _own_schedule(tx, visibility.booking_calendar(tx, calendar_id, locations))
 
 
 def set_calendar_schedule(
@@ -178,7 +177,7 @@ def set_calendar_schedule(
 ) -> Schedule:
     """Set the schedule of a booking calendar itself. Raises `Unknown`, also for one to change that is not there."""
     with db.write() as tx:
-        calendar = _calendar(tx, calendar_id, locations)
+        calendar = visibility.booking_calendar(tx, calendar_id, locations)
         try:
             schedule = _own_schedule(tx, calendar)
         except Unknown:
@@ -191,16 +190,9 @@ def set_calendar_schedule(
     return schedule
 
 
-def _calendar(tx: Tx, calendar_id: str, locations: Locations) -> BookingCalendar:
-    found = booking_calendars.get(tx, calendar_id)
-    if found is None or not (locations is None or found.location_id in locations):
-        raise Unknown("booking calendar", calendar_id)
-    return found
-
-
 def _schedule(tx: Tx, schedule_id: str, locations: Locations) -> Schedule:
     found = schedules.get(tx, schedule_id)
-    if found is None or not (locations is None or found.location_id in locations):
+    if found is None or not sees(locations, found.location_id):
         raise Unknown("schedule", schedule_id)
     return found
 

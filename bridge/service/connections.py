@@ -10,9 +10,9 @@ from enum import StrEnum
 from bridge.domain.model import Account, AccountState, Calendar, Role
 from bridge.errors import Unknown
 from bridge.service import connect, users
-from bridge.service.book import Locations
 from bridge.service.context import Context
 from bridge.service.look_first import poll
+from bridge.service.visibility import Locations, sees
 from bridge.store import accounts
 from bridge.store import users as stored_users
 from bridge.store.db import Db, Tx
@@ -102,6 +102,6 @@ def _seen(tx: Tx, locations: Locations, user_id: str | None) -> Iterator[Connect
     where = {user.id: user.location_id for user in stored_users.all_users(tx)}
     for account in accounts.all_of(tx, user_id):
         location_id = where[account.user_id]
-        if locations is None or location_id in locations:
+        if sees(locations, location_id):
             found = accounts.calendars(tx, account_id=account.id)
             yield Connection(account, location_id, tuple(found))

@@ -12,8 +12,8 @@ from bridge.domain.model import Appointment, Calendar, Interval, ItemKind, Mirro
 from bridge.domain.publish import Source
 from bridge.errors import Unknown
 from bridge.service import publish
-from bridge.service.book import Locations
 from bridge.service.status import CalendarStatus, of_user
+from bridge.service.visibility import Locations, sees
 from bridge.store import accounts, bookings, mirror, outbox, overview, published, users
 from bridge.store.db import Db, Tx
 from bridge.store.outbox import Told
@@ -65,7 +65,7 @@ def time(db: Db, user_id: str, at: int, *, now: int, locations: Locations = None
     span = Interval(at, at + 1)
     with db.read() as tx:
         user = users.get(tx, user_id)
-        if user is None or not _sees(locations, user.location_id):
+        if user is None or not sees(locations, user.location_id):
             raise Unknown("user", user_id)
         busy = publish.busy(tx, user, span)
         found = [*_upstream(tx, user, span), *_booked(tx, user, span, busy), *_crm_slots(tx, user, span, now)]
@@ -97,18 +97,18 @@ def thing(db: Db, key: str, *, now: int, locations: Locations = None) -> list[Th
 def _things(tx: Tx, key: str, now: int, locations: Locations) -> Iterator[ThingExplained]:
     booked = bookings.appointment(tx, key) or bookings.appointment_by_uid(tx, key)
     if booked is not None:
-        if booked.stands_in_for is None and _sees(locations, booked.location_id):
+        if booked.stands_in_for is None and sees(locations, booked.location_id):
             yield _appointment(tx, booked, now)
         return
     slot = bookings.blocked_slot(tx, key)
     if slot is not None:
         owner = users.get(tx, slot.user_id)
-        if owner is not None and _sees(locations, slot.location_id):
+        if owner is not None and sees(locations, slot.location_id):
             href = publish_rules.crm_slot_href(slot.id)
             yield _thing(tx, owner, href, [decide.of_crm_slot(slot, now=now)], now)
         return
     for user in users.all_users(tx):
-        if _sees(locations, user.location_id):
+        if sees(locations, user.location_id):
             read = _read(tx, user)
             for item in _items(tx, user, key):
                 found = _of_item(tx, user, item, read[item.calendar_id], None)
@@ -210,7 +210,3 @@ def _calendar_of(tx: Tx, booked: Appointment) -> Calendar | None:
 def _crm_slots(tx: Tx, user: User, span: Interval, now: int) -> Iterator[Finding]:
     for slot in bookings.blocked_slots_between(tx, span, user_id=user.id, include_deleted=True):
         yield decide.of_crm_slot(slot, now=now)
-
-
-def _sees(locations: Locations, location_id: str) -> bool:
-    return locations is None or location_id in locations

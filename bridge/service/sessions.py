@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from bridge.domain.model import User
 from bridge.errors import Unknown
+from bridge.service.visibility import Locations, sees
 from bridge.store import facts, passwords, sessions, users
 from bridge.store.db import Db, Tx
 from bridge.store.sessions import AuditEntry, Session, SettingsLink
@@ -44,7 +45,7 @@ class Visitor:
     user: User | None
     token_id: str | None
     #: The locations that an administrator's token is for; None: every location.
-    locations: frozenset[str] | None
+    locations: Locations
 
     @property
     def is_admin(self) -> bool:
@@ -58,7 +59,7 @@ class Visitor:
 
     def sees(self, user: User) -> bool:
         """Whether this administrator may see a User."""
-        return self.is_admin and (self.locations is None or user.location_id in self.locations)
+        return self.is_admin and sees(self.locations, user.location_id)
 
 
 def make_link(db: Db, user_id: str, *, actor: str, now: int) -> tuple[str, int]:

@@ -12,8 +12,9 @@ from bridge.domain.declared import What
 from bridge.domain.model import USER_ID, ApiToken, TwoWay, User
 from bridge.domain.time_zones import is_time_zone
 from bridge.errors import Exists, FieldProblem, Invalid, Unknown
-from bridge.service import changes, publish
+from bridge.service import changes, publish, visibility
 from bridge.service.fixed import refuse_if_fixed
+from bridge.service.visibility import Locations
 from bridge.store import booking_calendars, bookings, idempotency, passwords, users
 from bridge.store.db import Db, Tx
 
@@ -93,13 +94,10 @@ def enrol(
     return user, calendar
 
 
-def get_user(db: Db, user_id: str) -> User:
+def get_user(db: Db, user_id: str, *, locations: Locations = None) -> User:
     """The User. Raises `Unknown`."""
     with db.read() as tx:
-        user = users.get(tx, user_id)
-    if user is None:
-        raise Unknown("user", user_id)
-    return user
+        return visibility.user(tx, user_id, locations)
 
 
 def change_user(
@@ -146,10 +144,10 @@ def two_way(db: Db, user_id: str) -> TwoWay:
         return users.two_way(tx, user_id)
 
 
-def list_users(db: Db) -> list[User]:
-    """Every User, by id."""
+def list_users(db: Db, *, locations: Locations = None) -> list[User]:
+    """Every User that the caller may see, by id."""
     with db.read() as tx:
-        return users.all_users(tx)
+        return visibility.all_users(tx, locations)
 
 
 def booking_calendars_of(db: Db, user_id: str) -> list[str]:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bridge.domain.model import Interval
 from bridge.errors import FieldProblem, VersionMismatch
-from bridge.service.book import Listing, Locations
+from bridge.service.visibility import Listing, Locations
 from bridge.web.fields import LONGEST, Reader
 from bridge.web.keys import TOKEN
 from bridge.web.problems import Problem

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.errors import Unknown
 from bridge.service import sessions, users
 from bridge.web import requests
 from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
@@ -16,10 +15,8 @@ PATH = "/v1/users/{userId}/settings-link"
 async def create(request: web.Request) -> web.Response:
     """Make a link. It works once, within half an hour; whoever opens it is signed in as the User."""
     context = request.app[CONTEXT]
-    user = users.get_user(context.db, request.match_info["userId"])
-    locations = requests.locations_of(request)
-    if locations is not None and user.location_id not in locations:
-        raise Unknown("user", user.id)
+    user_id, locations = request.match_info["userId"], requests.locations_of(request)
+    user = users.get_user(context.db, user_id, locations=locations)
     actor = f"token:{request[TOKEN].id}"
     secret, expires_at = sessions.make_link(context.db, user.id, actor=actor, now=context.clock())
     url = sessions.link_address(request.app[SETTINGS].sidecar.address, secret)

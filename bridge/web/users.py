@@ -9,7 +9,6 @@ from aiohttp import web
 
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import TwoWay, User
-from bridge.errors import Unknown
 from bridge.service import connections, sessions, users
 from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
@@ -66,12 +65,8 @@ async def read(request: web.Request) -> web.Response:
 async def list_all(request: web.Request) -> web.Response:
     """The users that the token may see, of a location if one is named, by id."""
     location_id = requests.location_for(request, request.query.get("locationId") or None)
-    locations = requests.locations_of(request)
-    found = [
-        user
-        for user in users.list_users(request.app[CONTEXT].db)
-        if (locations is None or user.location_id in locations) and location_id in {None, user.location_id}
-    ]
+    seen = users.list_users(request.app[CONTEXT].db, locations=requests.locations_of(request))
+    found = [user for user in seen if location_id in {None, user.location_id}]
     return web.json_response({"users": [_document(request, user) for user in found]})
 
 
@@ -174,11 +169,8 @@ async def revoke_password(request: web.Request) -> web.Response:
 
 def _user(request: web.Request) -> User:
     """The user of the path, if the token may see them. Raises `Unknown`."""
-    user = users.get_user(request.app[CONTEXT].db, request.match_info["userId"])
-    locations = requests.locations_of(request)
-    if locations is not None and user.location_id not in locations:
-        raise Unknown("user", user.id)
-    return user
+    user_id, locations = request.match_info["userId"], requests.locations_of(request)
+    return users.get_user(request.app[CONTEXT].db, user_id, locations=locations)
 
 
 def _document(request: web.Request, user: User) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def test_every_code_is_documented_and_every_documented_code_is_there():
 
 def test_every_code_of_a_field_is_documented_and_every_documented_one_is_there():
     documented = set(re.findall(r"^\| `(\w+)` \|", TEXT.partition("In `errors`:")[2], re.MULTILINE))
-    booking = "\n".join(path.read_text() for path in (ROOT / "bridge" / "service" / "book").glob("*.py"))
+    service = ROOT / "bridge" / "service"
+    booking = "\n".join(path.read_text() for path in (*(service / "book").glob("*.py"), service / "visibility.py"))
     used = set(re.findall(r"(?:wrong\(\"\w+\"|BadTime\(|FieldProblem\([^,\n]+), ?\"(\w+)\"", CODE + booking))
     used |= set(re.findall(r"BadTime\(\"(\w+)\"", CODE)) | {"missing"}
     used |= set(

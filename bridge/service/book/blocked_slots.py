@@ -11,9 +11,8 @@ from typing import Any
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import BlockedSlot, Interval, ItemKind, Origin, User
 from bridge.errors import ReadOnly, Unknown
-from bridge.service import changes, publish
-from bridge.service.book import visibility
-from bridge.service.book.visibility import Listing, Locations
+from bridge.service import changes, publish, visibility
+from bridge.service.visibility import Listing, Locations
 from bridge.store import bookings, published
 from bridge.store.db import Db, Tx
 

@@ -7,8 +7,9 @@ from typing import Literal
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Appointment
 from bridge.errors import FieldProblem, Invalid, ReadOnly
-from bridge.service.book import blocked_slots, instances, visibility
-from bridge.service.book.visibility import Locations
+from bridge.service import visibility
+from bridge.service.book import blocked_slots, instances
+from bridge.service.visibility import Locations
 from bridge.store.db import Db, Tx
 
 #: How much of a recurring Appointment: one of its times, that one and all later ones, or everything.

@@ -15,9 +15,9 @@ from bridge.domain import publish as decide
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SyncState
 from bridge.errors import Unknown
-from bridge.service import changes, publish
-from bridge.service.book import upstream, visibility
-from bridge.service.book.visibility import Locations
+from bridge.service import changes, publish, visibility
+from bridge.service.book import upstream
+from bridge.service.visibility import Locations
 from bridge.store import bookings
 from bridge.store.db import Tx
 

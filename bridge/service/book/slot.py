@@ -16,8 +16,7 @@ from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Appointment, Interval, ItemKind, User
 from bridge.domain.slots import Group, Refusal
 from bridge.errors import CalendarsStale, NotBookable, SlotUnavailable
-from bridge.service import people, publish
-from bridge.service.book import visibility
+from bridge.service import people, publish, visibility
 from bridge.service.book.blocked_slots import expire_in
 from bridge.store import accounts, booking_calendars
 from bridge.store.db import Tx

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from bridge.domain.booking_calendars import BookingCalendar
@@ -11,13 +12,18 @@ from bridge.store import booking_calendars, bookings, users
 from bridge.store.db import Tx
 
 #: The locations a caller may see; None: every location.
-Locations = frozenset[str] | None
+Locations = Set[str] | None
+
+
+def sees(locations: Locations, location_id: str) -> bool:
+    """Whether the caller may see what belongs to this location."""
+    return locations is None or location_id in locations
 
 
 def appointment(tx: Tx, appointment_id: str, locations: Locations) -> Appointment:
     """The Appointment, deleted ones too. Raises `Unknown`."""
     found = bookings.appointment(tx, appointment_id)
-    if found is None or not _sees(locations, found.location_id):
+    if found is None or not sees(locations, found.location_id):
         raise Unknown("appointment", appointment_id)
     return found
 
@@ -25,28 +31,36 @@ def appointment(tx: Tx, appointment_id: str, locations: Locations) -> Appointmen
 def slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlot:
     """The CRM BlockedSlot, deleted ones too. Raises `Unknown`."""
     found = bookings.blocked_slot(tx, slot_id)
-    if found is None or not _sees(locations, found.location_id):
+    if found is None or not sees(locations, found.location_id):
         raise Unknown("blocked slot", slot_id)
     return found
 
 
 def all_users(tx: Tx, locations: Locations) -> list[User]:
     """Every User that the caller may see."""
-    return [user for user in users.all_users(tx) if _sees(locations, user.location_id)]
+    return [user for user in users.all_users(tx) if sees(locations, user.location_id)]
 
 
-def user(tx: Tx, user_id: str) -> User:
+def user(tx: Tx, user_id: str, locations: Locations = None) -> User:
     """The User. Raises `Unknown`."""
     found = users.get(tx, user_id)
-    if found is None:
+    if found is None or not sees(locations, found.location_id):
         raise Unknown("user", user_id)
     return found
 
 
-def booking_calendar(tx: Tx, location_id: str, calendar_id: str) -> BookingCalendar:
-    """The booking calendar of this location, if anybody can be booked with it. Raises `Unknown`."""
+def booking_calendar(tx: Tx, calendar_id: str, locations: Locations) -> BookingCalendar:
+    """The booking calendar. Raises `Unknown`."""
     found = booking_calendars.get(tx, calendar_id)
-    if found is None or found.location_id != location_id or not found.user_ids:
+    if found is None or not sees(locations, found.location_id):
+        raise Unknown("booking calendar", calendar_id)
+    return found
+
+
+def bookable(tx: Tx, calendar_id: str, locations: Locations) -> BookingCalendar:
+    """The booking calendar, if anybody can be booked with it. Raises `Unknown`."""
+    found = booking_calendar(tx, calendar_id, locations)
+    if not found.user_ids:
         raise Unknown("booking calendar", calendar_id)
     return found
 
@@ -56,10 +70,10 @@ def booked_user(tx: Tx, location_id: str, calendar_id: str, user_id: str | None)
 
     Raises `Unknown`, also for a User who does not belong to the calendar.
     """
-    members = booking_calendar(tx, location_id, calendar_id).user_ids
+    members = bookable(tx, calendar_id, {location_id}).user_ids
     if user_id is not None and user_id not in members:
         raise Unknown("user", user_id)
-    return _of_location(user(tx, user_id or members[0]), location_id)
+    return user(tx, user_id or members[0], {location_id})
 
 
 def blocked_user(tx: Tx, location_id: str, calendar_id: str | None, user_id: str | None) -> User:
@@ -68,12 +82,12 @@ def blocked_user(tx: Tx, location_id: str, calendar_id: str | None, user_id: str
     Raises `Unknown`, and `Invalid` where the calendar has several: to block one of them would leave the others free.
     """
     if user_id is None:
-        members = booking_calendar(tx, location_id, calendar_id or "").user_ids
+        members = bookable(tx, calendar_id or "", {location_id}).user_ids
         if len(members) > 1:
             detail = "This calendar has several users: block each one's time, with assignedUserId."
             raise Invalid((FieldProblem("/calendarId", "several_users", detail),))
         user_id = members[0]
-    return _of_location(user(tx, user_id), location_id)
+    return user(tx, user_id, {location_id})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +122,17 @@ def scope(tx: Tx, listing: Listing, locations: Locations) -> Seen:
     Raises `Unknown`. Groups are only known by the calendars that name them, so one that none does is empty.
     """
     location_id, user_id, calendar_id = listing.location_id, listing.user_id, listing.booking_calendar_id
-    if not _sees(locations, location_id):
+    if not sees(locations, location_id):
         raise Unknown("location", location_id)
-    named = None if user_id is None else _of_location(user(tx, user_id), location_id)
+    named = None if user_id is None else user(tx, user_id, {location_id})
     if calendar_id is None and listing.group_id is None:
         return Seen([] if named is None else [named], None)
-    calendar_ids = [] if calendar_id is None else [booking_calendar(tx, location_id, calendar_id).id]
+    calendar_ids = [] if calendar_id is None else [bookable(tx, calendar_id, {location_id}).id]
     if listing.group_id is not None:
         found = booking_calendars.of_location(tx, location_id)
         of_group = [c.id for c in found if c.settings.get("groupId") == listing.group_id and c.user_ids]
         calendar_ids = [c for c in of_group if calendar_id is None or c == calendar_id]
-    members = dict.fromkeys(m for c in calendar_ids for m in booking_calendar(tx, location_id, c).user_ids)
+    members = dict.fromkeys(m for c in calendar_ids for m in bookable(tx, c, {location_id}).user_ids)
     return Seen([user(tx, m) for m in members if named is None or m == named.id], calendar_ids)
 
 
@@ -126,13 +140,3 @@ def expect(current: int, expected: int | None) -> None:
     """Raises `VersionMismatch` unless the current version is the expected one; None: any."""
     if expected is not None and expected != current:
         raise VersionMismatch(current)
-
-
-def _sees(locations: Locations, location_id: str) -> bool:
-    return locations is None or location_id in locations
-
-
-def _of_location(found: User, location_id: str) -> User:
-    if found.location_id != location_id:
-        raise Unknown("user", found.id)
-    return found
