@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from bridge import settings
-from bridge.service import sessions
+from bridge.service import audit
 from bridge.settings import Settings
 from bridge.settings.tables import SecretsSettings, StoreSettings
 from bridge.store.db import Db
@@ -57,7 +57,7 @@ class Opened:
 
     def note(self, db: Db, action: str, subject: str) -> None:
         """Write what was done into the audit log. `subject` is an id, never a secret."""
-        sessions.record(db, ACTOR, action, subject, now=self.now)
+        audit.record(db, ACTOR, action, subject, now=self.now)
 
     def run(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
         """Do `work` with the whole Bridge, in an event loop of its own."""

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from bridge.domain import changes as news
 from bridge.errors import Exists, StoreUnusable
+from bridge.store import audit, changes, sessions, users
 from bridge.store import backup as whole
-from bridge.store import changes, sessions, users
 from bridge.store.db import Db
 from bridge.store.lock import at_work
-from bridge.store.sessions import AuditEntry
 
 #: Numbers of the change feed that a restore leaves out, for each second since 1970: more than could have been given
 #: out since the backup, and since it was restored the last time. A number comes once, and so do the ids of webhooks.
@@ -75,7 +74,7 @@ def _make_ours(made: Path, source: Path, *, now: int) -> str | None:
         head = changes.head(tx)
         changes.record(tx, [news.resync(user, "restored") for user in users.all_users(tx)], now=now)
         whole.renumber(tx, after=head, by=now * LEFT_OUT_PER_SECOND)
-        sessions.audit(tx, AuditEntry(now, "command line", "backup restored", source.name))
+        audit.record(tx, "command line", "backup restored", source.name, now=now)
     whole.finish(db)
     return key
 

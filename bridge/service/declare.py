@@ -28,10 +28,9 @@ from bridge.service.connect import Login
 from bridge.service.context import Context
 from bridge.service.publish import Prepared
 from bridge.service.roles import KEEP
-from bridge.store import accounts, declared, sessions
+from bridge.store import accounts, audit, declared
 from bridge.store import users as stored_users
 from bridge.store.db import Tx
-from bridge.store.sessions import AuditEntry
 
 #: Logins that are tried at the same time.
 PARALLEL = 20
@@ -117,7 +116,7 @@ def _carry_out(context: Context, declaration: Declaration, planned: Planned, *, 
             marks |= decide.marks_of(user, decide.by_login(_known_user(tx, context, user.id, user, {})))
         declared.replace(tx, marks, declaration.path)
         for change in planned.plan.changes:
-            sessions.audit(tx, AuditEntry(now, actor, _audited(change), change.user_id))
+            audit.record(tx, actor, _audited(change), change.user_id, now=now)
     return True
 
 

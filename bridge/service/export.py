@@ -11,19 +11,19 @@ from bridge.domain.schedules import Schedule
 from bridge.errors import Unknown
 from bridge.store import (
     accounts,
+    audit,
     booking_calendars,
     bookings,
     changes,
     mirror,
     passwords,
     schedules,
-    sessions,
     users,
     whole,
 )
+from bridge.store.audit import AuditEntry
 from bridge.store.db import Tx
 from bridge.store.passwords import CalendarPassword
-from bridge.store.sessions import AuditEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def export(tx: Tx, user_id: str) -> Exported:
         appointments=tuple(bookings.appointments_of_user(tx, user_id)),
         blocked_slots=tuple(bookings.blocked_slots_of_user(tx, user_id)),
         changes=tuple(changes.of_user(tx, user_id)),
-        audit=tuple(sessions.audited_of(tx, user_id)),
+        audit=tuple(audit.of_user(tx, user_id)),
         mirrored=tuple(item for calendar in calendars for item in mirror.of_calendar(tx, calendar.id)),
         merged=b"".join(whole.chunks(tx, user_id)),
     )

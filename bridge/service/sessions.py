@@ -14,9 +14,9 @@ from enum import StrEnum
 from bridge.domain.model import User
 from bridge.errors import Unknown
 from bridge.service.visibility import Locations, sees
-from bridge.store import facts, passwords, sessions, users
+from bridge.store import audit, facts, passwords, sessions, users
 from bridge.store.db import Db, Tx
-from bridge.store.sessions import AuditEntry, Session, SettingsLink
+from bridge.store.sessions import Session, SettingsLink
 
 #: How long a settings link works, in seconds: long enough to open a message, short enough to forget in a mailbox.
 LINK_SECONDS = 30 * 60
@@ -71,7 +71,7 @@ def make_link(db: Db, user_id: str, *, actor: str, now: int) -> tuple[str, int]:
             raise Unknown("user", user_id)
         sessions.prune(tx, now=now)
         sessions.add_link(tx, _hash(secret), link, now=now)
-        sessions.audit(tx, AuditEntry(now, actor, "settings link made", user_id))
+        audit.record(tx, actor, "settings link made", user_id, now=now)
     return secret, link.expires_at
 
 
@@ -140,24 +140,7 @@ def sign_out_everywhere(db: Db, who: Visitor, *, now: int) -> None:
             sessions.remove_of_user(tx, who.user.id)
         elif who.token_id is not None:
             sessions.remove_of_token(tx, who.token_id)
-        sessions.audit(tx, AuditEntry(now, who.actor, "signed out everywhere", who.actor.partition(":")[2]))
-
-
-def note(db: Db, who: Visitor, action: str, subject: str, *, now: int) -> None:
-    """Write what somebody did into the audit log. `subject` is an id, never a secret or a title."""
-    record(db, who.actor, action, subject, now=now)
-
-
-def record(db: Db, actor: str, action: str, subject: str, *, now: int) -> None:
-    """As `note`, for one who has not signed in to the pages."""
-    with db.write() as tx:
-        sessions.audit(tx, AuditEntry(now, actor, action, subject))
-
-
-def audited(db: Db, *, limit: int, offset: int = 0) -> list[AuditEntry]:
-    """The audit log, newest first."""
-    with db.read() as tx:
-        return sessions.audited(tx, limit=limit, offset=offset)
+        audit.record(tx, who.actor, "signed out everywhere", who.actor.partition(":")[2], now=now)
 
 
 def signing_key(db: Db) -> bytes:
@@ -180,7 +163,7 @@ def _open(tx: Tx, session: Session, *, actor: str) -> str:
     secret = secrets.token_urlsafe(32)
     sessions.prune(tx, now=session.created_at)
     sessions.add(tx, _hash(secret), session)
-    sessions.audit(tx, AuditEntry(session.created_at, actor, "signed in", actor.partition(":")[2]))
+    audit.record(tx, actor, "signed in", actor.partition(":")[2], now=session.created_at)
     return secret
 
 

@@ -1,4 +1,4 @@
-"""Settings links, the sessions of the pages, and the audit log. Secrets are kept as hashes only."""
+"""Settings links, and the sessions of the pages. Secrets are kept as hashes only."""
 
 from __future__ import annotations
 
@@ -25,17 +25,6 @@ class Session:
     password_id: str | None
     created_at: int
     expires_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """Something that somebody did. Never a secret, never a title."""
-
-    at: int
-    #: `user:ID`, `token:ID` or `command line`.
-    actor: str
-    action: str
-    subject: str
 
 
 def add_link(tx: sqlite3.Connection, link_hash: str, link: SettingsLink, *, now: int) -> None:
@@ -106,29 +95,3 @@ def prune(tx: sqlite3.Connection, *, now: int) -> None:
     """Forget sessions and links that are over."""
     tx.execute("DELETE FROM sessions WHERE expires_at <= :now", {"now": now})
     tx.execute("DELETE FROM settings_links WHERE expires_at <= :now", {"now": now})
-
-
-def audit(tx: sqlite3.Connection, entry: AuditEntry) -> None:
-    """Add to the audit log. Nothing is ever changed in it or taken from it."""
-    tx.execute(
-        "INSERT INTO audit_log (at, actor, action, subject) VALUES (:at, :actor, :action, :subject)",
-        {"at": entry.at, "actor": entry.actor, "action": entry.action, "subject": entry.subject},
-    )
-
-
-def audited_of(tx: sqlite3.Connection, user_id: str) -> list[AuditEntry]:
-    """What a User did, and what was done to them, oldest first."""
-    rows = tx.execute(
-        "SELECT at, actor, action, subject FROM audit_log WHERE subject = :id OR actor = 'user:' || :id ORDER BY id",
-        {"id": user_id},
-    )
-    return [AuditEntry(**row) for row in rows]
-
-
-def audited(tx: sqlite3.Connection, *, limit: int, offset: int = 0) -> list[AuditEntry]:
-    """What stands in the audit log, newest first."""
-    rows = tx.execute(
-        "SELECT at, actor, action, subject FROM audit_log ORDER BY id DESC LIMIT :limit OFFSET :offset",
-        {"limit": limit, "offset": offset},
-    )
-    return [AuditEntry(**row) for row in rows]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bridge.service import sessions
+from bridge.service import audit as log
 from bridge.web.keys import CONTEXT, TOKEN
 
 _READING = {"GET", "HEAD", "OPTIONS"}
@@ -26,9 +26,13 @@ async def audit(
     if request.method in _READING or response.status >= 300 or replayed or TOKEN not in request:
         return response
     if path.rstrip("/") == "/v1/calendars" or path.startswith(_TOLD):
-        context = request.app[CONTEXT]
         made = response.headers.get("Location", "").rpartition("/")[2]
         subject = next(iter(request.match_info.values()), made)
-        action = f"{request.method} {path}"
-        sessions.record(context.db, f"token:{request[TOKEN].id}", action, subject, now=context.clock())
+        note(request, f"{request.method} {path}", subject)
     return response
+
+
+def note(request: web.Request, action: str, subject: str) -> None:
+    """Write into the audit log what the token was used for. `subject` is an id, never a secret or a title."""
+    context = request.app[CONTEXT]
+    log.record(context.db, f"token:{request[TOKEN].id}", action, subject, now=context.clock())

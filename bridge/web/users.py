@@ -9,11 +9,11 @@ from aiohttp import web
 
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import TwoWay, User
-from bridge.service import connections, sessions, users
+from bridge.service import connections, users
 from bridge.service.idempotency import Answer
-from bridge.web import idempotency, requests
+from bridge.web import audit, idempotency, requests
 from bridge.web.fields import Reader
-from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
+from bridge.web.keys import CONTEXT, SETTINGS
 from bridge.web.shapes.users import CalendarPasswordBody, UserBody
 from bridge.web.times import format_utc
 
@@ -53,7 +53,7 @@ async def create(request: web.Request) -> web.Response:
 
     response = idempotency.once(request, body.fingerprint, carry_out, answer_to)
     if "Idempotency-Replayed" not in response.headers:
-        _note(request, "user added", body.value.id or "")
+        audit.note(request, "user added", body.value.id or "")
     return response
 
 
@@ -91,7 +91,7 @@ async def update(request: web.Request) -> web.Response:
         two_way=None if body.value.two_way is None else TwoWay(body.value.two_way),
         now=context.clock(),
     )
-    _note(request, "user changed", user.id)
+    audit.note(request, "user changed", user.id)
     return web.json_response(_document(request, user))
 
 
@@ -99,7 +99,7 @@ async def delete(request: web.Request) -> web.Response:
     """Remove a user with everything of theirs. Events in iCloud stay there."""
     user = _user(request)
     await connections.remove_user(request.app[CONTEXT], user.id)
-    _note(request, "user removed", user.id)
+    audit.note(request, "user removed", user.id)
     return web.Response(status=204)
 
 
@@ -153,7 +153,7 @@ async def create_password(request: web.Request) -> web.Response:
         idempotency.once(request, body.fingerprint, carry_out, answer_to), "password", shown
     )
     if shown:
-        _note(request, "calendar password made", user.id)
+        audit.note(request, "calendar password made", user.id)
     return response
 
 
@@ -163,7 +163,7 @@ async def revoke_password(request: web.Request) -> web.Response:
     user = _user(request)
     password_id = request.match_info["passwordId"]
     users.revoke_password(context.db, user.id, password_id, context.clock())
-    _note(request, "calendar password revoked", password_id)
+    audit.note(request, "calendar password revoked", password_id)
     return web.Response(status=204)
 
 
@@ -188,10 +188,3 @@ def _shape(request: web.Request, user: User, two_way: TwoWay, calendar_ids: list
         "calendarIds": calendar_ids,
         "calendarUrl": request.app[SETTINGS].radicale.calendar_address(user.id),
     }
-
-
-def _note(request: web.Request, action: str, subject: str) -> None:
-    """Write it into the audit log."""
-    token, context = request[TOKEN], request.app[CONTEXT]
-    who = sessions.Visitor(user=None, token_id=token.id, locations=requests.locations_of(request))
-    sessions.note(context.db, who, action, subject, now=context.clock())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.service import sessions
+from bridge.service import audit
 from bridge.store.db import Db
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def audited() -> list[tuple[str, str]]:
     """What the command line did and to whom, oldest first."""
     db = Db(Path("data/bridge.db"), read_only=True)
-    entries = sessions.audited(db, limit=50)
+    entries = audit.latest(db, limit=50)
     db.close()
     assert {one.actor for one in entries} == {"command line"}
     return [(one.action, one.subject) for one in reversed(entries)]

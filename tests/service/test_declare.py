@@ -15,7 +15,7 @@ from bridge.domain.declared import DeclaredAccount, DeclaredUser, Mark, What
 from bridge.domain.model import Role, SlotSettings, Titles, TwoWay
 from bridge.errors import SetByAdministrator, Unauthorized, Unreachable
 from bridge.remote.memory import MemoryServer
-from bridge.service import connect, declare, mirror, roles, sessions, users
+from bridge.service import audit, connect, declare, mirror, roles, users
 from bridge.service.declare import Declaration
 from bridge.service.fixed import fixed_of
 from bridge.store import declared
@@ -281,7 +281,7 @@ async def test_a_store_that_changed_since_is_planned_anew(world):
 async def test_what_was_done_is_in_the_audit_log_without_secrets(empty):
     await apply(empty, ada(account(empty, primary="Home")))
 
-    entries = [(e.actor, e.action, e.subject) for e in sessions.audited(empty.db, limit=20)]
+    entries = [(e.actor, e.action, e.subject) for e in audit.latest(empty.db, limit=20)]
     assert ("test", "user added, by the settings file", "ada") in entries
     assert empty.server.password not in repr(entries)
 

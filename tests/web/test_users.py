@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.service import booking_calendars, sessions
+from bridge.service import audit, booking_calendars
 from bridge.store import passwords
 
 USERS = "/v1/users"
@@ -30,7 +30,7 @@ async def test_a_user_is_added_changed_and_removed(admin):
     assert [user["id"] for user in (await admin("GET", USERS)).json["users"]] == ["ada", "grace"]
     assert (await admin("DELETE", f"{USERS}/grace")).status == 204
     assert (await admin("GET", f"{USERS}/grace")).status == 404
-    log = [(entry.action, entry.subject) for entry in sessions.audited(admin.world.db, limit=9)]
+    log = [(entry.action, entry.subject) for entry in audit.latest(admin.world.db, limit=9)]
     assert log == [("user removed", "grace"), ("user changed", "grace"), ("user added", "grace")]
 
 

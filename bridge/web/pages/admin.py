@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.domain.model import AccountState, User
-from bridge.service import overview, sessions, users, webhooks
+from bridge.service import audit, overview, sessions, users, webhooks
 from bridge.service import status as statuses
 from bridge.service.fixed import fixed_of
 from bridge.service.sessions import Visitor
@@ -61,7 +61,7 @@ async def sign_user_out(request: web.Request, who: Visitor) -> web.Response:
     context = request.app[CONTEXT]
     user = _user(request, who)
     sessions.sign_out_everywhere(context.db, Visitor(user, None, frozenset()), now=context.clock())
-    sessions.note(context.db, who, "user signed out everywhere", user.id, now=context.clock())
+    audit.record(context.db, who.actor, "user signed out everywhere", user.id, now=context.clock())
     return redirect(request, f"/users/{user.id}?done=user-signed-out")
 
 
@@ -88,7 +88,7 @@ async def add_token(request: web.Request, who: Visitor) -> web.Response:
     token_id, token = users.add_token(
         context.db, label=label, location_ids=locations, scopes=scopes, now=context.clock()
     )
-    sessions.note(context.db, who, "API token made", token_id, now=context.clock())
+    audit.record(context.db, who.actor, "API token made", token_id, now=context.clock())
     return page(request, "token_made.html", label=label, made=token)
 
 
@@ -104,7 +104,7 @@ async def revoke_token(request: web.Request, who: Visitor) -> web.Response:
     """Revoke an API token."""
     context = request.app[CONTEXT]
     users.revoke_token(context.db, request.match_info["token"], context.clock())
-    sessions.note(context.db, who, "API token revoked", request.match_info["token"], now=context.clock())
+    audit.record(context.db, who.actor, "API token revoked", request.match_info["token"], now=context.clock())
     return redirect(request, "/system?done=token-revoked")
 
 
@@ -126,7 +126,7 @@ def health(status: UserStatus) -> tuple[str, str]:
 def _system(request: web.Request, *, status: int = 200, problem: str = "") -> web.Response:
     db = request.app[CONTEXT].db
     number = _page_number(request)
-    audited = sessions.audited(db, limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
+    audited = audit.latest(db, limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
     return page(
         request,
         "system.html",

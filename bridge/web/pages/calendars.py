@@ -10,7 +10,7 @@ from aiohttp import web
 from bridge.domain.declared import What
 from bridge.domain.model import Account, Calendar, Role, SlotSettings, Titles, User
 from bridge.errors import NotWritable, Unknown
-from bridge.service import connect, preview, roles, sessions
+from bridge.service import audit, connect, preview, roles
 from bridge.service.fixed import fixed_of, refuse_what_is_fixed
 from bridge.web.keys import CONTEXT
 from bridge.web.pages.guard import field, form, visitor
@@ -99,7 +99,7 @@ async def _choose(
         fields = [(name, value) for name, values in kept.items() for value in _listed(values)]
         return page(request, "roles_preview.html", will=will, fields=fields, back=f"/profile/calendars/{to}")
     await roles.choose(context, user.id, primary=primary, conflicts=conflicts)
-    sessions.note(context.db, visitor(request), f"{to} chosen", primary or "none", now=context.clock())
+    audit.record(context.db, visitor(request).actor, f"{to} chosen", primary or "none", now=context.clock())
     return redirect(request, f"/profile/calendars?done={to}")
 
 
@@ -131,7 +131,7 @@ async def save_settings(request: web.Request, user: User) -> web.Response:
         )
         return page(request, "calendar_settings.html", calendar=calendar, will=will, settings=settings)
     await asyncio.to_thread(roles.set_slot_settings, context, user.id, calendar.id, settings)
-    sessions.note(context.db, visitor(request), "calendar settings saved", calendar.id, now=context.clock())
+    audit.record(context.db, visitor(request).actor, "calendar settings saved", calendar.id, now=context.clock())
     return redirect(request, "/profile/calendars?done=settings")
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from bridge.domain.declared import What
 from bridge.domain.model import Account, User
 from bridge.errors import AccountNotConnected, Unknown
-from bridge.service import connect, preview, roles, sessions
+from bridge.service import audit, connect, preview, roles
 from bridge.service.fixed import fixed_of, refuse_what_is_fixed
 from bridge.web.keys import CONTEXT, SETTINGS
 from bridge.web.pages import words
@@ -77,7 +77,7 @@ async def connect_account(request: web.Request, user: User) -> web.Response:
         attempts.fail(who, now=context.clock())
         return again(words.not_connected(error))
     attempts.succeed(who)
-    sessions.note(context.db, visitor(request), "account connected", connected.id, now=context.clock())
+    audit.record(context.db, visitor(request).actor, "account connected", connected.id, now=context.clock())
     return redirect(request, "/profile/integrations?done=connected")
 
 
@@ -94,8 +94,8 @@ async def disconnect(request: web.Request, user: User) -> web.Response:
     """Disconnect an account."""
     context = request.app[CONTEXT]
     await connect.disconnect(context, user.id, request.match_info["account"])
-    sessions.note(
-        context.db, visitor(request), "account disconnected", request.match_info["account"], now=context.clock()
+    audit.record(
+        context.db, visitor(request).actor, "account disconnected", request.match_info["account"], now=context.clock()
     )
     return redirect(request, "/profile/integrations?done=disconnected")
 

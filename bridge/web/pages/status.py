@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.domain.model import User
-from bridge.service import book, overview, push, sessions
+from bridge.service import audit, book, overview, push
 from bridge.service import status as statuses
 from bridge.service.fixed import fixed_of
 from bridge.web.keys import CONTEXT
@@ -46,4 +46,4 @@ def try_again(request: web.Request, user: User, appointment_id: str) -> None:
     if booked.user_id != user.id:
         raise web.HTTPNotFound
     push.retry(context, appointment_id)
-    sessions.note(context.db, visitor(request), "appointment retried", appointment_id, now=context.clock())
+    audit.record(context.db, visitor(request).actor, "appointment retried", appointment_id, now=context.clock())

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 import bridge as package
 from bridge.domain.model import User
-from bridge.service import sessions, users
+from bridge.service import audit, sessions, users
 from bridge.web.keys import CONTEXT, SETTINGS
 from bridge.web.pages import mobileconfig
 from bridge.web.pages.guard import field, visitor
@@ -34,7 +34,7 @@ async def add_password(request: web.Request, user: User) -> web.Response:
     if not label:
         return _page(request, user, status=422, problem="Say which device or program it is for.")
     password_id, password = users.add_password(context.db, user.id, label, context.clock())
-    sessions.note(context.db, visitor(request), "calendar password made", password_id, now=context.clock())
+    audit.record(context.db, visitor(request).actor, "calendar password made", password_id, now=context.clock())
     return page(
         request,
         "password_made.html",
@@ -52,7 +52,7 @@ async def download_profile(request: web.Request, user: User) -> web.Response:
     if not label:
         return _page(request, user, status=422, profile_problem="Say which device it is for.")
     password_id, password = users.add_password(context.db, user.id, label, context.clock())
-    sessions.note(context.db, visitor(request), "calendar password made", password_id, now=context.clock())
+    audit.record(context.db, visitor(request).actor, "calendar password made", password_id, now=context.clock())
     body = mobileconfig.profile(
         address=request.app[SETTINGS].radicale.address,
         user_id=user.id,
@@ -76,10 +76,9 @@ async def show_revoke(request: web.Request, user: User) -> web.Response:
 async def revoke(request: web.Request, user: User) -> web.Response:
     """Revoke a password."""
     context = request.app[CONTEXT]
-    users.revoke_password(context.db, user.id, request.match_info["password"], context.clock())
-    sessions.note(
-        context.db, visitor(request), "calendar password revoked", request.match_info["password"], now=context.clock()
-    )
+    password_id = request.match_info["password"]
+    users.revoke_password(context.db, user.id, password_id, context.clock())
+    audit.record(context.db, visitor(request).actor, "calendar password revoked", password_id, now=context.clock())
     return redirect(request, "/profile/subscribe?done=revoked")
 
 

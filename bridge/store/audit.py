@@ -1,0 +1,44 @@
+"""The audit log: who did what. Nothing is ever changed in it or taken from it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something that somebody did. Never a secret, never a title."""
+
+    at: int
+    #: `user:ID`, `token:ID` or `command line`.
+    actor: str
+    action: str
+    #: The id of what it was done to.
+    subject: str
+
+
+def record(tx: sqlite3.Connection, actor: str, action: str, subject: str, *, now: int) -> None:
+    """Add to the audit log."""
+    tx.execute(
+        "INSERT INTO audit_log (at, actor, action, subject) VALUES (:at, :actor, :action, :subject)",
+        {"at": now, "actor": actor, "action": action, "subject": subject},
+    )
+
+
+def of_user(tx: sqlite3.Connection, user_id: str) -> list[AuditEntry]:
+    """What a User did, and what was done to them, oldest first."""
+    rows = tx.execute(
+        "SELECT at, actor, action, subject FROM audit_log WHERE subject = :id OR actor = 'user:' || :id ORDER BY id",
+        {"id": user_id},
+    )
+    return [AuditEntry(**row) for row in rows]
+
+
+def latest(tx: sqlite3.Connection, *, limit: int, offset: int = 0) -> list[AuditEntry]:
+    """What stands in the audit log, newest first."""
+    rows = tx.execute(
+        "SELECT at, actor, action, subject FROM audit_log ORDER BY id DESC LIMIT :limit OFFSET :offset",
+        {"limit": limit, "offset": offset},
+    )
+    return [AuditEntry(**row) for row in rows]
