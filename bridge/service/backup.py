@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.domain import changes as news
 from bridge.errors import Exists, StoreUnusable
-from bridge.store import audit, changes, sessions, users
+from bridge.store import audit, changes, users
 from bridge.store import backup as whole
 from bridge.store.db import Db
 from bridge.store.lock import at_work
