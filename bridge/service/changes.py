@@ -136,12 +136,14 @@ def _cursor(tx: Tx, sequence: int) -> str:
     return "c_" + urlsafe_b64encode(f"{sequence}.{_store(tx)}".encode()).decode().rstrip("=")
 
 
-def _place(tx: Tx, cursor: str | None) -> int:
-    head, forgotten = changes.head(tx), changes.forgotten(tx)
-    if cursor is None:
-        return head
-    if cursor == EARLIEST:
-        return forgotten
+def check_cursor(cursor: str | None) -> None:
+    """Raises `Invalid` for a cursor that is none that was ever given out."""
+    if cursor is not None and cursor != EARLIEST:
+        _parts(cursor)
+
+
+def _parts(cursor: str) -> tuple[int, str]:
+    """The number that a cursor stands for, and the store that it is of. Raises `Invalid`."""
     text = ""
     with contextlib.suppress(ValueError):
         text = urlsafe_b64decode(cursor.removeprefix("c_") + "==").decode()
@@ -149,8 +151,17 @@ def _place(tx: Tx, cursor: str | None) -> int:
     if match is None or not cursor.startswith("c_"):
         detail = "Send the nextCursor of an earlier answer, or earliest, or none to begin with what comes."
         raise Invalid((FieldProblem("/cursor", "invalid_value", detail),))
-    place = int(match[1])
-    if match[2] != _store(tx) or not forgotten <= place <= head:
+    return int(match[1]), match[2]
+
+
+def _place(tx: Tx, cursor: str | None) -> int:
+    head, forgotten = changes.head(tx), changes.forgotten(tx)
+    if cursor is None:
+        return head
+    if cursor == EARLIEST:
+        return forgotten
+    place, store = _parts(cursor)
+    if store != _store(tx) or not forgotten <= place <= head:
         raise CursorExpired
     return place
 

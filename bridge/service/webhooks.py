@@ -80,7 +80,7 @@ def create(
     also: Also | None = None,
 ) -> tuple[Webhook, str]:
     """Subscribe to what happens from now on. Returns the subscription and its secret. Raises `Invalid`."""
-    _check(change, networks)
+    check_url(change.url, networks)
     now = context.clock()
     webhook_id = f"whk_{secrets.token_hex(12)}"
     secret = decide.secret_text(signature, secrets.token_bytes(32))
@@ -147,7 +147,7 @@ def update(
 
     Raises `Unknown`, `Invalid`.
     """
-    _check(change, networks)
+    check_url(change.url, networks)
     now = context.clock()
     with context.db.write() as tx:
         before = _get(tx, webhook_id, locations)
@@ -204,9 +204,9 @@ def public_key(vault: Vault, webhook: Webhook) -> str | None:
         return None
 
 
-def _check(change: WebhookChange, networks: Iterable[Network]) -> None:
+def check_url(url: str | None, networks: Iterable[Network]) -> None:
     """Raises `Invalid` for an address that is none, or one that nothing may be sent to."""
-    if change.url is not None and (problem := decide.url_problem(change.url, networks)) is not None:
+    if url is not None and (problem := decide.url_problem(url, networks)) is not None:
         raise Invalid((FieldProblem("/url", "invalid_value", problem),))
 
 

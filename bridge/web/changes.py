@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from aiohttp import web
@@ -10,31 +11,27 @@ from aiohttp import web
 from bridge.service import changes
 from bridge.service.changes import Change, ChangeType, Page, Resource
 from bridge.web import requests
-from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT, WATCH
+from bridge.web.shapes.changes import ChangesQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/changes"
-MOST, USUALLY = 1000, 200
-#: The longest that a request waits, and how often one that waits is looked after, in seconds.
-LONGEST_WAIT, LOOK_AFTER = 25, 1.0
+#: How often one that waits is looked after, in seconds.
+LOOK_AFTER = 1.0
 
 
 async def read(request: web.Request) -> web.Response:
     """The changes after a cursor; with `waitSeconds`, as soon as there are any."""
-    reader = Reader()
-    limit = number(reader, request, "limit", usual=USUALLY, among=range(1, MOST + 1))
-    patience = number(reader, request, "waitSeconds", usual=0, among=range(LONGEST_WAIT + 1))
-    types = _types(reader, request.query.get("types", ""))
+    query, reader = requests.query_of(request, ChangesQuery)
+    with reader.gathering():
+        changes.check_cursor(query.cursor)
     reader.done()
-    locations = requests.locations_of(request)
+    types, limit, locations = _types(query.types), query.limit, requests.locations_of(request)
     db = request.app[CONTEXT].db
     # Beside the loop: a month of other locations' changes takes a moment to pass over.
-    page = await asyncio.to_thread(
-        changes.read, db, request.query.get("cursor") or None, locations=locations, types=types, limit=limit
-    )
+    page = await asyncio.to_thread(changes.read, db, query.cursor, locations=locations, types=types, limit=limit)
     watch = request.app[WATCH]
-    deadline = asyncio.get_running_loop().time() + patience
+    deadline = asyncio.get_running_loop().time() + query.wait_seconds
     while not page.changes and not watch.closed and not _gone(request):
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
@@ -44,26 +41,12 @@ async def read(request: web.Request) -> web.Response:
     return web.json_response(_document(page))
 
 
-def number(reader: Reader, request: web.Request, name: str, *, usual: int, among: range) -> int:
-    """A whole number of the query."""
-    text = request.query.get(name) or str(usual)
-    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
-    if value not in among:
-        reader.wrong(name, "out_of_range", f"A whole number from {among.start} to {among.stop - 1}.")
-    return value
-
-
-def _types(reader: Reader, text: str) -> frozenset[ChangeType] | None:
-    """The types meant by resources and types, separated by commas; None: all."""
-    names = {name.strip() for name in text.split(",")} - {""}
+def _types(names: Collection[str]) -> frozenset[ChangeType] | None:
+    """The types meant by resources and types; None: all."""
     if not names:
         return None
-    by_resource = {str(resource): [t for t in ChangeType if _about(t) == resource] for resource in Resource}
-    known = {**by_resource, **{str(type_): [type_] for type_ in ChangeType}}
-    if unknown := sorted(names - known.keys()):
-        reader.wrong("types", "unknown_value", f"There is no {unknown[0]}; use {', '.join(known)}.")
     # Whoever follows some has to know when they have to be listed anew.
-    return frozenset({ChangeType.RESYNC_REQUIRED, *(type_ for name in names for type_ in known.get(name, ()))})
+    return frozenset(t for t in ChangeType if t in names or _about(t) in names or t == ChangeType.RESYNC_REQUIRED)
 
 
 def _about(type_: ChangeType) -> Resource:

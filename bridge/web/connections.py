@@ -11,6 +11,7 @@ from bridge.service import connections
 from bridge.service.connections import Connection
 from bridge.web import requests
 from bridge.web.keys import CONTEXT
+from bridge.web.shapes.connections import ConnectionsQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/connections"
@@ -18,11 +19,13 @@ PATH = "/v1/connections"
 
 async def list_all(request: web.Request) -> web.Response:
     """The connections that the token may see; of a location or a user, if one is named."""
+    query, reader = requests.query_of(request, ConnectionsQuery)
+    reader.done()
     found = connections.list_connections(
         request.app[CONTEXT].db,
         locations=requests.locations_of(request),
-        location_id=requests.location_for(request, request.query.get("locationId") or None),
-        user_id=request.query.get("userId") or None,
+        location_id=requests.location_for(request, query.location_id),
+        user_id=query.user_id,
     )
     return web.json_response({"connections": [_document(connection) for connection in found]})
 

@@ -10,9 +10,9 @@ from aiohttp import web
 from bridge.service import explain as explain_service
 from bridge.service.explain import Finding, ThingExplained, TimeExplained
 from bridge.web import requests
-from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
+from bridge.web.shapes.explain import ExplainQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/explain"
@@ -21,25 +21,23 @@ PATH = "/v1/explain"
 async def explain(request: web.Request) -> web.Response:
     """Why a user's time is blocked or free (`userId` and `at`), or what became of a thing (`uid` or `id`)."""
     context, locations = request.app[CONTEXT], requests.locations_of(request)
-    query = {name: value for name, value in request.query.items() if value}
-    key = query.get("id") or query.get("uid")
+    query, reader = requests.query_of(request, ExplainQuery)
+    if not any(request.query.get(name) for name in ("id", "uid", "userId")):
+        raise Problem(400, "missing_scope_parameter", "Say what: give userId and at, or uid, or id.")
+    key = query.id or query.uid
+    at = requests.query_time(reader, "at", query.at)
+    if at is None and key is None:
+        reader.wrong("at", "missing", "Give the time, in epoch milliseconds or RFC 3339.")
+    reader.done()
     # Reads every event of a user: beside the loop.
     if key is not None:
         things = await asyncio.to_thread(
             explain_service.thing, context.db, key, now=context.clock(), locations=locations
         )
         return web.json_response({"events": [_thing(one) for one in things]})
-    if "userId" not in query:
-        raise Problem(400, "missing_scope_parameter", "Say what: give userId and at, or uid, or id.")
-    reader = Reader()
-    if "at" not in query:
-        reader.wrong("at", "missing", "Give the time, in epoch milliseconds or RFC 3339.")
-    # An unencoded "+" of an offset arrives as a space.
-    at = reader.time("at", query.get("at", "").replace(" ", "+") or None, None)
-    reader.done()
-    assert at is not None, "or the reader would have complained"  # noqa: S101
+    assert query.user_id is not None and at is not None, "or the reader would have complained"  # noqa: S101
     told = await asyncio.to_thread(
-        explain_service.time, context.db, query["userId"], at.at, now=context.clock(), locations=locations
+        explain_service.time, context.db, query.user_id, at, now=context.clock(), locations=locations
     )
     return web.json_response(_time(told))
 

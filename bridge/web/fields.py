@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,14 @@ class Reader:
             self.wrong("endTime", "end_before_start", detail)
         elif end - start > LONGEST:
             self.wrong("endTime", "out_of_range", "366 days at most.")
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """What others find wrong meanwhile is said with the rest."""
+        try:
+            yield
+        except Invalid as error:
+            self.problems += error.problems
 
     def rrule(self, text: str | None) -> str | None:
         """A recurrence rule, as it is kept."""

@@ -104,6 +104,7 @@ def _no_number(name: str) -> None:
 _CODES = {
     "missing": "missing",
     "literal_error": "unknown_value",
+    "unknown_value": "unknown_value",
     "string_too_long": "too_long",
     "too_long": "too_long",
     "greater_than_equal": "out_of_range",

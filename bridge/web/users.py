@@ -14,7 +14,7 @@ from bridge.service.idempotency import Answer
 from bridge.web import audit, idempotency, requests
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT, SETTINGS
-from bridge.web.shapes.users import CalendarPasswordBody, UserBody
+from bridge.web.shapes.users import CalendarPasswordBody, UserBody, UsersQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/users"
@@ -64,7 +64,9 @@ async def read(request: web.Request) -> web.Response:
 
 async def list_all(request: web.Request) -> web.Response:
     """The users that the token may see, of a location if one is named, by id."""
-    location_id = requests.location_for(request, request.query.get("locationId") or None)
+    query, reader = requests.query_of(request, UsersQuery)
+    reader.done()
+    location_id = requests.location_for(request, query.location_id)
     seen = users.list_users(request.app[CONTEXT].db, locations=requests.locations_of(request))
     found = [user for user in seen if location_id in {None, user.location_id}]
     return web.json_response({"users": [_document(request, user) for user in found]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from aiohttp import web
@@ -11,17 +12,13 @@ from bridge.service import webhooks
 from bridge.service.idempotency import Answer
 from bridge.service.webhooks import Delivery, DeliveryState, Signature, Webhook, WebhookChange
 from bridge.web import idempotency, requests
-from bridge.web.changes import number
 from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
 from bridge.web.requests import Body
-from bridge.web.shapes.webhooks import ReplayBody, WebhookBody
+from bridge.web.shapes.webhooks import DeliveriesQuery, ReplayBody, WebhookBody
 from bridge.web.times import format_utc
 
 PATH = "/v1/webhooks"
-MOST, USUALLY = 200, 50
-#: Above the number of any delivery.
-NEWEST = 999_999_999
 
 
 async def create(request: web.Request) -> web.Response:
@@ -31,7 +28,7 @@ async def create(request: web.Request) -> web.Response:
     reader = Reader(list(body.problems))
     if body.value.url is None:
         reader.wrong("url", "missing", "Say where news is to be sent.")
-    change = _change(reader, body)
+    change = _change(request, reader, body)
     locations = {requests.location_for(request, given) or "" for given in body.value.location_ids or ()}
     shown: list[str] = []
 
@@ -84,7 +81,7 @@ async def update(request: web.Request) -> web.Response:
     webhook = webhooks.update(
         request.app[CONTEXT],
         request.match_info["webhookId"],
-        _change(reader, body),
+        _change(request, reader, body),
         locations=requests.locations_of(request),
         networks=request.app[SETTINGS].webhooks.networks,
     )
@@ -116,24 +113,24 @@ async def test(request: web.Request) -> web.Response:
 
 async def list_deliveries(request: web.Request) -> web.Response:
     """What was sent and what waits, newest first."""
-    reader = Reader()
-    limit = number(reader, request, "limit", usual=USUALLY, among=range(1, MOST + 1))
-    before = number(reader, request, "cursor", usual=NEWEST, among=range(1, NEWEST + 1))
-    state = request.query.get("state") or None
-    if state is not None and state not in set(DeliveryState):
-        reader.wrong("state", "unknown_value", f"Use {', '.join(DeliveryState)}.")
+    query, reader = requests.query_of(request, DeliveriesQuery)
+    before = None
+    if query.cursor is not None:
+        before = int(query.cursor) if re.fullmatch(r"\d{1,18}", query.cursor, re.ASCII) else None
+        if before is None:
+            reader.wrong("cursor", "invalid_value", "Send the nextCursor of the page before.")
     reader.done()
     found = webhooks.list_deliveries(
         request.app[CONTEXT].db,
         request.match_info["webhookId"],
         locations=requests.locations_of(request),
-        state=None if state is None else DeliveryState(state),
+        state=None if query.state is None else DeliveryState(query.state),
         before=before,
-        limit=limit + 1,
+        limit=query.limit + 1,
     )
-    document: dict[str, Any] = {"deliveries": [_delivery(delivery) for _, delivery in found[:limit]]}
-    if len(found) > limit:
-        document["nextCursor"] = str(found[limit - 1][0])
+    document: dict[str, Any] = {"deliveries": [_delivery(delivery) for _, delivery in found[: query.limit]]}
+    if len(found) > query.limit:
+        document["nextCursor"] = str(found[query.limit - 1][0])
     return web.json_response(document)
 
 
@@ -164,10 +161,10 @@ async def replay(request: web.Request) -> web.Response:
     return web.json_response(_document(request, webhook), status=202)
 
 
-def _change(reader: Reader, body: Body[WebhookBody]) -> WebhookChange:
+def _change(request: web.Request, reader: Reader, body: Body[WebhookBody]) -> WebhookChange:
     """What a body says. Raises `Invalid`."""
-    if unknown := [event for event in body.value.events or () if event not in webhooks.EVENTS]:
-        reader.wrong("events", "unknown_value", f"There is no event {unknown[0]!r}; use {', '.join(webhooks.EVENTS)}.")
+    with reader.gathering():
+        webhooks.check_url(body.value.url, request.app[SETTINGS].webhooks.networks)
     reader.done()
     return WebhookChange(
         url=body.value.url,

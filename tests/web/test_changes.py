@@ -235,12 +235,18 @@ async def test_a_cursor_of_another_store_or_of_the_future_has_expired(api):
         ({"limit": "x"}, "/limit"),
         ({"waitSeconds": "26"}, "/waitSeconds"),
         ({"waitSeconds": "-1"}, "/waitSeconds"),
-        ({"types": "appointment,weather"}, "/types"),
+        ({"types": "appointment,weather"}, "/types/1"),
     ],
 )
 async def test_a_wrong_query_is_refused(api, query, field):
     answer = await api("GET", CHANGES, params=query)
     assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, field)
+
+
+async def test_all_that_is_wrong_with_a_query_is_said_at_once(api):
+    query = {"cursor": "x", "limit": "0", "types": "weather", "waitSeconds": "long"}
+    answer = await api("GET", CHANGES, params=query)
+    assert {error["pointer"] for error in answer.json["errors"]} == {"/cursor", "/limit", "/types/0", "/waitSeconds"}
 
 
 # --- Waiting ---------------------------------------------------------------------------------------------------------

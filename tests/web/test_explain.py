@@ -54,3 +54,12 @@ async def test_who_may_ask_and_what_is_missing(api):
     assert (await stranger("GET", EXPLAIN, params={"uid": "dentist"})).status == 404
     limited = api.with_token(scopes=("calendars.readonly",))
     assert (await limited("GET", EXPLAIN, params={"uid": "dentist"})).status == 403
+
+
+async def test_all_that_is_wrong_is_said_at_once(api):
+    answer = await api("GET", EXPLAIN, params={"userId": "a" * 256, "at": "teatime"})
+    assert answer.status == 422
+    assert {error["pointer"] for error in answer.json["errors"]} == {"/userId", "/at"}
+    answer = await api("GET", "/v1/openapi.json")
+    parameters = answer.json["paths"][EXPLAIN]["get"]["parameters"]
+    assert {p["name"]: p["schema"].get("maxLength") for p in parameters if "name" in p}["userId"] == 255

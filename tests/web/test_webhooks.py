@@ -102,7 +102,7 @@ async def test_a_key_pair_shows_its_public_half_only(hooks):
         ({}, "/url", "missing"),
         ({"url": "ftp://x.example/"}, "/url", "invalid_value"),
         ({"url": "https://10.0.0.1/"}, "/url", "invalid_value"),
-        ({"url": "https://x.example/", "events": ["Weather"]}, "/events", "unknown_value"),
+        ({"url": "https://x.example/", "events": ["AppointmentCreate", "Weather"]}, "/events/1", "unknown_value"),
         ({"url": "https://x.example/", "events": []}, "/events", "invalid_value"),
         ({"url": "https://x.example/", "origins": ["moon"]}, "/origins/0", "unknown_value"),
         ({"url": "https://x.example/", "signature": "v2"}, "/signature", "unknown_value"),
@@ -116,6 +116,21 @@ async def test_what_can_t_be_is_refused(hooks, body, pointer, code):
     if code != "invalid_value":
         assert code in {error["code"] for error in answer.json["errors"]}
     assert (await hooks("GET", HOOKS)).json["webhooks"] == []
+
+
+async def test_all_that_is_wrong_is_said_at_once(hooks):
+    body = {"url": "https://10.0.0.1/", "signature": "v2", "events": ["Weather"], "retries": 5}
+    answer = await hooks("POST", HOOKS, body)
+    assert {error["pointer"] for error in answer.json["errors"]} == {"/url", "/signature", "/events/0", "/retries"}
+    made = (await hooks("POST", HOOKS, {"url": "https://x.example/"})).json["id"]
+    query = {"state": "lost", "limit": "201", "cursor": "-1"}
+    answer = await hooks("GET", f"{HOOKS}/{made}/deliveries", params=query)
+    assert answer.status == 422
+    assert {(error["pointer"], error["code"]) for error in answer.json["errors"]} == {
+        ("/state", "unknown_value"),
+        ("/limit", "out_of_range"),
+        ("/cursor", "invalid_value"),
+    }
 
 
 async def test_without_the_setting_only_public_https_will_do(api):

@@ -6,6 +6,7 @@ Only types and sizes are checked in shapes; what fields mean together is `bridge
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -13,13 +14,15 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainValidator,
     StrictStr,
     TypeAdapter,
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 #: What no XML document can carry, and so no calendar client would get: control characters and two non-characters.
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
@@ -45,6 +48,24 @@ def _time(value: Any) -> str | int | float:
     raise PydanticCustomError(
         "invalid_datetime", "Write a time as RFC 3339 text, such as 2030-01-15T10:00:00+01:00, or epoch milliseconds."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Text is one of these words."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.words)}
+
+    def _known(self, text: str) -> str:
+        if text not in self.words:
+            raise PydanticCustomError("unknown_value", "Use {words}.", {"words": ", ".join(self.words)})
+        return text
 
 
 Text = Annotated[StrictStr, AfterValidator(_text)]

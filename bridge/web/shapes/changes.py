@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StrictStr
 
-from bridge.web.shapes.base import Query, Shape
+from bridge.service.changes import ChangeType, Resource
+from bridge.web.shapes.base import Among, Cursor, Query, Shape
+
+Kind = Annotated[StrictStr, Among((*Resource, *ChangeType))]
 
 
 class ChangesQuery(Query):
     """Where to read on, and how."""
 
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
-    types: str | None = None
+    types: tuple[Kind, ...] = ()
     wait_seconds: Annotated[int, Field(ge=0, le=25)] = 0
 
 

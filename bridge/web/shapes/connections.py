@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime
 
-from bridge.web.shapes.base import Shape
+from bridge.web.shapes.base import Id, Shape
 from bridge.web.shapes.users import UsersQuery
 
 
 class ConnectionsQuery(UsersQuery):
     """Of which location and user."""
 
-    user_id: str | None = None
+    user_id: Id | None = None
 
 
 class ConnectedCalendar(Shape):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
-from bridge.web.shapes.base import Query, Shape
+from bridge.web.shapes.base import Id, Line, Query, Shape, TimeValue
+
+#: The bridge's id of a thing, or the UID of an event: others make those as long as they like.
+Key = Annotated[Line, Field(min_length=1, max_length=2000)]
 
 
 class ExplainQuery(Query):
     """Whose time and when, or which thing."""
 
-    user_id: str | None = None
-    at: str | int | None = None
-    uid: str | None = None
-    id: str | None = None
+    user_id: Id | None = None
+    at: TimeValue | None = None
+    uid: Key | None = None
+    id: Key | None = None
 
 
 class Explanation(Shape):

@@ -22,7 +22,7 @@ class UserBody(Shape):
 class UsersQuery(Query):
     """Of which location."""
 
-    location_id: str | None = None
+    location_id: Id | None = None
 
 
 class User(Shape):

@@ -6,14 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StrictBool, StrictStr
 
-from bridge.web.shapes.base import Id, Line, Query, Shape, Text
+from bridge.service.webhooks import EVENTS
+from bridge.web.shapes.base import Among, Cursor, Id, Line, Query, Shape, Text
+
+Event = Annotated[StrictStr, Among(EVENTS)]
 
 
 class WebhookBody(Shape):
     """A webhook, to be made or changed."""
 
     url: Annotated[Line, Field(min_length=1, max_length=2000)] | None = None
-    events: Annotated[list[StrictStr], Field(min_length=1, max_length=50)] | None = None
+    events: Annotated[list[Event], Field(min_length=1, max_length=50)] | None = None
     origins: Annotated[list[Literal["api", "icloud", "bridge"]], Field(min_length=1, max_length=10)] | None = None
     description: Annotated[Text, Field(max_length=1000)] | None = None
     active: StrictBool | None = None
@@ -24,7 +27,7 @@ class WebhookBody(Shape):
 class ReplayBody(Shape):
     """Where a webhook is to be told again from."""
 
-    cursor: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
+    cursor: Cursor | None = None
 
 
 class Webhook(Shape):
@@ -56,9 +59,9 @@ class Webhooks(Shape):
 class DeliveriesQuery(Query):
     """Which deliveries."""
 
-    state: str | None = None
+    state: Literal["pending", "delivered", "dead"] | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class Delivery(Shape):
