@@ -353,6 +353,12 @@ def test_a_dense_rule_blocks_no_more_than_its_hours_and_days():
     assert not covered(rendered, "2027-03-09 09:30")
 
 
+@pytest.mark.parametrize("rule", ["FREQ=MINUTELY;INTERVAL=4", "FREQ=SECONDLY"])
+def test_marks_block_nothing_however_dense(rule):
+    """As KAlarm writes its alarms: no end, every four minutes."""
+    assert slot(calendar(event(START, f"RRULE:{rule}"))) is None
+
+
 def test_a_dense_rule_that_ends_stays_as_it_is():
     assert len(slot(calendar(event(START, "DURATION:PT1S", "RRULE:FREQ=SECONDLY;COUNT=50"))).occurrences) == 50
 

@@ -154,7 +154,7 @@ class Series:
         placed, complete = self.pattern.placed(span, without, slack)
         out = self._ruled_out(placed.keys() if complete else [*placed][:-1])
         found = [self._placed(key, moment, length) for key, (moment, length) in placed.items() if key not in out]
-        if not complete:
+        if not complete and not self._only_marks:
             # Never report the rest as free.
             found[-1] = replace(found[-1], end=max(found[-1].end, span.end))
         # An override is where it says it is, even where the series would not have the instance that it replaces.
@@ -162,6 +162,12 @@ class Series:
         return sorted(
             (i for i in found if i.start < span.end and i.end > span.start), key=lambda i: (i.start, i.end, i.key)
         )
+
+    @property
+    def _only_marks(self) -> bool:
+        """Whether none of its instances takes time, however many there are."""
+        lengths = (length for _, length in self.pattern.rdates if length is not None)
+        return all(length.is_none for length in (self.pattern.length, *lengths, *(e.length for _, e in self.futures)))
 
     def at(self, key: int) -> Instance | None:
         """The instance with this key, wherever it went; None where there is none, or it was taken out."""
