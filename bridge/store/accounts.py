@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict
 
 from bridge.domain.model import Account, AccountState, Calendar, Marks, Role, SlotSettings, Titles
+from bridge.store.db import Row, Tx
 
 
-def put(tx: sqlite3.Connection, account: Account, *, now: int) -> None:
+def put(tx: Tx, account: Account, *, now: int) -> None:
     """Add an Account, or give the one with the same login its new secret and state."""
     tx.execute(
         "INSERT INTO accounts (id, user_id, provider, username, secret, home_url, addresses, state, state_reason,"
@@ -35,13 +35,13 @@ def put(tx: sqlite3.Connection, account: Account, *, now: int) -> None:
     )
 
 
-def get(tx: sqlite3.Connection, account_id: str) -> Account | None:
+def get(tx: Tx, account_id: str) -> Account | None:
     """The Account, or None."""
     row = tx.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE id = :id", {"id": account_id}).fetchone()
     return _account(row) if row else None
 
 
-def find(tx: sqlite3.Connection, user_id: str, provider: str, username: str) -> Account | None:
+def find(tx: Tx, user_id: str, provider: str, username: str) -> Account | None:
     """The User's Account with this login, or None."""
     row = tx.execute(
         f"SELECT {_ACCOUNT} FROM accounts WHERE user_id = :user_id AND provider = :provider AND username = :username",
@@ -50,7 +50,7 @@ def find(tx: sqlite3.Connection, user_id: str, provider: str, username: str) -> 
     return _account(row) if row else None
 
 
-def all_of(tx: sqlite3.Connection, user_id: str | None = None) -> list[Account]:
+def all_of(tx: Tx, user_id: str | None = None) -> list[Account]:
     """The Accounts of one User, or of all."""
     rows = tx.execute(
         f"SELECT {_ACCOUNT} FROM accounts WHERE :user_id IS NULL OR user_id = :user_id"
@@ -60,12 +60,12 @@ def all_of(tx: sqlite3.Connection, user_id: str | None = None) -> list[Account]:
     return [_account(row) for row in rows]
 
 
-def any_secret(tx: sqlite3.Connection) -> bool:
+def any_secret(tx: Tx) -> bool:
     """Whether the store holds a sealed secret."""
     return tx.execute("SELECT 1 FROM accounts WHERE length(secret) > 0 LIMIT 1").fetchone() is not None
 
 
-def due(tx: sqlite3.Connection, *, now: int, limit: int) -> list[str]:
+def due(tx: Tx, *, now: int, limit: int) -> list[str]:
     """The ids of Accounts whose turn to be polled has come, longest waiting first."""
     rows = tx.execute(
         "SELECT id FROM accounts WHERE next_poll_at <= :now ORDER BY next_poll_at LIMIT :limit",
@@ -74,19 +74,19 @@ def due(tx: sqlite3.Connection, *, now: int, limit: int) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def next_poll(tx: sqlite3.Connection) -> int | None:
+def next_poll(tx: Tx) -> int | None:
     """The instant at which the next Account is due, or None without Accounts."""
     row = tx.execute("SELECT MIN(next_poll_at) AS at FROM accounts").fetchone()
     return None if row["at"] is None else int(row["at"])
 
 
-def failures(tx: sqlite3.Connection, account_id: str) -> int:
+def failures(tx: Tx, account_id: str) -> int:
     """How many polls in a row have failed."""
     row = tx.execute("SELECT failures FROM accounts WHERE id = :id", {"id": account_id}).fetchone()
     return int(row["failures"]) if row else 0
 
 
-def schedule(tx: sqlite3.Connection, account_id: str, *, next_poll_at: int, failures: int) -> None:
+def schedule(tx: Tx, account_id: str, *, next_poll_at: int, failures: int) -> None:
     """Say when the Account is polled next."""
     tx.execute(
         "UPDATE accounts SET next_poll_at = :at, failures = :failures WHERE id = :id",
@@ -94,12 +94,12 @@ def schedule(tx: sqlite3.Connection, account_id: str, *, next_poll_at: int, fail
     )
 
 
-def bring_forward(tx: sqlite3.Connection, *, now: int) -> None:
+def bring_forward(tx: Tx, *, now: int) -> None:
     """Make every Account's turn come at once: the clock that their turns were planned by was wrong."""
     tx.execute("UPDATE accounts SET next_poll_at = :now WHERE next_poll_at > :now", {"now": now})
 
 
-def set_state(tx: sqlite3.Connection, account_id: str, state: AccountState, reason: str, *, now: int) -> bool:
+def set_state(tx: Tx, account_id: str, state: AccountState, reason: str, *, now: int) -> bool:
     """Note how the Account is doing. True when that is news."""
     return (
         tx.execute(
@@ -111,23 +111,23 @@ def set_state(tx: sqlite3.Connection, account_id: str, state: AccountState, reas
     )
 
 
-def set_marks(tx: sqlite3.Connection, account_id: str, marks: Marks) -> None:
+def set_marks(tx: Tx, account_id: str, marks: Marks) -> None:
     """Note whether the Account's list of calendars tells when one of them changed."""
     tx.execute("UPDATE accounts SET marks = :marks WHERE id = :id", {"id": account_id, "marks": marks})
 
 
-def set_home(tx: sqlite3.Connection, account_id: str, home_url: str) -> None:
+def set_home(tx: Tx, account_id: str, home_url: str) -> None:
     """The Account's calendars are listed at another address now."""
     tx.execute("UPDATE accounts SET home_url = :url WHERE id = :id", {"id": account_id, "url": home_url})
 
 
-def remove(tx: sqlite3.Connection, account_id: str) -> None:
+def remove(tx: Tx, account_id: str) -> None:
     """Remove the Account with its secret, its Calendars and their mirror."""
     tx.execute("DELETE FROM accounts WHERE id = :id", {"id": account_id})
 
 
 def calendars(
-    tx: sqlite3.Connection, *, user_id: str | None = None, account_id: str | None = None, roles: Iterable[Role] = Role
+    tx: Tx, *, user_id: str | None = None, account_id: str | None = None, roles: Iterable[Role] = Role
 ) -> list[Calendar]:
     """Calendars of one User or one Account, primary first, then by id; only those with one of `roles`."""
     wanted = ", ".join(f"'{Role(role).value}'" for role in roles)
@@ -140,19 +140,19 @@ def calendars(
     return [_calendar(row) for row in rows]
 
 
-def calendar(tx: sqlite3.Connection, calendar_id: str) -> Calendar | None:
+def calendar(tx: Tx, calendar_id: str) -> Calendar | None:
     """The Calendar, or None."""
     row = tx.execute(f"SELECT {_CALENDAR} FROM calendars WHERE id = :id", {"id": calendar_id}).fetchone()
     return _calendar(row) if row else None
 
 
-def primary_of(tx: sqlite3.Connection, user_id: str) -> Calendar | None:
+def primary_of(tx: Tx, user_id: str) -> Calendar | None:
     """The User's Primary calendar, or None."""
     found = calendars(tx, user_id=user_id, roles=[Role.PRIMARY])
     return found[0] if found else None
 
 
-def put_calendar(tx: sqlite3.Connection, calendar: Calendar) -> None:
+def put_calendar(tx: Tx, calendar: Calendar) -> None:
     """Add a Calendar, or bring what the server says of it (name, colour, writable, present) up to date."""
     tx.execute(
         "INSERT INTO calendars (id, account_id, user_id, url, name, colour, role, writable, settings, present)"
@@ -174,7 +174,7 @@ def put_calendar(tx: sqlite3.Connection, calendar: Calendar) -> None:
     )
 
 
-def set_role(tx: sqlite3.Connection, calendar_id: str, role: Role) -> None:
+def set_role(tx: Tx, calendar_id: str, role: Role) -> None:
     """Give the Calendar its role; without one it is no longer read, so its sync state goes."""
     tx.execute(
         "UPDATE calendars SET role = :role, once_primary = CASE WHEN :role = 'primary' THEN 1 ELSE once_primary END,"
@@ -187,12 +187,12 @@ def set_role(tx: sqlite3.Connection, calendar_id: str, role: Role) -> None:
         tx.execute("UPDATE calendars SET last_success_at = NULL WHERE id = :id", {"id": calendar_id})
 
 
-def note_written(tx: sqlite3.Connection, calendar_id: str) -> None:
+def note_written(tx: Tx, calendar_id: str) -> None:
     """The bridge has put events into this Calendar, when it was the Primary under another id."""
     tx.execute("UPDATE calendars SET once_primary = 1 WHERE id = :id", {"id": calendar_id})
 
 
-def forget_sync(tx: sqlite3.Connection, calendar_id: str) -> None:
+def forget_sync(tx: Tx, calendar_id: str) -> None:
     """Forget what tells of changes, so that the next mirror run compares with everything that is there."""
     tx.execute(
         "UPDATE calendars SET ctag = NULL, listed_token = NULL, sync_token = NULL, read_at = NULL, reads = reads + 1"
@@ -201,7 +201,7 @@ def forget_sync(tx: sqlite3.Connection, calendar_id: str) -> None:
     )
 
 
-def set_settings(tx: sqlite3.Connection, calendar_id: str, settings: SlotSettings) -> None:
+def set_settings(tx: Tx, calendar_id: str, settings: SlotSettings) -> None:
     """What of the Calendar becomes a blocked slot, and how it looks."""
     tx.execute(
         "UPDATE calendars SET settings = :settings WHERE id = :id",
@@ -210,7 +210,7 @@ def set_settings(tx: sqlite3.Connection, calendar_id: str, settings: SlotSetting
 
 
 def note_success(
-    tx: sqlite3.Connection,
+    tx: Tx,
     calendar_id: str,
     *,
     ctag: str | None,
@@ -238,7 +238,7 @@ def note_success(
     )
 
 
-def note_unchanged(tx: sqlite3.Connection, calendar_ids: Iterable[str], *, now: int) -> None:
+def note_unchanged(tx: Tx, calendar_ids: Iterable[str], *, now: int) -> None:
     """These Calendars were asked and had nothing new."""
     tx.executemany(
         "UPDATE calendars SET last_attempt_at = :now, last_success_at = :now, last_error = NULL WHERE id = :id",
@@ -246,7 +246,7 @@ def note_unchanged(tx: sqlite3.Connection, calendar_ids: Iterable[str], *, now: 
     )
 
 
-def note_overtaken(tx: sqlite3.Connection, calendar_id: str, *, now: int) -> None:
+def note_overtaken(tx: Tx, calendar_id: str, *, now: int) -> None:
     """The Calendar was read, but somebody else wrote meanwhile what was: it counts as unread, and is read again."""
     tx.execute(
         "UPDATE calendars SET ctag = NULL, listed_token = NULL, reads = reads + 1, last_attempt_at = :now"
@@ -255,7 +255,7 @@ def note_overtaken(tx: sqlite3.Connection, calendar_id: str, *, now: int) -> Non
     )
 
 
-def note_failure(tx: sqlite3.Connection, calendar_id: str, error: str, *, now: int) -> None:
+def note_failure(tx: Tx, calendar_id: str, error: str, *, now: int) -> None:
     """Reading the Calendar failed; what was read before stays."""
     tx.execute(
         "UPDATE calendars SET last_attempt_at = :now, last_error = :error WHERE id = :id",
@@ -270,7 +270,7 @@ _CALENDAR = (
 )
 
 
-def _account(row: sqlite3.Row) -> Account:
+def _account(row: Row) -> Account:
     return Account(
         id=row["id"],
         user_id=row["user_id"],
@@ -286,7 +286,7 @@ def _account(row: sqlite3.Row) -> Account:
     )
 
 
-def _calendar(row: sqlite3.Row) -> Calendar:
+def _calendar(row: Row) -> Calendar:
     settings = json.loads(row["settings"])
     return Calendar(
         id=row["id"],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
+
+from bridge.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class AuditEntry:
     subject: str
 
 
-def record(tx: sqlite3.Connection, actor: str, action: str, subject: str, *, now: int) -> None:
+def record(tx: Tx, actor: str, action: str, subject: str, *, now: int) -> None:
     """Add to the audit log."""
     tx.execute(
         "INSERT INTO audit_log (at, actor, action, subject) VALUES (:at, :actor, :action, :subject)",
@@ -26,7 +27,7 @@ def record(tx: sqlite3.Connection, actor: str, action: str, subject: str, *, now
     )
 
 
-def of_user(tx: sqlite3.Connection, user_id: str) -> list[AuditEntry]:
+def of_user(tx: Tx, user_id: str) -> list[AuditEntry]:
     """What a User did, and what was done to them, oldest first."""
     rows = tx.execute(
         "SELECT at, actor, action, subject FROM audit_log WHERE subject = :id OR actor = 'user:' || :id ORDER BY id",
@@ -35,7 +36,7 @@ def of_user(tx: sqlite3.Connection, user_id: str) -> list[AuditEntry]:
     return [AuditEntry(**row) for row in rows]
 
 
-def latest(tx: sqlite3.Connection, *, limit: int, offset: int = 0) -> list[AuditEntry]:
+def latest(tx: Tx, *, limit: int, offset: int = 0) -> list[AuditEntry]:
     """What stands in the audit log, newest first."""
     rows = tx.execute(
         "SELECT at, actor, action, subject FROM audit_log ORDER BY id DESC LIMIT :limit OFFSET :offset",

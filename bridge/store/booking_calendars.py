@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 
 from bridge.domain.booking_calendars import BookingCalendar
+from bridge.store.db import Tx
 
 
-def get(tx: sqlite3.Connection, calendar_id: str) -> BookingCalendar | None:
+def get(tx: Tx, calendar_id: str) -> BookingCalendar | None:
     """The booking calendar, or None."""
     found = _calendars(tx, "c.id = :value", calendar_id)
     return found[0] if found else None
 
 
-def of_location(tx: sqlite3.Connection, location_id: str) -> list[BookingCalendar]:
+def of_location(tx: Tx, location_id: str) -> list[BookingCalendar]:
     """The booking calendars of a location, oldest first."""
     return _calendars(tx, "c.location_id = :value", location_id)
 
 
-def of_user(tx: sqlite3.Connection, user_id: str) -> list[BookingCalendar]:
+def of_user(tx: Tx, user_id: str) -> list[BookingCalendar]:
     """The booking calendars that a User belongs to, oldest first."""
     member = "c.id IN (SELECT m.booking_calendar_id FROM booking_calendar_users m WHERE m.user_id = :value)"
     return _calendars(tx, member, user_id)
 
 
-def put(tx: sqlite3.Connection, calendar: BookingCalendar) -> None:
+def put(tx: Tx, calendar: BookingCalendar) -> None:
     """Add the booking calendar, or bring it up to date, with its Users."""
     tx.execute(
         "INSERT INTO booking_calendars"
@@ -53,14 +53,12 @@ def put(tx: sqlite3.Connection, calendar: BookingCalendar) -> None:
     )
 
 
-def remove(tx: sqlite3.Connection, calendar_id: str) -> None:
+def remove(tx: Tx, calendar_id: str) -> None:
     """Remove the booking calendar. What was booked with it stays."""
     tx.execute("DELETE FROM booking_calendars WHERE id = :id", {"id": calendar_id})
 
 
-def load(
-    tx: sqlite3.Connection, calendar_id: str, user_ids: Iterable[str], *, since: int
-) -> dict[str, tuple[int, int]]:
+def load(tx: Tx, calendar_id: str, user_ids: Iterable[str], *, since: int) -> dict[str, tuple[int, int]]:
     """For each of these Users how many appointments of the calendar they were given since, and when the last one."""
     rows = tx.execute(
         "SELECT user_id, COUNT(*), MAX(created_at) FROM appointments WHERE booking_calendar_id = :id"
@@ -71,7 +69,7 @@ def load(
     return {user: counted.get(user, (0, 0)) for user in user_ids}
 
 
-def _calendars(tx: sqlite3.Connection, where: str, value: str) -> list[BookingCalendar]:
+def _calendars(tx: Tx, where: str, value: str) -> list[BookingCalendar]:
     rows = tx.execute(
         "SELECT c.id, c.location_id, c.name, c.slot_minutes, c.any_free_time, c.settings, c.created_at, c.updated_at"
         f" FROM booking_calendars c WHERE {where} ORDER BY c.created_at, c.id",
@@ -93,7 +91,7 @@ def _calendars(tx: sqlite3.Connection, where: str, value: str) -> list[BookingCa
     ]
 
 
-def _users(tx: sqlite3.Connection, calendar_id: str) -> tuple[str, ...]:
+def _users(tx: Tx, calendar_id: str) -> tuple[str, ...]:
     rows = tx.execute(
         "SELECT user_id FROM booking_calendar_users WHERE booking_calendar_id = :id ORDER BY position",
         {"id": calendar_id},

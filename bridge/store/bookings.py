@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot, Interval, SyncState
+from bridge.store.db import Row, Tx
 
 
-def put_appointment(tx: sqlite3.Connection, appointment: Appointment) -> None:
+def put_appointment(tx: Tx, appointment: Appointment) -> None:
     """Add the Appointment, or bring it up to date."""
     fields = appointment.fields
     tx.execute(
@@ -57,17 +57,17 @@ def put_appointment(tx: sqlite3.Connection, appointment: Appointment) -> None:
     )
 
 
-def appointment(tx: sqlite3.Connection, appointment_id: str) -> Appointment | None:
+def appointment(tx: Tx, appointment_id: str) -> Appointment | None:
     """The Appointment, deleted ones too, or None."""
     return _one(tx, "id = :value", appointment_id)
 
 
-def appointment_by_uid(tx: sqlite3.Connection, uid: str) -> Appointment | None:
+def appointment_by_uid(tx: Tx, uid: str) -> Appointment | None:
     """The Appointment whose event has this UID, or None."""
     return _one(tx, "uid = :value", uid)
 
 
-def appointment_by_external_id(tx: sqlite3.Connection, location_id: str, external_id: str) -> Appointment | None:
+def appointment_by_external_id(tx: Tx, location_id: str, external_id: str) -> Appointment | None:
     """The Appointment that a location's CRM knows by this id of its own, deleted ones too, or None."""
     row = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE location_id = :location_id AND external_id = :external_id",
@@ -76,7 +76,7 @@ def appointment_by_external_id(tx: sqlite3.Connection, location_id: str, externa
     return _appointment(row) if row else None
 
 
-def appointments_of_user(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
+def appointments_of_user(tx: Tx, user_id: str) -> list[Appointment]:
     """Every Appointment of a User that is not deleted."""
     rows = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND deleted_at IS NULL ORDER BY start_at, id",
@@ -85,7 +85,7 @@ def appointments_of_user(tx: sqlite3.Connection, user_id: str) -> list[Appointme
     return [_appointment(row) for row in rows]
 
 
-def failed_of_user(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
+def failed_of_user(tx: Tx, user_id: str) -> list[Appointment]:
     """A User's Appointments whose event could not be written, deleted ones too, by start."""
     rows = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND sync_state = 'failed' ORDER BY start_at, id",
@@ -94,13 +94,13 @@ def failed_of_user(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
     return [_appointment(row) for row in rows]
 
 
-def appointments_in(tx: sqlite3.Connection, calendar_id: str) -> list[Appointment]:
+def appointments_in(tx: Tx, calendar_id: str) -> list[Appointment]:
     """Every Appointment whose event lives, or lived, in a remote Calendar; deleted ones too."""
     rows = tx.execute(f"SELECT {_APPOINTMENT} FROM appointments WHERE calendar_id = :id", {"id": calendar_id})
     return [_appointment(row) for row in rows]
 
 
-def appointments_adrift(tx: sqlite3.Connection, user_id: str) -> list[Appointment]:
+def appointments_adrift(tx: Tx, user_id: str) -> list[Appointment]:
     """A User's Appointments, deleted ones too, whose event was left behind where an account was disconnected."""
     rows = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND calendar_id IS NULL AND href IS NOT NULL",
@@ -109,7 +109,7 @@ def appointments_adrift(tx: sqlite3.Connection, user_id: str) -> list[Appointmen
     return [_appointment(row) for row in rows]
 
 
-def hrefs_written_since(tx: sqlite3.Connection, calendar_id: str, at: int) -> frozenset[str]:
+def hrefs_written_since(tx: Tx, calendar_id: str, at: int) -> frozenset[str]:
     """The hrefs of events that the bridge wrote into a remote Calendar at or after an instant."""
     rows = tx.execute(
         "SELECT href FROM appointments WHERE calendar_id = :id AND synced_at >= :at", {"id": calendar_id, "at": at}
@@ -117,7 +117,7 @@ def hrefs_written_since(tx: sqlite3.Connection, calendar_id: str, at: int) -> fr
     return frozenset(row["href"] for row in rows if row["href"])
 
 
-def move_hrefs(tx: sqlite3.Connection, calendar_id: str, *, old: str, new: str) -> None:
+def move_hrefs(tx: Tx, calendar_id: str, *, old: str, new: str) -> None:
     """The remote Calendar lives at another path now, and its events with it."""
     tx.execute(
         "UPDATE appointments SET href = :new || SUBSTR(href, LENGTH(:old) + 1)"
@@ -143,7 +143,7 @@ class Wanted:
     limit: int | None = None
 
 
-def single_appointments(tx: sqlite3.Connection, wanted: Wanted) -> list[Appointment]:
+def single_appointments(tx: Tx, wanted: Wanted) -> list[Appointment]:
     """Appointments that touch the span as one stretch of time, by start: all but recurring ones that take place."""
     return _listed(
         tx,
@@ -153,7 +153,7 @@ def single_appointments(tx: sqlite3.Connection, wanted: Wanted) -> list[Appointm
     )
 
 
-def recurring_appointments(tx: sqlite3.Connection, wanted: Wanted) -> list[Appointment]:
+def recurring_appointments(tx: Tx, wanted: Wanted) -> list[Appointment]:
     """Recurring Appointments that take place and may touch the span."""
     goes_on = (
         "EXISTS (SELECT 1 FROM published_items p WHERE p.user_id = a.user_id AND p.href = a.id || '.ics'"
@@ -165,7 +165,7 @@ def recurring_appointments(tx: sqlite3.Connection, wanted: Wanted) -> list[Appoi
 _RECURS = "(a.rrule IS NOT NULL AND a.deleted_at IS NULL AND a.status NOT IN ('cancelled', 'invalid'))"
 
 
-def _listed(tx: sqlite3.Connection, wanted: Wanted, where: str, *, limit: int) -> list[Appointment]:
+def _listed(tx: Tx, wanted: Wanted, where: str, *, limit: int) -> list[Appointment]:
     values: dict[str, object] = {
         "location_id": wanted.location_id,
         "start": wanted.span.start,
@@ -195,7 +195,7 @@ def _listed(tx: sqlite3.Connection, wanted: Wanted, where: str, *, limit: int) -
     return [_appointment(row) for row in rows]
 
 
-def taken_out_of(tx: sqlite3.Connection, master_id: str) -> list[Appointment]:
+def taken_out_of(tx: Tx, master_id: str) -> list[Appointment]:
     """The Appointments that were times of a recurring one and stand by themselves now, less deleted ones."""
     rows = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE master_id = :id AND deleted_at IS NULL ORDER BY id",
@@ -204,19 +204,19 @@ def taken_out_of(tx: sqlite3.Connection, master_id: str) -> list[Appointment]:
     return [_appointment(row) for row in rows]
 
 
-def note_request(tx: sqlite3.Connection, appointment_id: str, digest: str) -> None:
+def note_request(tx: Tx, appointment_id: str, digest: str) -> None:
     """Keep what tells the request that made an Appointment from others."""
     tx.execute("UPDATE appointments SET request = :digest WHERE id = :id", {"id": appointment_id, "digest": digest})
 
 
-def request_of(tx: sqlite3.Connection, appointment_id: str) -> str | None:
+def request_of(tx: Tx, appointment_id: str) -> str | None:
     """What tells the request that made the Appointment from others; None for one that is older than this is kept."""
     row = tx.execute("SELECT request FROM appointments WHERE id = :id", {"id": appointment_id}).fetchone()
     return None if row is None else row["request"]
 
 
 def booked_times(
-    tx: sqlite3.Connection, user_id: str, booking_calendar_ids: Iterable[str], span: Interval
+    tx: Tx, user_id: str, booking_calendar_ids: Iterable[str], span: Interval
 ) -> list[tuple[int, int, str, str]]:
     """When appointments of these booking calendars take a User's time in the span: start, end, calendar and href."""
     occurrence = (
@@ -237,7 +237,7 @@ def booked_times(
     return found
 
 
-def put_blocked_slot(tx: sqlite3.Connection, slot: BlockedSlot) -> None:
+def put_blocked_slot(tx: Tx, slot: BlockedSlot) -> None:
     """Add the CRM BlockedSlot, or bring it up to date."""
     tx.execute(
         f"INSERT INTO blocked_slots ({_SLOT}) VALUES (:{', :'.join(_SLOT.split(', '))})"
@@ -261,13 +261,13 @@ def put_blocked_slot(tx: sqlite3.Connection, slot: BlockedSlot) -> None:
     )
 
 
-def blocked_slot(tx: sqlite3.Connection, slot_id: str) -> BlockedSlot | None:
+def blocked_slot(tx: Tx, slot_id: str) -> BlockedSlot | None:
     """The CRM BlockedSlot, deleted ones too, or None."""
     row = tx.execute(f"SELECT {_SLOT} FROM blocked_slots WHERE id = :id", {"id": slot_id}).fetchone()
     return _slot(row) if row else None
 
 
-def blocked_slots_of_user(tx: sqlite3.Connection, user_id: str) -> list[BlockedSlot]:
+def blocked_slots_of_user(tx: Tx, user_id: str) -> list[BlockedSlot]:
     """Every CRM BlockedSlot of a User that is not deleted."""
     rows = tx.execute(
         f"SELECT {_SLOT} FROM blocked_slots WHERE user_id = :id AND deleted_at IS NULL ORDER BY start_at, id",
@@ -276,9 +276,7 @@ def blocked_slots_of_user(tx: sqlite3.Connection, user_id: str) -> list[BlockedS
     return [_slot(row) for row in rows]
 
 
-def blocked_slots_between(
-    tx: sqlite3.Connection, span: Interval, *, user_id: str, include_deleted: bool = False
-) -> list[BlockedSlot]:
+def blocked_slots_between(tx: Tx, span: Interval, *, user_id: str, include_deleted: bool = False) -> list[BlockedSlot]:
     """CRM BlockedSlots of a User that touch the span."""
     rows = tx.execute(
         f"SELECT {_SLOT} FROM blocked_slots WHERE user_id = :id AND (deleted_at IS NULL OR :include_deleted)"
@@ -288,7 +286,7 @@ def blocked_slots_between(
     return [_slot(row) for row in rows]
 
 
-def expired_slots(tx: sqlite3.Connection, *, now: int) -> list[BlockedSlot]:
+def expired_slots(tx: Tx, *, now: int) -> list[BlockedSlot]:
     """Holds whose time is over and that are not deleted yet."""
     rows = tx.execute(
         f"SELECT {_SLOT} FROM blocked_slots WHERE expires_at IS NOT NULL AND deleted_at IS NULL AND expires_at <= :now",
@@ -309,12 +307,12 @@ _SLOT = (
 )
 
 
-def _one(tx: sqlite3.Connection, where: str, value: str) -> Appointment | None:
+def _one(tx: Tx, where: str, value: str) -> Appointment | None:
     row = tx.execute(f"SELECT {_APPOINTMENT} FROM appointments WHERE {where}", {"value": value}).fetchone()
     return _appointment(row) if row else None
 
 
-def _appointment(row: sqlite3.Row) -> Appointment:
+def _appointment(row: Row) -> Appointment:
     return Appointment(
         id=row["id"],
         location_id=row["location_id"],
@@ -357,6 +355,6 @@ def _appointment(row: sqlite3.Row) -> Appointment:
     )
 
 
-def _slot(row: sqlite3.Row) -> BlockedSlot:
+def _slot(row: Row) -> BlockedSlot:
     values = dict(row)
     return BlockedSlot(start=values.pop("start_at"), end=values.pop("end_at"), **values)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from sqlite3 import Row
 
 from bridge.domain.changes import Change, ChangeOrigin, ChangeType, News, Resource
 from bridge.store import facts
-from bridge.store.db import Tx
+from bridge.store.db import Row, Tx
 
 #: The last sequence number that is no longer kept.
 _FORGOTTEN = "changes_forgotten"

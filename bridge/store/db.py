@@ -20,6 +20,9 @@ from bridge.store.migrations import migrations
 #: An open transaction: what every store function takes first.
 Tx = sqlite3.Connection
 
+#: Of what a statement found: its values by the names of their columns.
+Row = sqlite3.Row
+
 #: What is raised when somebody else holds the store for longer than anybody waits.
 Locked = sqlite3.OperationalError
 
@@ -85,7 +88,7 @@ class Db:
         return connection
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[Tx]:
         """One consistent snapshot. Nothing can be written through it."""
         connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if connection is None:
@@ -102,7 +105,7 @@ class Db:
             connection.execute("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[Tx]:
         """One write transaction: all of it, or nothing. Never `await` inside; never nest."""
         if self._read_only:
             raise StoreUnusable(str(self.path), "this process only reads the store")

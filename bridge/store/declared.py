@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 from bridge.domain.declared import Mark, What
+from bridge.store.db import Tx
 
 
-def marks(tx: sqlite3.Connection, user_id: str | None = None) -> set[Mark]:
+def marks(tx: Tx, user_id: str | None = None) -> set[Mark]:
     """What the file sets, for one User or for all."""
     rows = tx.execute(
         "SELECT what, user_id, subject FROM declared WHERE :user_id IS NULL OR user_id = :user_id", {"user_id": user_id}
@@ -16,7 +16,7 @@ def marks(tx: sqlite3.Connection, user_id: str | None = None) -> set[Mark]:
     return {Mark(What(row["what"]), row["user_id"], row["subject"]) for row in rows}
 
 
-def path_of(tx: sqlite3.Connection, what: What, subject: str) -> str | None:
+def path_of(tx: Tx, what: What, subject: str) -> str | None:
     """The file that sets this; None where it does not."""
     row = tx.execute(
         "SELECT path FROM declared WHERE what = :what AND subject = :subject", {"what": what, "subject": subject}
@@ -24,7 +24,7 @@ def path_of(tx: sqlite3.Connection, what: What, subject: str) -> str | None:
     return row["path"] if row else None
 
 
-def replace(tx: sqlite3.Connection, marks: Iterable[Mark], path: str) -> None:
+def replace(tx: Tx, marks: Iterable[Mark], path: str) -> None:
     """The file at `path` sets this now, and nothing else."""
     tx.execute("DELETE FROM declared")
     tx.executemany(

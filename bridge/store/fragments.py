@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from bridge.domain.model import Interval
+from bridge.store.db import Tx
 from bridge.store.published import TOUCHING, by_href
 
 
@@ -28,22 +29,22 @@ Template = Sequence[str | Field]
 _AT_ONCE = 500
 
 
-def of_all(tx: sqlite3.Connection, user_id: str, template: Template) -> Iterator[bytes]:
+def of_all(tx: Tx, user_id: str, template: Template) -> Iterator[bytes]:
     """The pieces of every item, many at a time; what changed last comes last."""
     return _pieces(tx, user_id, template, "ics IS NOT NULL", {})
 
 
-def of_changed(tx: sqlite3.Connection, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
+def of_changed(tx: Tx, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
     """The pieces of the items that are new or changed after a revision."""
     return _pieces(tx, user_id, template, "revision > :since AND ics IS NOT NULL", {"since": since})
 
 
-def of_removed(tx: sqlite3.Connection, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
+def of_removed(tx: Tx, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
     """The pieces of the items that were removed after a revision. These have an href only."""
     return _pieces(tx, user_id, template, "revision > :since AND ics IS NULL", {"since": since})
 
 
-def of_touching(tx: sqlite3.Connection, user_id: str, template: Template, span: Interval) -> Iterator[bytes]:
+def of_touching(tx: Tx, user_id: str, template: Template, span: Interval) -> Iterator[bytes]:
     """The pieces of the items with stored occurrences that touch a span."""
     expression, texts = _expression(template)
     return _joined(
@@ -54,7 +55,7 @@ def of_touching(tx: sqlite3.Connection, user_id: str, template: Template, span: 
     )
 
 
-def of_named(tx: sqlite3.Connection, user_id: str, template: Template, hrefs: Sequence[str]) -> dict[str, bytes]:
+def of_named(tx: Tx, user_id: str, template: Template, hrefs: Sequence[str]) -> dict[str, bytes]:
     """The pieces of the items with these hrefs that exist, by href."""
     expression, texts = _expression(template)
     query = f"SELECT href, {expression} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
@@ -63,7 +64,7 @@ def of_named(tx: sqlite3.Connection, user_id: str, template: Template, hrefs: Se
     return dict(by_href(cursor, query, user_id, hrefs, **texts))
 
 
-def zones(tx: sqlite3.Connection, user_id: str) -> list[str]:
+def zones(tx: Tx, user_id: str) -> list[str]:
     """What stands before the first event of any item, each text once: VTIMEZONEs, several of them of one zone."""
     rows = tx.execute(
         f"SELECT DISTINCT substr(ics, {_ZONE}, {_EVENT} - {_ZONE}) FROM published_items"
@@ -73,7 +74,7 @@ def zones(tx: sqlite3.Connection, user_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def events(tx: sqlite3.Connection, user_id: str) -> Iterator[bytes]:
+def events(tx: Tx, user_id: str) -> Iterator[bytes]:
     """The events of every item as they stand in its text, many items at a time."""
     return _joined(
         tx.execute(
@@ -90,9 +91,7 @@ _EVENT = "(instr(ics, :event) + 1)"
 _MARKS = {"zone": "\nBEGIN:VTIMEZONE", "event": "\nBEGIN:VEVENT"}
 
 
-def _pieces(
-    tx: sqlite3.Connection, user_id: str, template: Template, which: str, values: dict[str, object]
-) -> Iterator[bytes]:
+def _pieces(tx: Tx, user_id: str, template: Template, which: str, values: dict[str, object]) -> Iterator[bytes]:
     expression, texts = _expression(template)
     return _joined(
         tx.execute(

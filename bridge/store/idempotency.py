@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass, field
 
 from bridge.errors import KeyReused
+from bridge.store.db import Tx
 
 KEEP_SECONDS = 86_400
 
@@ -30,7 +30,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def find(tx: sqlite3.Connection, claim: Claim, *, now: int) -> Answer | None:
+def find(tx: Tx, claim: Claim, *, now: int) -> Answer | None:
     """What the request was answered before; None if it wasn't, or after a day. Raises `KeyReused`."""
     row = tx.execute(
         "SELECT fingerprint, status, headers, body FROM idempotency_keys"
@@ -44,12 +44,12 @@ def find(tx: sqlite3.Connection, claim: Claim, *, now: int) -> Answer | None:
     return Answer(row["status"], row["body"], json.loads(row["headers"]))
 
 
-def forget(tx: sqlite3.Connection, user_id: str) -> None:
+def forget(tx: Tx, user_id: str) -> None:
     """Forget the answers that name a User."""
     tx.execute("DELETE FROM idempotency_keys WHERE instr(body, :quoted) > 0", {"quoted": json.dumps(user_id)})
 
 
-def record(tx: sqlite3.Connection, claim: Claim, answer: Answer, *, now: int) -> bool:
+def record(tx: Tx, claim: Claim, answer: Answer, *, now: int) -> bool:
     """Keep the answer, in the transaction that makes it true. False when another request with the key was first."""
     tx.execute("DELETE FROM idempotency_keys WHERE created_at <= :oldest", {"oldest": now - KEEP_SECONDS})
     return (

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bridge.domain.model import MirrorItem
+from bridge.store.db import Tx
 
 
-def etags(tx: sqlite3.Connection, calendar_id: str) -> dict[str, str]:
+def etags(tx: Tx, calendar_id: str) -> dict[str, str]:
     """Every object we hold of a Calendar: href to etag."""
     rows = tx.execute("SELECT href, etag FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
     return {row["href"]: row["etag"] for row in rows}
 
 
-def get(tx: sqlite3.Connection, calendar_id: str, href: str) -> MirrorItem | None:
+def get(tx: Tx, calendar_id: str, href: str) -> MirrorItem | None:
     """Our copy of one object, or None."""
     row = tx.execute(
         f"SELECT {_ITEM} FROM mirror_items WHERE calendar_id = :calendar_id AND href = :href",
@@ -24,13 +24,13 @@ def get(tx: sqlite3.Connection, calendar_id: str, href: str) -> MirrorItem | Non
     return MirrorItem(**row) if row else None
 
 
-def of_calendar(tx: sqlite3.Connection, calendar_id: str) -> Iterator[MirrorItem]:
+def of_calendar(tx: Tx, calendar_id: str) -> Iterator[MirrorItem]:
     """Every object we hold of a Calendar."""
     for row in tx.execute(f"SELECT {_ITEM} FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id}):
         yield MirrorItem(**row)
 
 
-def by_uid(tx: sqlite3.Connection, user_id: str, uid: str) -> list[MirrorItem]:
+def by_uid(tx: Tx, user_id: str, uid: str) -> list[MirrorItem]:
     """The objects with this UID in all Calendars of the User that are read, Primary first."""
     rows = tx.execute(
         f"SELECT {_ITEM_OF_M} FROM mirror_items m JOIN calendars c ON c.id = m.calendar_id"
@@ -41,19 +41,19 @@ def by_uid(tx: sqlite3.Connection, user_id: str, uid: str) -> list[MirrorItem]:
     return [MirrorItem(**row) for row in rows]
 
 
-def uids_of_calendar(tx: sqlite3.Connection, calendar_id: str) -> set[str]:
+def uids_of_calendar(tx: Tx, calendar_id: str) -> set[str]:
     """The UIDs of all objects we hold of a Calendar."""
     rows = tx.execute("SELECT DISTINCT uid FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
     return {row["uid"] for row in rows}
 
 
-def uids_of_user(tx: sqlite3.Connection, user_id: str) -> set[str]:
+def uids_of_user(tx: Tx, user_id: str) -> set[str]:
     """The UIDs of all objects we hold for a User."""
     rows = tx.execute("SELECT DISTINCT uid FROM mirror_items WHERE user_id = :id", {"id": user_id})
     return {row["uid"] for row in rows}
 
 
-def put(tx: sqlite3.Connection, user_id: str, items: Iterable[MirrorItem]) -> None:
+def put(tx: Tx, user_id: str, items: Iterable[MirrorItem]) -> None:
     """Keep these copies, replacing older ones of the same href."""
     tx.executemany(
         "INSERT INTO mirror_items (calendar_id, href, user_id, etag, uid, ics, unreadable)"
@@ -75,7 +75,7 @@ def put(tx: sqlite3.Connection, user_id: str, items: Iterable[MirrorItem]) -> No
     )
 
 
-def remove(tx: sqlite3.Connection, calendar_id: str, hrefs: Iterable[str]) -> None:
+def remove(tx: Tx, calendar_id: str, hrefs: Iterable[str]) -> None:
     """Drop our copies."""
     tx.executemany(
         "DELETE FROM mirror_items WHERE calendar_id = :calendar_id AND href = :href",
@@ -83,12 +83,12 @@ def remove(tx: sqlite3.Connection, calendar_id: str, hrefs: Iterable[str]) -> No
     )
 
 
-def remove_all(tx: sqlite3.Connection, calendar_id: str) -> None:
+def remove_all(tx: Tx, calendar_id: str) -> None:
     """Drop every copy of a Calendar's objects."""
     tx.execute("DELETE FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
 
 
-def move_hrefs(tx: sqlite3.Connection, calendar_id: str, *, old: str, new: str) -> None:
+def move_hrefs(tx: Tx, calendar_id: str, *, old: str, new: str) -> None:
     """The Calendar lives at another path now, and its objects with it."""
     tx.execute(
         "UPDATE mirror_items SET href = :new || SUBSTR(href, LENGTH(:old) + 1)"
@@ -97,7 +97,7 @@ def move_hrefs(tx: sqlite3.Connection, calendar_id: str, *, old: str, new: str) 
     )
 
 
-def counts(tx: sqlite3.Connection, calendar_id: str) -> tuple[int, int]:
+def counts(tx: Tx, calendar_id: str) -> tuple[int, int]:
     """How many objects of a Calendar we have, and how many of them can't be read."""
     row = tx.execute(
         "SELECT COUNT(*) AS objects, COUNT(unreadable) AS unreadable FROM mirror_items WHERE calendar_id = :id",
@@ -129,7 +129,7 @@ class MirrorRun:
 KEPT_RUNS = 50
 
 
-def record_run(tx: sqlite3.Connection, run: MirrorRun) -> None:
+def record_run(tx: Tx, run: MirrorRun) -> None:
     """Keep the run, and drop the oldest beyond `KEPT_RUNS`."""
     tx.execute(
         "INSERT INTO mirror_runs (calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held,"
@@ -144,7 +144,7 @@ def record_run(tx: sqlite3.Connection, run: MirrorRun) -> None:
     )
 
 
-def last_run(tx: sqlite3.Connection, calendar_id: str) -> MirrorRun | None:
+def last_run(tx: Tx, calendar_id: str) -> MirrorRun | None:
     """The newest run over a Calendar, or None."""
     row = tx.execute(
         "SELECT calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held, undelivered,"
@@ -154,17 +154,17 @@ def last_run(tx: sqlite3.Connection, calendar_id: str) -> MirrorRun | None:
     return MirrorRun(**{**dict(row), "token_advanced": bool(row["token_advanced"])}) if row else None
 
 
-def held_since(tx: sqlite3.Connection, calendar_id: str) -> int | None:
+def held_since(tx: Tx, calendar_id: str) -> int | None:
     """When the present hold began: the start of the first of the newest runs in a row that kept objects back."""
     return _since(tx, calendar_id, "held")
 
 
-def undelivered_since(tx: sqlite3.Connection, calendar_id: str) -> int | None:
+def undelivered_since(tx: Tx, calendar_id: str) -> int | None:
     """The start of the first of the newest runs in a row in which something listed was not delivered."""
     return _since(tx, calendar_id, "undelivered")
 
 
-def _since(tx: sqlite3.Connection, calendar_id: str, count: str) -> int | None:
+def _since(tx: Tx, calendar_id: str, count: str) -> int | None:
     # A run that failed for another reason neither ends the row nor is part of it.
     row = tx.execute(
         f"SELECT MIN(started_at) AS since FROM mirror_runs WHERE calendar_id = :id AND {count} > 0 AND id > COALESCE("

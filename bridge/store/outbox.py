@@ -6,14 +6,14 @@ transaction that records the result. A lease that runs out (the process died) is
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
 from bridge.domain.model import OutboxEntry, OutboxState
+from bridge.store.db import Row, Tx
 
 
-def wish(tx: sqlite3.Connection, appointment_id: str, account_id: str, *, now: int) -> None:
+def wish(tx: Tx, appointment_id: str, account_id: str, *, now: int) -> None:
     """Ask for the Appointment to be pushed. An open entry is asked again rather than doubled."""
     tx.execute(
         "INSERT INTO outbox (appointment_id, account_id, state, generation, attempts, next_attempt_at, created_at,"
@@ -25,7 +25,7 @@ def wish(tx: sqlite3.Connection, appointment_id: str, account_id: str, *, now: i
     )
 
 
-def claim(tx: sqlite3.Connection, *, now: int, lease_until: int, for_each_account: int) -> OutboxEntry | None:
+def claim(tx: Tx, *, now: int, lease_until: int, for_each_account: int) -> OutboxEntry | None:
     """Lease the entry that is longest due, or None.
 
     Accounts that need a password are left in peace, and one with so many leases already lets the others go first: a
@@ -44,7 +44,7 @@ def claim(tx: sqlite3.Connection, *, now: int, lease_until: int, for_each_accoun
     return _entry(row) if row else None
 
 
-def holds(tx: sqlite3.Connection, entry: OutboxEntry) -> bool:
+def holds(tx: Tx, entry: OutboxEntry) -> bool:
     """Whether the lease is still the one that `entry` was claimed with. If not, the result belongs to somebody else."""
     return (
         tx.execute(
@@ -55,7 +55,7 @@ def holds(tx: sqlite3.Connection, entry: OutboxEntry) -> bool:
     )
 
 
-def settle(tx: sqlite3.Connection, entry: OutboxEntry, *, now: int) -> bool:
+def settle(tx: Tx, entry: OutboxEntry, *, now: int) -> bool:
     """The entry was carried out. False when something was wished for meanwhile: it is ready again at once."""
     done = tx.execute(
         "UPDATE outbox SET state = 'done', lease_until = NULL, last_error = NULL, updated_at = :now"
@@ -67,7 +67,7 @@ def settle(tx: sqlite3.Connection, entry: OutboxEntry, *, now: int) -> bool:
     return done > 0
 
 
-def retry(tx: sqlite3.Connection, entry: OutboxEntry, *, at: int, error: str | None, now: int) -> None:
+def retry(tx: Tx, entry: OutboxEntry, *, at: int, error: str | None, now: int) -> None:
     """Try again at an instant; a wish made meanwhile is not made to wait."""
     tx.execute(
         "UPDATE outbox SET state = 'ready', lease_until = NULL, last_error = :error, updated_at = :now,"
@@ -76,7 +76,7 @@ def retry(tx: sqlite3.Connection, entry: OutboxEntry, *, at: int, error: str | N
     )
 
 
-def bury(tx: sqlite3.Connection, entry: OutboxEntry, *, error: str, now: int) -> bool:
+def bury(tx: Tx, entry: OutboxEntry, *, error: str, now: int) -> bool:
     """Give up, visibly. False when something was wished for meanwhile: that is tried instead."""
     buried = tx.execute(
         "UPDATE outbox SET state = 'dead', lease_until = NULL, last_error = :error, updated_at = :now"
@@ -88,7 +88,7 @@ def bury(tx: sqlite3.Connection, entry: OutboxEntry, *, error: str, now: int) ->
     return buried > 0
 
 
-def bury_account(tx: sqlite3.Connection, account_id: str, *, error: str, now: int) -> None:
+def bury_account(tx: Tx, account_id: str, *, error: str, now: int) -> None:
     """Give up everything that is open for an Account: it is being disconnected."""
     tx.execute(
         "UPDATE outbox SET state = 'dead', lease_until = NULL, last_error = :error, updated_at = :now"
@@ -97,7 +97,7 @@ def bury_account(tx: sqlite3.Connection, account_id: str, *, error: str, now: in
     )
 
 
-def is_open(tx: sqlite3.Connection, appointment_id: str) -> bool:
+def is_open(tx: Tx, appointment_id: str) -> bool:
     """Whether something is still to be done upstream for this Appointment."""
     return (
         tx.execute(
@@ -107,7 +107,7 @@ def is_open(tx: sqlite3.Connection, appointment_id: str) -> bool:
     )
 
 
-def wait_for(tx: sqlite3.Connection, appointment_id: str, other_id: str) -> None:
+def wait_for(tx: Tx, appointment_id: str, other_id: str) -> None:
     """Let one Appointment's entry wait until the other's, if it is being carried out right now, is surely over."""
     tx.execute(
         "UPDATE outbox SET next_attempt_at = COALESCE((SELECT lease_until FROM outbox WHERE appointment_id = :other"
@@ -116,7 +116,7 @@ def wait_for(tx: sqlite3.Connection, appointment_id: str, other_id: str) -> None
     )
 
 
-def release_leases(tx: sqlite3.Connection, *, now: int) -> int:
+def release_leases(tx: Tx, *, now: int) -> int:
     """Make every leased entry due at once: the process that held the leases has died. Returns how many."""
     return tx.execute(
         "UPDATE outbox SET state = 'ready', lease_until = NULL, next_attempt_at = :now, updated_at = :now"
@@ -125,14 +125,14 @@ def release_leases(tx: sqlite3.Connection, *, now: int) -> int:
     ).rowcount
 
 
-def bring_forward(tx: sqlite3.Connection, *, now: int) -> None:
+def bring_forward(tx: Tx, *, now: int) -> None:
     """Make everything that waits due at once: the clock that it was planned by was wrong."""
     tx.execute(
         "UPDATE outbox SET next_attempt_at = :now WHERE state = 'ready' AND next_attempt_at > :now", {"now": now}
     )
 
 
-def next_due(tx: sqlite3.Connection) -> int | None:
+def next_due(tx: Tx) -> int | None:
     """The instant at which the next entry is due, or None."""
     row = tx.execute(
         "SELECT MIN(CASE WHEN o.state = 'ready' THEN o.next_attempt_at ELSE o.lease_until END) AS at FROM outbox o"
@@ -141,7 +141,7 @@ def next_due(tx: sqlite3.Connection) -> int | None:
     return None if row["at"] is None else int(row["at"])
 
 
-def revive(tx: sqlite3.Connection, appointment_id: str, *, now: int) -> bool:
+def revive(tx: Tx, appointment_id: str, *, now: int) -> bool:
     """Make the newest dead entry of an Appointment ready again. False when there is none."""
     return (
         tx.execute(
@@ -154,7 +154,7 @@ def revive(tx: sqlite3.Connection, appointment_id: str, *, now: int) -> bool:
     )
 
 
-def of_user(tx: sqlite3.Connection, user_id: str, *, states: tuple[OutboxState, ...]) -> list[OutboxEntry]:
+def of_user(tx: Tx, user_id: str, *, states: tuple[OutboxState, ...]) -> list[OutboxEntry]:
     """The entries of a User in these states, oldest first."""
     wanted = ", ".join(f"'{OutboxState(state).value}'" for state in states)
     rows = tx.execute(
@@ -174,7 +174,7 @@ class Told:
     updated_at: int
 
 
-def of_appointment(tx: sqlite3.Connection, appointment_id: str) -> list[Told]:
+def of_appointment(tx: Tx, appointment_id: str) -> list[Told]:
     """Every entry about an Appointment that is still kept, oldest first."""
     rows = tx.execute(
         f"SELECT {_ENTRY}, created_at, updated_at FROM outbox WHERE appointment_id = :id ORDER BY id",
@@ -186,7 +186,7 @@ def of_appointment(tx: sqlite3.Connection, appointment_id: str) -> list[Told]:
     ]
 
 
-def prune(tx: sqlite3.Connection, *, before: int) -> None:
+def prune(tx: Tx, *, before: int) -> None:
     """Forget entries that were done before an instant."""
     tx.execute("DELETE FROM outbox WHERE state = 'done' AND updated_at < :before", {"before": before})
 
@@ -203,5 +203,5 @@ _ENTRY = "id, appointment_id, account_id, state, generation, attempts, next_atte
 _ENTRY_OF_O = ", ".join(f"o.{column}" for column in _ENTRY.split(", "))
 
 
-def _entry(row: sqlite3.Row | dict[str, Any]) -> OutboxEntry:
+def _entry(row: Row | dict[str, Any]) -> OutboxEntry:
     return OutboxEntry(**{**dict(row), "state": OutboxState(row["state"])})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 from bridge.domain.model import AccountState, ItemKind, OutboxState
+from bridge.store.db import Row, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Counts:
     published: int
 
 
-def counts(tx: sqlite3.Connection) -> Counts:
+def counts(tx: Tx) -> Counts:
     """Count everything in one snapshot."""
     calendars = tx.execute(
         "SELECT COUNT(*) AS read, COUNT(last_error) AS troubled, MIN(last_success_at) AS oldest FROM calendars"
@@ -62,7 +62,7 @@ class Changed:
     removed: bool
 
 
-def newest_changes(tx: sqlite3.Connection, user_id: str, *, limit: int) -> list[Changed]:
+def newest_changes(tx: Tx, user_id: str, *, limit: int) -> list[Changed]:
     """What changed last in a User's merged calendar, newest first."""
     rows = tx.execute(
         f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id ORDER BY revision DESC, href LIMIT :limit",
@@ -71,7 +71,7 @@ def newest_changes(tx: sqlite3.Connection, user_id: str, *, limit: int) -> list[
     return [_changed(row) for row in rows]
 
 
-def change_of(tx: sqlite3.Connection, user_id: str, href: str) -> Changed | None:
+def change_of(tx: Tx, user_id: str, href: str) -> Changed | None:
     """How an item of a User's merged calendar last changed; None when there never was one."""
     row = tx.execute(
         f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id AND href = :href",
@@ -90,7 +90,7 @@ class Time:
     repeats: bool
 
 
-def next_time(tx: sqlite3.Connection, user_id: str, href: str, *, now: int) -> Time | None:
+def next_time(tx: Tx, user_id: str, href: str, *, now: int) -> Time | None:
     """The time of an item that is on or comes next; of one that is over, the last. None: it is not there."""
     row = tx.execute(
         "SELECT o.start_at, o.end_at, o.all_day, p.expanded_until IS NOT NULL OR EXISTS ("
@@ -105,9 +105,9 @@ def next_time(tx: sqlite3.Connection, user_id: str, href: str, *, now: int) -> T
 _CHANGED = "href, kind, source_id, first_start, revision, changed_at, ics IS NULL AS removed"
 
 
-def _changed(row: sqlite3.Row) -> Changed:
+def _changed(row: Row) -> Changed:
     return Changed(**{**dict(row), "kind": ItemKind(row["kind"]), "removed": bool(row["removed"])})
 
 
-def _number(tx: sqlite3.Connection, query: str) -> int:
+def _number(tx: Tx, query: str) -> int:
     return int(tx.execute(query).fetchone()[0])

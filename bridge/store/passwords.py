@@ -6,10 +6,11 @@ import base64
 import hashlib
 import hmac
 import secrets
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from bridge.store.db import Tx
 
 #: 160 random bits: 32 letters and digits of base32, in groups of four.
 _BYTES = 20
@@ -27,7 +28,7 @@ class CalendarPassword:
     last_used_at: int | None
 
 
-def add(tx: sqlite3.Connection, user_id: str, label: str, now: int) -> tuple[str, str]:
+def add(tx: Tx, user_id: str, label: str, now: int) -> tuple[str, str]:
     """Make a password for a User. Returns its id, and the password, which nobody can show again."""
     text = base64.b32encode(secrets.token_bytes(_BYTES)).decode().lower()
     password = "-".join(text[i : i + 4] for i in range(0, len(text), 4))
@@ -40,7 +41,7 @@ def add(tx: sqlite3.Connection, user_id: str, label: str, now: int) -> tuple[str
     return password_id, password
 
 
-def verify(tx: sqlite3.Connection, user_id: str, password: str) -> str | None:
+def verify(tx: Tx, user_id: str, password: str) -> str | None:
     """The id of the User's password that this is, or None. Takes as long for an unknown User."""
     rows = tx.execute(
         "SELECT id, hash FROM calendar_passwords WHERE user_id = :user_id AND revoked_at IS NULL", {"user_id": user_id}
@@ -53,7 +54,7 @@ def verify(tx: sqlite3.Connection, user_id: str, password: str) -> str | None:
     return found
 
 
-def list_for(tx: sqlite3.Connection, user_id: str) -> list[CalendarPassword]:
+def list_for(tx: Tx, user_id: str) -> list[CalendarPassword]:
     """A User's passwords, revoked ones too, oldest first."""
     rows = tx.execute(
         "SELECT id, label, created_at, revoked_at, last_used_at FROM calendar_passwords WHERE user_id = :user_id"
@@ -63,7 +64,7 @@ def list_for(tx: sqlite3.Connection, user_id: str) -> list[CalendarPassword]:
     return [CalendarPassword(**row) for row in rows]
 
 
-def revoke(tx: sqlite3.Connection, user_id: str, password_id: str, now: int) -> bool:
+def revoke(tx: Tx, user_id: str, password_id: str, now: int) -> bool:
     """Revoke one password. False when there is none, or it was revoked already."""
     return (
         tx.execute(
@@ -75,7 +76,7 @@ def revoke(tx: sqlite3.Connection, user_id: str, password_id: str, now: int) -> 
     )
 
 
-def note_use(tx: sqlite3.Connection, used: Mapping[str, int]) -> None:
+def note_use(tx: Tx, used: Mapping[str, int]) -> None:
     """Record when passwords were last used, by id."""
     tx.executemany(
         "UPDATE calendar_passwords SET last_used_at = :at WHERE id = :id AND COALESCE(last_used_at, 0) < :at",

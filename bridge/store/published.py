@@ -9,6 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from bridge.domain.model import Interval, ItemKind, PublishedItem
+from bridge.store.db import Row, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Head:
     store_id: str
 
 
-def head(tx: sqlite3.Connection, user_id: str) -> Head | None:
+def head(tx: Tx, user_id: str) -> Head | None:
     """Where the User's merged calendar stands; None when there is no such User."""
     row = tx.execute(
         "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, u.created_at,"
@@ -38,9 +39,7 @@ def head(tx: sqlite3.Connection, user_id: str) -> Head | None:
     return Head(**row) if row else None
 
 
-def apply(
-    tx: sqlite3.Connection, user_id: str, *, put: Iterable[PublishedItem], remove: Iterable[str], now: int
-) -> int | None:
+def apply(tx: Tx, user_id: str, *, put: Iterable[PublishedItem], remove: Iterable[str], now: int) -> int | None:
     """Write what differs, all of it at one new revision. Returns that revision, or None when nothing differed.
 
     An item whose text is the same but whose expansion moved on gets its new occurrences without a new revision.
@@ -75,7 +74,7 @@ def apply(
     return revision
 
 
-def expand(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem]) -> None:
+def expand(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> None:
     """Replace the occurrences of items, and the span for which they are stored: nothing that a client is told of.
 
     An item that changed or went meanwhile is left alone: its occurrences were renewed with it.
@@ -85,12 +84,12 @@ def expand(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem])
     _expand(tx, user_id, [wanted[row["href"]] for row in known if row["etag"] == wanted[row["href"]].etag])
 
 
-def etags(tx: sqlite3.Connection, user_id: str, hrefs: Sequence[str]) -> dict[str, str]:
+def etags(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, str]:
     """The ETags of those of these items that are there, by href."""
     return {row["href"]: row["etag"] for row in by_href(tx, _KNOWN, user_id, hrefs) if row["live"]}
 
 
-def least_expanded(tx: sqlite3.Connection, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
+def least_expanded(tx: Tx, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
     """Items that go on past their stored occurrences, where these end before `before`, by User; oldest first."""
     rows = tx.execute(
         f"SELECT user_id, {_ITEM} FROM published_items WHERE expanded_until < :before"
@@ -103,7 +102,7 @@ def least_expanded(tx: sqlite3.Connection, *, before: int, limit: int) -> dict[s
     return found
 
 
-def changed_since(tx: sqlite3.Connection, user_id: str, revision: int) -> list[str]:
+def changed_since(tx: Tx, user_id: str, revision: int) -> list[str]:
     """The hrefs of what changed or was removed after a revision."""
     rows = tx.execute(
         "SELECT href FROM published_items WHERE user_id = :user_id AND revision > :revision ORDER BY revision, href",
@@ -112,7 +111,7 @@ def changed_since(tx: sqlite3.Connection, user_id: str, revision: int) -> list[s
     return [row["href"] for row in rows]
 
 
-def all_items(tx: sqlite3.Connection, user_id: str) -> list[PublishedItem]:
+def all_items(tx: Tx, user_id: str) -> list[PublishedItem]:
     """Every item, by href."""
     rows = tx.execute(
         f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY href",
@@ -121,7 +120,7 @@ def all_items(tx: sqlite3.Connection, user_id: str) -> list[PublishedItem]:
     return [_item(row) for row in rows]
 
 
-def all_hrefs(tx: sqlite3.Connection, user_id: str) -> list[str]:
+def all_hrefs(tx: Tx, user_id: str) -> list[str]:
     """The href of every item."""
     rows = tx.execute(
         "SELECT href FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY href",
@@ -130,13 +129,13 @@ def all_hrefs(tx: sqlite3.Connection, user_id: str) -> list[str]:
     return [row["href"] for row in rows]
 
 
-def get(tx: sqlite3.Connection, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
+def get(tx: Tx, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
     """The items with these hrefs that exist, in no order."""
     query = f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
     return [_item(row) for row in by_href(tx, query, user_id, list(hrefs))]
 
 
-def hrefs_with_prefix(tx: sqlite3.Connection, user_id: str, prefix: str) -> list[str]:
+def hrefs_with_prefix(tx: Tx, user_id: str, prefix: str) -> list[str]:
     """The hrefs of items that begin with `prefix`, which is not empty."""
     rows = tx.execute(
         "SELECT href FROM published_items WHERE user_id = :user_id AND href >= :low AND href < :high"
@@ -146,7 +145,7 @@ def hrefs_with_prefix(tx: sqlite3.Connection, user_id: str, prefix: str) -> list
     return [row["href"] for row in rows]
 
 
-def with_uid_like(tx: sqlite3.Connection, user_id: str, text: str) -> list[PublishedItem]:
+def with_uid_like(tx: Tx, user_id: str, text: str) -> list[PublishedItem]:
     """The items whose UID contains `text`, small and capital letters being the same."""
     pattern = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     rows = tx.execute(
@@ -157,7 +156,7 @@ def with_uid_like(tx: sqlite3.Connection, user_id: str, text: str) -> list[Publi
     return [_item(row) for row in rows]
 
 
-def unexpanded(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[PublishedItem]:
+def unexpanded(tx: Tx, user_id: str, span: Interval) -> list[PublishedItem]:
     """The items that may have occurrences in the span which are not stored, since part of it is past their horizon."""
     rows = tx.execute(
         f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND expanded_until IS NOT NULL"
@@ -168,7 +167,7 @@ def unexpanded(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Pub
     return [_item(row) for row in rows]
 
 
-def occurrences(tx: sqlite3.Connection, user_id: str, span: Interval) -> dict[str, list[Interval]]:
+def occurrences(tx: Tx, user_id: str, span: Interval) -> dict[str, list[Interval]]:
     """The stored occurrences that touch the span, by href of their items.
 
     One without length touches the span that begins with it (RFC 4791 section 9.9).
@@ -184,7 +183,7 @@ def occurrences(tx: sqlite3.Connection, user_id: str, span: Interval) -> dict[st
     return found
 
 
-def touching(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[str]:
+def touching(tx: Tx, user_id: str, span: Interval) -> list[str]:
     """The hrefs of the items with stored occurrences that touch the span, as `occurrences` has them."""
     rows = tx.execute(
         f"SELECT href FROM published_items WHERE id IN ({TOUCHING})",
@@ -205,7 +204,7 @@ class Busy:
     source_id: str
 
 
-def busy(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Busy]:
+def busy(tx: Tx, user_id: str, span: Interval) -> list[Busy]:
     """The stored occurrences that touch the span, by start."""
     columns = f"SELECT o.start_at, o.end_at, o.all_day, p.href, p.kind, p.source_id FROM occurrences o {_ITS_ITEM}"
     rows = tx.execute(
@@ -218,9 +217,7 @@ def busy(tx: sqlite3.Connection, user_id: str, span: Interval) -> list[Busy]:
     ]
 
 
-def taken(
-    tx: sqlite3.Connection, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()
-) -> list[tuple[int, int]]:
+def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()) -> list[tuple[int, int]]:
     """The stored occurrences that touch the span as (start, end), save those of the items to `leave_out`.
 
     Of several with one start only the longest: asked for a month at a time, by whoever waits for free slots.
@@ -268,9 +265,7 @@ _ITEM = "href, uid, etag, ics, first_start, last_end, kind, source_id, expanded_
 _AT_ONCE = 500
 
 
-def by_href(
-    tx: sqlite3.Connection | sqlite3.Cursor, query: str, user_id: str, hrefs: Sequence[str], **more: object
-) -> Iterator[Any]:
+def by_href(tx: Tx | sqlite3.Cursor, query: str, user_id: str, hrefs: Sequence[str], **more: object) -> Iterator[Any]:
     """The rows of `query`, which ends with IN, for these hrefs."""
     for first in range(0, len(hrefs), _AT_ONCE):
         some: Mapping[str, str] = {f"h{n}": href for n, href in enumerate(hrefs[first : first + _AT_ONCE])}
@@ -278,7 +273,7 @@ def by_href(
         yield from tx.execute(f"{query} ({names})", {"user_id": user_id, **more, **some})
 
 
-def _item(row: sqlite3.Row) -> PublishedItem:
+def _item(row: Row) -> PublishedItem:
     expanded = None if row["expanded_from"] is None else Interval(row["expanded_from"], row["expanded_until"])
     return PublishedItem(
         href=row["href"],
@@ -297,7 +292,7 @@ def _expanded(item: PublishedItem) -> tuple[int | None, int | None]:
     return (None, None) if item.expanded is None else (item.expanded.start, item.expanded.end)
 
 
-def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], revision: int | None, now: int) -> None:
+def _put(tx: Tx, user_id: str, items: Iterable[PublishedItem], revision: int | None, now: int) -> None:
     tx.executemany(
         "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics, xml,"
         " first_start, last_end, kind, source_id, expanded_from, expanded_until)"
@@ -329,7 +324,7 @@ def _put(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem], r
     )
 
 
-def _expand(tx: sqlite3.Connection, user_id: str, items: Sequence[PublishedItem]) -> None:
+def _expand(tx: Tx, user_id: str, items: Sequence[PublishedItem]) -> None:
     _forget_occurrences(tx, _ids(tx, user_id, items).values())
     _put_occurrences(tx, user_id, items)
     tx.executemany(
@@ -339,11 +334,11 @@ def _expand(tx: sqlite3.Connection, user_id: str, items: Sequence[PublishedItem]
     )
 
 
-def _forget_occurrences(tx: sqlite3.Connection, ids: Iterable[int]) -> None:
+def _forget_occurrences(tx: Tx, ids: Iterable[int]) -> None:
     tx.executemany("DELETE FROM occurrences WHERE item = :item", [{"item": item} for item in ids])
 
 
-def _put_occurrences(tx: sqlite3.Connection, user_id: str, items: Sequence[PublishedItem]) -> None:
+def _put_occurrences(tx: Tx, user_id: str, items: Sequence[PublishedItem]) -> None:
     if not items:
         return
     ids = _ids(tx, user_id, items)
@@ -355,6 +350,6 @@ def _put_occurrences(tx: sqlite3.Connection, user_id: str, items: Sequence[Publi
     )
 
 
-def _ids(tx: sqlite3.Connection, user_id: str, items: Iterable[PublishedItem]) -> dict[str, int]:
+def _ids(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> dict[str, int]:
     query = "SELECT href, id FROM published_items WHERE user_id = :user_id AND href IN"
     return {row["href"]: row["id"] for row in by_href(tx, query, user_id, [item.href for item in items])}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 from bridge.domain.schedules import Schedule
+from bridge.store.db import Tx
 
 
-def put(tx: sqlite3.Connection, schedule: Schedule) -> None:
+def put(tx: Tx, schedule: Schedule) -> None:
     """Add the Schedule, or bring it up to date, with the calendars it holds for."""
     tx.execute(
         "INSERT INTO schedules (id, location_id, user_id, name, time_zone, rules, created_at, updated_at)"
@@ -33,19 +33,19 @@ def put(tx: sqlite3.Connection, schedule: Schedule) -> None:
     )
 
 
-def get(tx: sqlite3.Connection, schedule_id: str) -> Schedule | None:
+def get(tx: Tx, schedule_id: str) -> Schedule | None:
     """The Schedule, or None."""
     found = _schedules(tx, "id = :id", {"id": schedule_id})
     return found[0] if found else None
 
 
-def remove(tx: sqlite3.Connection, schedule_id: str) -> None:
+def remove(tx: Tx, schedule_id: str) -> None:
     """Remove the Schedule."""
     tx.execute("DELETE FROM schedules WHERE id = :id", {"id": schedule_id})
 
 
 def search(
-    tx: sqlite3.Connection, location_id: str, *, user_id: str | None, calendar_id: str | None, skip: int, limit: int
+    tx: Tx, location_id: str, *, user_id: str | None, calendar_id: str | None, skip: int, limit: int
 ) -> list[Schedule]:
     """The Schedules of a location, of one User or for one booking calendar if these are given, oldest first."""
     return _schedules(
@@ -57,27 +57,25 @@ def search(
     )
 
 
-def for_calendar(tx: sqlite3.Connection, calendar_id: str) -> list[Schedule]:
+def for_calendar(tx: Tx, calendar_id: str) -> list[Schedule]:
     """The Schedules that name a booking calendar, oldest first."""
     named = "id IN (SELECT schedule_id FROM schedule_calendars WHERE booking_calendar_id = :calendar_id)"
     return _schedules(tx, named, {"calendar_id": calendar_id})
 
 
-def general(tx: sqlite3.Connection, user_id: str) -> Schedule | None:
+def general(tx: Tx, user_id: str) -> Schedule | None:
     """The newest of a User's Schedules that name no booking calendar, or None."""
     unnamed = "user_id = :user_id AND id NOT IN (SELECT schedule_id FROM schedule_calendars)"
     found = _schedules(tx, unnamed, {"user_id": user_id})
     return found[-1] if found else None
 
 
-def of_user(tx: sqlite3.Connection, user_id: str) -> list[Schedule]:
+def of_user(tx: Tx, user_id: str) -> list[Schedule]:
     """A User's Schedules, in the order in which they were made."""
     return _schedules(tx, "user_id = :user_id", {"user_id": user_id})
 
 
-def _schedules(
-    tx: sqlite3.Connection, where: str, values: dict[str, str | None], page: tuple[int, int] = (0, 1000)
-) -> list[Schedule]:
+def _schedules(tx: Tx, where: str, values: dict[str, str | None], page: tuple[int, int] = (0, 1000)) -> list[Schedule]:
     rows = tx.execute(
         "SELECT id, location_id, user_id, name, time_zone, rules, created_at, updated_at FROM schedules"
         f" WHERE {where} ORDER BY number LIMIT :limit OFFSET :skip",
@@ -89,7 +87,7 @@ def _schedules(
     ]
 
 
-def _calendars(tx: sqlite3.Connection, schedule_id: str) -> tuple[str, ...]:
+def _calendars(tx: Tx, schedule_id: str) -> tuple[str, ...]:
     rows = tx.execute(
         "SELECT booking_calendar_id FROM schedule_calendars WHERE schedule_id = :id ORDER BY booking_calendar_id",
         {"id": schedule_id},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
+
+from bridge.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Session:
     expires_at: int
 
 
-def add_link(tx: sqlite3.Connection, link_hash: str, link: SettingsLink, *, now: int) -> None:
+def add_link(tx: Tx, link_hash: str, link: SettingsLink, *, now: int) -> None:
     """Keep a settings link by its hash."""
     tx.execute(
         "INSERT INTO settings_links (hash, user_id, created_at, expires_at) VALUES (:hash, :user_id, :now, :expires)",
@@ -35,7 +36,7 @@ def add_link(tx: sqlite3.Connection, link_hash: str, link: SettingsLink, *, now:
     )
 
 
-def link(tx: sqlite3.Connection, link_hash: str) -> SettingsLink | None:
+def link(tx: Tx, link_hash: str) -> SettingsLink | None:
     """The settings link with this hash, used or expired ones too."""
     row = tx.execute(
         "SELECT user_id, expires_at, used_at FROM settings_links WHERE hash = :hash", {"hash": link_hash}
@@ -43,12 +44,12 @@ def link(tx: sqlite3.Connection, link_hash: str) -> SettingsLink | None:
     return SettingsLink(**row) if row else None
 
 
-def use_link(tx: sqlite3.Connection, link_hash: str, *, now: int) -> None:
+def use_link(tx: Tx, link_hash: str, *, now: int) -> None:
     """The link has signed somebody in."""
     tx.execute("UPDATE settings_links SET used_at = :now WHERE hash = :hash", {"hash": link_hash, "now": now})
 
 
-def add(tx: sqlite3.Connection, session_hash: str, session: Session) -> None:
+def add(tx: Tx, session_hash: str, session: Session) -> None:
     """Keep a session by its hash."""
     tx.execute(
         "INSERT INTO sessions (hash, user_id, token_id, password_id, created_at, expires_at)"
@@ -64,7 +65,7 @@ def add(tx: sqlite3.Connection, session_hash: str, session: Session) -> None:
     )
 
 
-def get(tx: sqlite3.Connection, session_hash: str, *, now: int) -> Session | None:
+def get(tx: Tx, session_hash: str, *, now: int) -> Session | None:
     """The session with this hash, unless it is over: by time, or as what opened it was revoked."""
     row = tx.execute(
         "SELECT s.user_id, s.token_id, s.password_id, s.created_at, s.expires_at FROM sessions s"
@@ -75,23 +76,23 @@ def get(tx: sqlite3.Connection, session_hash: str, *, now: int) -> Session | Non
     return Session(**row) if row else None
 
 
-def remove(tx: sqlite3.Connection, session_hash: str) -> None:
+def remove(tx: Tx, session_hash: str) -> None:
     """End one session."""
     tx.execute("DELETE FROM sessions WHERE hash = :hash", {"hash": session_hash})
 
 
-def remove_of_user(tx: sqlite3.Connection, user_id: str) -> None:
+def remove_of_user(tx: Tx, user_id: str) -> None:
     """End every session of a User, and withdraw the settings links that nobody has used."""
     tx.execute("DELETE FROM sessions WHERE user_id = :id", {"id": user_id})
     tx.execute("DELETE FROM settings_links WHERE user_id = :id AND used_at IS NULL", {"id": user_id})
 
 
-def remove_of_token(tx: sqlite3.Connection, token_id: str) -> None:
+def remove_of_token(tx: Tx, token_id: str) -> None:
     """End every session that was opened with an API token."""
     tx.execute("DELETE FROM sessions WHERE token_id = :id", {"id": token_id})
 
 
-def prune(tx: sqlite3.Connection, *, now: int) -> None:
+def prune(tx: Tx, *, now: int) -> None:
     """Forget sessions and links that are over."""
     tx.execute("DELETE FROM sessions WHERE expires_at <= :now", {"now": now})
     tx.execute("DELETE FROM settings_links WHERE expires_at <= :now", {"now": now})

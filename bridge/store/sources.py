@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from bridge.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Source:
         return "stale" if now - self.last_read_at > stale_seconds else "ok"
 
 
-def of_users(tx: sqlite3.Connection, user_ids: Iterable[str]) -> list[Source]:
+def of_users(tx: Tx, user_ids: Iterable[str]) -> list[Source]:
     """The Sources of these Users, in their order, Primary first."""
     return [
         Source(*row)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 from bridge.domain.model import ApiToken, TwoWay, User
+from bridge.store.db import Row, Tx
 
 
-def add(tx: sqlite3.Connection, user: User, *, now: int) -> None:
+def add(tx: Tx, user: User, *, now: int) -> None:
     """Add a User. Raises `sqlite3.IntegrityError` when the id is taken."""
     tx.execute(
         "INSERT INTO users (id, location_id, name, time_zone, created_at)"
@@ -17,31 +17,31 @@ def add(tx: sqlite3.Connection, user: User, *, now: int) -> None:
     )
 
 
-def get(tx: sqlite3.Connection, user_id: str) -> User | None:
+def get(tx: Tx, user_id: str) -> User | None:
     """The User, or None."""
     row = tx.execute(f"SELECT {_USER} FROM users WHERE id = :id", {"id": user_id}).fetchone()
     return User(**row) if row else None
 
 
-def all_users(tx: sqlite3.Connection) -> list[User]:
+def all_users(tx: Tx) -> list[User]:
     """Every User, by id."""
     return [User(**row) for row in tx.execute(f"SELECT {_USER} FROM users ORDER BY id")]
 
 
-def two_way(tx: sqlite3.Connection, user_id: str) -> TwoWay:
+def two_way(tx: Tx, user_id: str) -> TwoWay:
     """What happens when a person changes an Appointment's event in iCloud."""
     row = tx.execute("SELECT two_way FROM users WHERE id = :id", {"id": user_id}).fetchone()
     return TwoWay(row["two_way"]) if row else TwoWay.ACCEPT
 
 
-def set_two_way(tx: sqlite3.Connection, user_id: str, choice: TwoWay) -> bool:
+def set_two_way(tx: Tx, user_id: str, choice: TwoWay) -> bool:
     """Set it. False when there is no such User."""
     return (
         tx.execute("UPDATE users SET two_way = :choice WHERE id = :id", {"id": user_id, "choice": choice}).rowcount > 0
     )
 
 
-def change(tx: sqlite3.Connection, user: User) -> None:
+def change(tx: Tx, user: User) -> None:
     """Give the User another name or time zone."""
     tx.execute(
         "UPDATE users SET name = :name, time_zone = :time_zone WHERE id = :id",
@@ -49,7 +49,7 @@ def change(tx: sqlite3.Connection, user: User) -> None:
     )
 
 
-def remove(tx: sqlite3.Connection, user_id: str) -> bool:
+def remove(tx: Tx, user_id: str) -> bool:
     """Remove a User and everything of theirs. False when there was none."""
     tx.execute(
         "DELETE FROM outbox WHERE appointment_id IN (SELECT id FROM appointments WHERE user_id = :id)", {"id": user_id}
@@ -62,7 +62,7 @@ def remove(tx: sqlite3.Connection, user_id: str) -> bool:
     return tx.execute("DELETE FROM users WHERE id = :id", {"id": user_id}).rowcount > 0
 
 
-def add_token(tx: sqlite3.Connection, token: ApiToken, token_hash: str) -> None:
+def add_token(tx: Tx, token: ApiToken, token_hash: str) -> None:
     """Keep a token by its hash only."""
     tx.execute(
         "INSERT INTO api_tokens (id, label, hash, location_ids, scopes, created_at)"
@@ -78,7 +78,7 @@ def add_token(tx: sqlite3.Connection, token: ApiToken, token_hash: str) -> None:
     )
 
 
-def token_by_hash(tx: sqlite3.Connection, token_hash: str) -> ApiToken | None:
+def token_by_hash(tx: Tx, token_hash: str) -> ApiToken | None:
     """The token with this hash, unless it was revoked."""
     row = tx.execute(
         f"SELECT {_TOKEN} FROM api_tokens WHERE hash = :hash AND revoked_at IS NULL", {"hash": token_hash}
@@ -86,12 +86,12 @@ def token_by_hash(tx: sqlite3.Connection, token_hash: str) -> ApiToken | None:
     return _token(row) if row else None
 
 
-def all_tokens(tx: sqlite3.Connection) -> list[ApiToken]:
+def all_tokens(tx: Tx) -> list[ApiToken]:
     """Every token, revoked ones too, oldest first."""
     return [_token(row) for row in tx.execute(f"SELECT {_TOKEN} FROM api_tokens ORDER BY created_at, id")]
 
 
-def revoke_token(tx: sqlite3.Connection, token_id: str, *, now: int) -> bool:
+def revoke_token(tx: Tx, token_id: str, *, now: int) -> bool:
     """Revoke a token. False when there is none, or it was revoked already."""
     return (
         tx.execute(
@@ -106,7 +106,7 @@ _USER = "id, location_id, name, time_zone, revision"
 _TOKEN = "id, label, location_ids, scopes, created_at, revoked_at"  # noqa: S105 - column names
 
 
-def _token(row: sqlite3.Row) -> ApiToken:
+def _token(row: Row) -> ApiToken:
     return ApiToken(
         id=row["id"],
         label=row["label"],

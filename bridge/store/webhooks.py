@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Collection
 
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.webhooks import Delivery, DeliveryState, Signature, Webhook, WebhookStatus
-from bridge.store.db import Tx
+from bridge.store.db import Row, Tx
 
 
 def add(tx: Tx, webhook: Webhook) -> None:
@@ -269,7 +268,7 @@ def _values(webhook: Webhook) -> dict[str, object]:
     }
 
 
-def _webhook(row: sqlite3.Row) -> Webhook:
+def _webhook(row: Row) -> Webhook:
     return Webhook(
         **{
             **dict(row),
@@ -284,6 +283,6 @@ def _webhook(row: sqlite3.Row) -> Webhook:
     )
 
 
-def _delivery(row: sqlite3.Row) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     values = {column: row[column] for column in _DELIVERY.split(", ")}
     return Delivery(**{**values, "state": DeliveryState(row["state"])})
