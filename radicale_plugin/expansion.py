@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.domain import ical
 from bridge.domain.ical import content
 from bridge.domain.ical.events import Moment, event
 from bridge.domain.ical.slots import zones_of
-from bridge.domain.ical.zones import local
-from bridge.domain.model import Interval, PublishedItem
+from bridge.domain.ical.zones import local, named
+from bridge.domain.model import Interval, Occurrence, PublishedItem
 
 #: Nobody looks at more than this at once, in seconds; to expand rules without end over more would take minutes.
 _LONGEST = 10 * 366 * 86_400
+#: How far ahead one is looked for at first, in seconds.
+_FIRST_LOOK = 32 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,24 @@ class Expansion:
 
     def touches(self) -> bool:
         """Whether there is one. Over more than ten years, which a rule hardly skips, taken for granted."""
-        return self._too_long or any(True for _ in self.times())
+        if self._too_long:
+            return True
+        span, reach = self._clipped, _FIRST_LOOK
+        while span.start + reach < span.end:
+            if self._within(Interval(span.start, span.start + reach)):
+                return True
+            span, reach = Interval(span.start + reach, span.end), 8 * reach
+        return bool(self._within(span))
 
     def times(self) -> Iterator[Interval]:
         """All of them. Raises `ValueError` over more than ten years."""
         if self._too_long:
             raise ValueError("recurring events are not expanded over more than ten years")
-        for occurrence in ical.occurrences(self.item.ics, self._clipped, time_zone=self.time_zone):
+        for occurrence in self._within(self._clipped):
             yield Interval(occurrence.start, occurrence.end)
+
+    def _within(self, span: Interval) -> tuple[Occurrence, ...]:
+        return ical.occurrences(self.item.ics, span, time_zone=self.time_zone)
 
 
 def expanded(ics: str, times: Iterable[Interval], time_zone: str) -> tuple[str, int]:
@@ -51,69 +64,79 @@ def expanded(ics: str, times: Iterable[Interval], time_zone: str) -> tuple[str, 
 
     Times are in UTC, so that nobody needs a VTIMEZONE; all-day ones are days of the User's (RFC 4791 section 9.6.5).
     """
-    root = content.read(ics)
-    zones = zones_of(root, time_zone)
-    master: _Kind | None = None
-    overrides: dict[Interval, _Kind] = {}
-    for component, kept in zip(root.walk("VEVENT"), _kept(ics), strict=True):
-        found = event(component, zones)
-        if found is None:
-            continue
-        at = found.start.instant
-        takes = Interval(at, found.length.end(found.start.local, found.start.zone, at))
-        made = _Kind(kept, found.start.is_date, found.recurrence_id, found.recurs)
-        if found.recurrence_id is None:
-            master = made
-        else:
-            overrides[takes] = made
-    lines: list[str] = []
-    count = 0
-    for time in times:
-        kind = overrides.get(time, master)
-        if kind is not None:
-            lines += kind.lines(time, zones.user)
-            count += 1
-    return content.calendar(lines), count
+    blocks = [found[1] for found in _EVENT.finditer(ics)]
+    if len(blocks) == 1 and "\nRECURRENCE-ID" not in blocks[0]:
+        kinds = _Kinds(_kind(blocks[0]), {}, named(time_zone) or dt.UTC)
+    else:
+        kinds = _several(ics, blocks, time_zone)
+    events = [event for time in times if (event := kinds.event(time)) is not None]
+    return f"{_BEGIN}{''.join(events)}{_END}", len(events)
+
+
+_BEGIN, _END = content.calendar(["?"]).split("?\r\n")
+_EVENT = re.compile(r"^(BEGIN:VEVENT\r\n.*?)^END:VEVENT\r\n", re.DOTALL | re.MULTILINE)
+#: The lines that say when an event is, with those that continue them.
+_WHEN = re.compile(r"^(?:DTSTART|DTEND|DURATION|RRULE|RDATE|EXDATE|RECURRENCE-ID)[:;].*\r\n(?: .*\r\n)*", re.MULTILINE)
+_ALL_DAY = re.compile(r"^DTSTART;VALUE=DATE:", re.MULTILINE)
+_RECURS = re.compile(r"^(?:RRULE|RDATE)[:;]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What the occurrences of one event have in common."""
+    """What the occurrences of one event have in common. `lines` do not say when it is."""
 
-    kept: list[str]
+    lines: str
     all_day: bool
-    #: Which occurrence of the series it stands for, if it stands for one.
-    instead_of: Moment | None
     recurs: bool
-
-    def lines(self, time: Interval, zone: dt.tzinfo) -> Iterator[str]:
-        yield "BEGIN:VEVENT"
-        yield from self.kept
-        yield f"DTSTART{_value(time.start, zone, self.all_day)}"
-        if time.end > time.start:
-            yield f"DTEND{_value(time.end, zone, self.all_day)}"
-        if self.instead_of is not None:
-            yield f"RECURRENCE-ID{_value(self.instead_of.instant, zone, self.instead_of.is_date)}"
-        elif self.recurs:
-            yield f"RECURRENCE-ID{_value(time.start, zone, self.all_day)}"
-        yield "END:VEVENT"
+    #: Which occurrence of the series it stands for, if it stands for one.
+    instead_of: Moment | None = None
 
 
-def _value(instant: int, zone: dt.tzinfo, is_date: bool) -> str:
-    return f";VALUE=DATE:{content.day(local(instant, zone))}" if is_date else f":{content.utc(instant)}"
+def _kind(block: str) -> _Kind:
+    return _Kind(_WHEN.sub("", block), _ALL_DAY.search(block) is not None, _RECURS.search(block) is not None)
 
 
-_WHEN = frozenset({"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID"})
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """The events of one object: the series, and what stands in for single occurrences of it, by when that is."""
+
+    master: _Kind | None
+    overrides: dict[Interval, _Kind]
+    zone: dt.tzinfo
+
+    def event(self, time: Interval) -> str | None:
+        """The occurrence at this time as an event of its own."""
+        kind = self.overrides.get(time, self.master) if self.overrides else self.master
+        if kind is None:
+            return None
+        start = self._value(time.start, kind.all_day)
+        end = f"DTEND{self._value(time.end, kind.all_day)}\r\n" if time.end > time.start else ""
+        which = ""
+        if kind.instead_of is not None:
+            which = f"RECURRENCE-ID{self._value(kind.instead_of.instant, kind.instead_of.is_date)}\r\n"
+        elif kind.recurs:
+            which = f"RECURRENCE-ID{start}\r\n"
+        return f"{kind.lines}DTSTART{start}\r\n{end}{which}END:VEVENT\r\n"
+
+    def _value(self, instant: int, is_date: bool) -> str:
+        if is_date:
+            return f";VALUE=DATE:{content.day(local(instant, self.zone))}"
+        return f":{content.utc(instant)}"
 
 
-def _kept(ics: str) -> Iterator[list[str]]:
-    """Of each event the lines that do not say when it is."""
-    lines: list[str] | None = None
-    for line in content.unfold(ics).split("\n"):
-        if line == "BEGIN:VEVENT":
-            lines = []
-        elif line == "END:VEVENT" and lines is not None:
-            yield lines
-            lines = None
-        elif lines is not None and line.partition(":")[0].partition(";")[0] not in _WHEN:
-            lines.append(line)
+def _several(ics: str, blocks: list[str], time_zone: str) -> _Kinds:
+    """Of an object of several events: when those are that stand in for others takes a closer look."""
+    root = content.read(ics)
+    zones = zones_of(root, time_zone)
+    kinds = _Kinds(None, {}, zones.user)
+    for component, block in zip(root.walk("VEVENT"), blocks, strict=True):
+        found = event(component, zones)
+        if found is None:
+            continue
+        kind = replace(_kind(block), instead_of=found.recurrence_id)
+        if found.recurrence_id is None:
+            kinds = replace(kinds, master=kind)
+        else:
+            at = found.start.instant
+            kinds.overrides[Interval(at, found.length.end(found.start.local, found.start.zone, at))] = kind
+    return kinds

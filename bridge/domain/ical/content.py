@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 #: The properties that mean something to the bridge; all others are skipped.
@@ -208,7 +209,13 @@ def stamp(local: dt.datetime) -> str:
 
 def utc(instant: int) -> str:
     """An instant as a DATE-TIME in UTC; beyond the calendar's ends, its ends."""
-    return stamp(dt.datetime(1970, 1, 1) + dt.timedelta(seconds=max(_FIRST, min(instant, LAST)))) + "Z"
+    days, seconds = divmod(max(_FIRST, min(instant, LAST)), 86_400)
+    return f"{_utc_day(days)}T{seconds // 3600:02}{seconds // 60 % 60:02}{seconds % 60:02}Z"
+
+
+@lru_cache(maxsize=8192)
+def _utc_day(days: int) -> str:
+    return day(dt.datetime(1970, 1, 1) + dt.timedelta(days=days))
 
 
 def day(local: dt.datetime) -> str:
