@@ -129,8 +129,8 @@ class ApiSettings(Table):
 
     #: Requests in ten seconds.
     burst_requests: int = Field(default=5_000, strict=True, ge=1, le=1_000_000)
-    #: Requests in a day.
-    daily_requests: int = Field(default=5_000_000, strict=True, ge=1, le=1_000_000_000)
+    #: Requests in a day: by default as many as its bursts are, so that it limits nobody who keeps to those.
+    daily_requests: int = Field(default=43_200_000, strict=True, ge=1, le=1_000_000_000)
 
 
 #: The key that HighLevel signs its webhooks with, as two of its users publish it: Ed25519, SPKI in base64.

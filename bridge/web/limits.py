@@ -24,14 +24,18 @@ class _Window:
     began: float = float("-inf")
     count: int = 0
 
-    def take(self, now: float) -> int:
-        """Count a request. How many are left after it; below 0, it is one too many."""
+    @property
+    def left(self) -> int:
+        """How many there are yet."""
+        return max(0, self.most - self.count)
+
+    def at(self, now: float) -> _Window:
+        """This one or, where its time is over, it anew."""
         if now - self.began >= self.seconds:
             self.began, self.count = now, 0
-        self.count += 1
-        return self.most - self.count
+        return self
 
-    def left(self, now: float) -> float:
+    def ends_in(self, now: float) -> float:
         """Seconds until there are so many again."""
         return max(0.0, self.began + self.seconds - now)
 
@@ -52,18 +56,21 @@ class Limits:
         windows = self._windows.get(token_id)
         if windows is None:
             windows = self._windows[token_id] = (_Window(BURST, self.burst), _Window(DAY, self.daily))
-        burst, day = windows
-        left_of_burst, left_of_day = burst.take(now), day.take(now)
+        burst, day = (window.at(now) for window in windows)
+        full = [window for window in (burst, day) if not window.left]
+        if not full:  # one that is refused takes nothing from the day
+            burst.count += 1
+            day.count += 1
         headers = {
             "X-RateLimit-Limit-Daily": str(self.daily),
-            "X-RateLimit-Daily-Remaining": str(max(0, left_of_day)),
-            "X-RateLimit-Daily-Reset": str(int(day.left(now) * 1000)),
+            "X-RateLimit-Daily-Remaining": str(day.left),
+            "X-RateLimit-Daily-Reset": str(int(day.ends_in(now) * 1000)),
             "X-RateLimit-Interval-Milliseconds": str(int(BURST * 1000)),
             "X-RateLimit-Max": str(self.burst),
-            "X-RateLimit-Remaining": str(max(0, left_of_burst)),
+            "X-RateLimit-Remaining": str(burst.left),
         }
-        if left_of_burst < 0 or left_of_day < 0:
-            wait = day.left(now) if left_of_day < 0 else burst.left(now)
+        if full:
+            wait = max(window.ends_in(now) for window in full)
             raise Problem(
                 429,
                 "rate_limited",

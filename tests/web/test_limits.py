@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.settings import Settings
 from bridge.web.limits import BURST, LIMITS, Limits
 from bridge.web.problems import Problem
 
@@ -34,6 +35,24 @@ def test_a_day_is_over_when_its_time_is(clock):
     assert (refused.value.headers["X-RateLimit-Daily-Reset"], refused.value.headers["Retry-After"]) == ("1000", "2")
     clock[0] += 1
     limits.take("a")
+
+
+def test_what_is_refused_in_a_burst_takes_nothing_from_the_day(clock):
+    limits = Limits(burst=2, daily=3, clock=lambda: clock[0])
+    for _ in range(2):
+        limits.take("a")
+    for _ in range(50):
+        with pytest.raises(Problem):
+            limits.take("a")
+    clock[0] += BURST
+    assert limits.take("a")["X-RateLimit-Daily-Remaining"] == "0"
+
+
+def test_a_crm_that_books_300_a_second_all_day_meets_no_limit():
+    """Unless its administrator sets one."""
+    api = Settings().api
+    assert api.burst_requests >= 300 * BURST
+    assert api.daily_requests >= 300 * 86_400
 
 
 async def test_every_answer_tells_what_is_left_and_one_too_many_changes_nothing(api):
