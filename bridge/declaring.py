@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge.domain.declared import Change, Plan, Problem, What
-from bridge.errors import SettingsInvalid
+from bridge.errors import NoAnswer, SettingsInvalid
 from bridge.sentences import sentence
 from bridge.service import declare
 from bridge.service.context import Context
@@ -15,7 +15,7 @@ from bridge.settings import Settings
 from bridge.settings import declaration as written
 
 #: Logins that may work a little later, though nobody changes anything.
-PASSING = {"unreachable", "throttled", "server_error"}
+PASSING = {*NoAnswer, "throttled", "server_error"}
 
 
 class NotNow(SettingsInvalid):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class BridgeError(Exception):
@@ -61,8 +62,23 @@ class Throttled(RemoteError):
     retry_after: float | None = None
 
 
+class NoAnswer(StrEnum):
+    """Why there was no answer: each calls for something else."""
+
+    UNKNOWN_HOST = "unknown_host"
+    NOT_LISTENING = "not_listening"
+    #: TLS could not be begun: most often the certificate can't be verified.
+    UNTRUSTED = "untrusted"
+    TIMEOUT = "timeout"
+    #: Anything else, such as a network that is down, or a connection that broke off.
+    BROKEN = "unreachable"
+
+
+@dataclass
 class Unreachable(RemoteError):
-    """No answer: name lookup, connection, TLS or time-out."""
+    """No answer, and why."""
+
+    why: NoAnswer = NoAnswer.BROKEN
 
 
 class ServerFault(RemoteError):
@@ -298,7 +314,8 @@ class AccountNotConnected(BridgeError):
     """Connecting failed for a reason that a person can mend.
 
     `reason` is one of: `bad_password`, `not_app_specific_password`, `wrong_host`, `not_caldav`, `no_calendars`,
-    `unreachable`, `throttled`, `server_error`, `forbidden`, `insecure_url`, `unknown_provider`.
+    `throttled`, `server_error`, `forbidden`, `insecure_url`, `unknown_provider`, or a NoAnswer's: `unknown_host`,
+    `not_listening`, `untrusted`, `timeout`, `unreachable`.
     """
 
     reason: str

@@ -169,6 +169,22 @@ _NOT_CONNECTED = {
     ),
     "not_caldav": "{server} does not answer as a CalDAV server{because}. Check url under [providers.{provider}].",
     "no_calendars": "The login works, but {server} has no calendar for events. Make one there, then connect again.",
+    "unknown_host": (
+        "{server} can't be found: there is no host of that name, or none can be looked up from here. Check url under"
+        " [providers.{provider}] and this machine's DNS."
+    ),
+    "not_listening": (
+        "{server} can't be reached: nothing listens there. Check that the server runs, and the port in url under"
+        " [providers.{provider}]."
+    ),
+    "untrusted": (
+        "{server} was not sent the password{because}. If its certificate comes from an authority of your own, name that"
+        " as ca_file under [providers.{provider}]; else whoever runs it has to renew it."
+    ),
+    "timeout": (
+        "{server} does not answer in time. Try again later; if it lasts, check the firewall and url under"
+        " [providers.{provider}]."
+    ),
     "unreachable": "{server} can't be reached{because}. Check the network and url under [providers.{provider}].",
     "throttled": "{server} asks us to slow down. Try again in some minutes; this says nothing about the password.",
     "forbidden": "{server} refuses access, though not for the password{because}. Try again later, or ask who runs it.",

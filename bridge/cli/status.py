@@ -52,15 +52,15 @@ def _print_account(account: AccountStatus) -> None:
     reason = f": {account.reason}" if account.reason else ""
     click.echo(f"  {account.provider} {account.username} ({account.id}): {account.state}{reason}")
     for calendar in account.calendars:
-        click.echo(f"    {calendar.name} ({calendar.role}): {_state(calendar)}")
+        click.echo(f"    {calendar.name} ({calendar.role}): {_state(calendar, account)}")
 
 
-def _state(calendar: CalendarStatus) -> str:
+def _state(calendar: CalendarStatus, account: AccountStatus) -> str:
     parts = [count(calendar.objects, "event"), f"read {instant(calendar.last_success_at)}"]
     if calendar.unreadable:
         parts.append(f"{calendar.unreadable} unreadable")
     if calendar.held:
         parts.append(f"{calendar.held} held")
-    if calendar.trouble:
+    if calendar.trouble and calendar.trouble != account.reason:  # what keeps all of them from being read is said once
         parts.append(calendar.trouble)
     return ", ".join(parts)

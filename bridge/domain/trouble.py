@@ -8,6 +8,7 @@ from bridge.errors import (
     BridgeError,
     CredentialsWithheld,
     Forbidden,
+    NoAnswer,
     NotFound,
     PreconditionFailed,
     Refused,
@@ -35,7 +36,7 @@ def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
         case Throttled():
             return "The server asks us to slow down. The bridge waits and tries again by itself."
         case Unreachable():
-            return "The server can't be reached. The bridge tries again by itself; what was read before is kept."
+            return f"{_NO_ANSWER[error.why]} The bridge tries again by itself; what was read before is kept."
         case ServerFault():
             return "The server has trouble of its own. The bridge tries again by itself; what was read before is kept."
         case BadAnswer():
@@ -66,6 +67,20 @@ def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
             return "The server refuses to store this event. See the appointment's details, change it, and retry."
         case _:
             return "Something unexpected went wrong; the log says what."
+
+
+_NO_ANSWER = {
+    NoAnswer.UNKNOWN_HOST: (
+        "The server's name can't be found: its address may be wrong, or the bridge's own network in trouble."
+    ),
+    NoAnswer.NOT_LISTENING: "Nothing answers at the server's address: it may be down, or the port may be wrong.",
+    NoAnswer.UNTRUSTED: (
+        "The server can't prove who it is, so it was not sent the password. Whoever runs it has to renew its"
+        " certificate, or the administrator to name its authority as ca_file."
+    ),
+    NoAnswer.TIMEOUT: "The server does not answer in time.",
+    NoAnswer.BROKEN: "The server can't be reached.",
+}
 
 
 def gone_sentence() -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import math
+import socket
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -24,7 +26,7 @@ from niquests.exceptions import (
 )
 from niquests.structures import CaseInsensitiveDict
 
-from bridge.errors import BadAnswer, Forbidden, ServerFault, Throttled, Unauthorized, Unreachable
+from bridge.errors import BadAnswer, Forbidden, NoAnswer, ServerFault, Throttled, Unauthorized, Unreachable
 from bridge.remote.multistatus import precondition
 from bridge.remote.policy import ProviderPolicy, without_query
 
@@ -96,9 +98,9 @@ class Session:
                     async with asyncio.timeout(self._policy.timeout * PATIENCE):
                         return await self._exchange(method, url, headers, data)
                 except (Timeout, TimeoutError) as error:
-                    raise Unreachable(shown, "no answer in time") from error
+                    raise Unreachable(shown, "no answer in time", NoAnswer.TIMEOUT) from error
                 except SSLError as error:
-                    raise Unreachable(shown, "the server's certificate could not be verified") from error
+                    raise Unreachable(shown, _tls_trouble(error), NoAnswer.UNTRUSTED) from error
                 except (ChunkedEncodingError, ContentDecodingError) as error:
                     raise BadAnswer(shown, "the answer broke off") from error
                 except ValueError as error:
@@ -106,7 +108,8 @@ class Session:
                 except (RequestException, OSError) as error:
                     # Idle connections get closed by the server without a word; then a fresh one serves.
                     if attempts == 0:
-                        raise Unreachable(shown, type(error).__name__) from error
+                        why = _why(error)
+                        raise Unreachable(shown, _DETAILS.get(why, type(error).__name__), why) from error
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes | None) -> Answer:
         response = await self._http.request(
@@ -134,6 +137,36 @@ class Session:
             {**response.headers, "Content-Type": "application/octet-stream", "Content-Location": url}
         )
         return Answer(url, int(response.status_code or 0), response.reason or "", quiet, bytes(body), str(content_type))
+
+
+_DETAILS = {
+    NoAnswer.UNKNOWN_HOST: "there is no host of that name",
+    NoAnswer.NOT_LISTENING: "nothing listens there",
+}
+
+
+def _why(error: BaseException) -> NoAnswer:
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return NoAnswer.UNKNOWN_HOST
+        if isinstance(cause, ConnectionRefusedError):
+            return NoAnswer.NOT_LISTENING
+    return NoAnswer.BROKEN
+
+
+def _tls_trouble(error: BaseException) -> str:
+    found = (cause for cause in _causes(error) if isinstance(cause, ssl.SSLCertVerificationError))
+    cause = next(found, None)
+    if cause is None:
+        return "no encrypted connection could be made"
+    return f"the server's certificate could not be verified: {cause.verify_message}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _next(method: str, url: str, location: str) -> str:

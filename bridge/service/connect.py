@@ -118,7 +118,7 @@ def _reason(error: RemoteError) -> str:
         case NotFound() | BadAnswer():
             return "not_caldav"
         case Unreachable():
-            return "unreachable"
+            return error.why
         case _:
             return "server_error"
 

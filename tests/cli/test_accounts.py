@@ -114,7 +114,7 @@ def test_a_server_that_is_not_there_is_told(
         typed="secret\n",
     )
 
-    assert "can't be reached" in said
+    assert "nothing listens there" in said
     assert "[providers.home]" in said
 
 
@@ -287,7 +287,7 @@ def test_sync_of_a_server_that_is_gone_is_exit_code_1_and_says_why(
 
     said = chosen.refused("sync")
 
-    assert "can't be reached" in said
+    assert "Nothing answers at the server's address" in said
     assert "unreachable" in chosen("status").output
     assert private["role"] == "primary"
 

@@ -12,7 +12,7 @@ from service.conftest import NOW, event
 
 from bridge.app import RemotePool
 from bridge.domain.model import Role, SyncState, Titles
-from bridge.errors import AccountNotConnected, Forbidden, Throttled, Unreachable
+from bridge.errors import AccountNotConnected, Forbidden, NoAnswer, Throttled, Unreachable
 from bridge.service import book, connect, mirror, push, roles, users
 from bridge.settings import Settings
 from tests.pages.conftest import close, make_site
@@ -172,6 +172,10 @@ async def test_connecting_says_what_was_found(site):
     [
         (Throttled("https://memory.example/"), "asks us to slow down"),
         (Unreachable("https://memory.example/"), "can't be reached"),
+        (Unreachable("https://memory.example/", "", NoAnswer.UNKNOWN_HOST), "server can't be found"),
+        (Unreachable("https://memory.example/", "", NoAnswer.NOT_LISTENING), "Nothing answers at this address"),
+        (Unreachable("https://memory.example/", "", NoAnswer.UNTRUSTED), "can't prove who it is"),
+        (Unreachable("https://memory.example/", "", NoAnswer.TIMEOUT), "does not answer in time"),
         (Forbidden("https://memory.example/"), "not for the password"),
     ],
 )
@@ -539,8 +543,19 @@ async def test_a_phone_goes_on_by_a_code_that_signs_in_once(site):
 # --- Status ----------------------------------------------------------------------------------------------------------
 
 
+async def test_what_keeps_all_calendars_from_being_read_is_said_once(site):
+    site.world.server.on_call = lambda _: (_ for _ in ()).throw(Unreachable("u", "", NoAnswer.TIMEOUT))
+    with pytest.raises(Unreachable):
+        await mirror.mirror_account(site.world.context, site.world.account_id)
+    ada, admin = await site.signed_in(), await site.admin()
+    for page in (await ada.get("/status"), await ada.get("/profile/calendars"), await admin.get("/users/ada")):
+        assert page.text.count("does not answer in time") == 1
+
+
 async def test_recent_changes_say_when_in_the_terms_of_the_event(site):
     ada = await site.signed_in()
+    for name in ("a", "b", "c"):
+        await put(site, "Home", name)  # so that the calendar does not lose most of what it holds
     await put(site, "Home", "timed", start="20270309T100000", end="20270309T110000")
     await put(site, "Work", "weekly", start="20200106T100000", end="20200106T110000", extra="RRULE:FREQ=WEEKLY\r\n")
     holiday = event("holiday").replace(";TZID=Europe/Berlin:20270308T100000", ";VALUE=DATE:20270311")

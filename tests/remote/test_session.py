@@ -19,6 +19,7 @@ from bridge.errors import (
     BadAnswer,
     CredentialsWithheld,
     Forbidden,
+    NoAnswer,
     NotFound,
     RemoteError,
     ServerFault,
@@ -239,8 +240,9 @@ async def test_a_server_may_name_the_time_until_when_it_wants_to_be_left_alone(
 async def test_a_silent_server_is_unreachable(server: Scripted) -> None:
     remote = CaldavRemote(ProviderPolicy("test", server.url, timeout=0.1), "ada", PASSWORD)
     for ask in (remote.listing(f"{server.url}c/"), remote.put(f"{server.url}c/", "/c/a.ics", ICS, etag=None)):
-        with pytest.raises(Unreachable, match="no answer in time"):
+        with pytest.raises(Unreachable, match="no answer in time") as raised:
             await ask
+        assert raised.value.why == NoAnswer.TIMEOUT
     assert [asked.method for asked in server.asked] == ["PROPFIND", "PUT"]
     await remote.close()
 
@@ -266,15 +268,17 @@ async def test_an_answer_that_trickles_for_ever_is_given_up(server: Scripted, mo
 async def test_nobody_there_is_unreachable() -> None:
     url = f"http://127.0.0.1:{upstreams.free_port()}/"
     remote = CaldavRemote(ProviderPolicy("test", url), "ada", PASSWORD)
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as raised:
         await remote.listing(f"{url}c/")
+    assert raised.value.why == NoAnswer.NOT_LISTENING
     await remote.close()
 
 
 async def test_a_host_without_an_address_is_unreachable() -> None:
     remote = CaldavRemote(ProviderPolicy("test", "https://nowhere.invalid/", timeout=5), "ada", PASSWORD)
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as raised:
         await remote.discover()
+    assert raised.value.why == NoAnswer.UNKNOWN_HOST
     await remote.close()
 
 
@@ -312,8 +316,9 @@ async def test_a_write_that_meets_a_closing_connection_is_not_sent_again(
     server: Scripted, remote: CaldavRemote
 ) -> None:
     server.answer(Drop(), Drop(), http(201))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as raised:
         await remote.put(f"{server.url}c/", "/c/a.ics", ICS, etag=None)
+    assert raised.value.why == NoAnswer.BROKEN
     with pytest.raises(Unreachable):
         await remote.delete(f"{server.url}c/", "/c/a.ics", etag='"1"')
     assert [asked.method for asked in server.asked] == ["PUT", "DELETE"]
@@ -396,7 +401,8 @@ async def test_nothing_is_sent_to_a_server_that_no_authority_vouches_for(
     async with upstreams.scripted(tls=tls) as server:
         policy = ProviderPolicy("test", server.url, ca_file=str(ca_file) if given else None)
         remote = CaldavRemote(policy, "ada", PASSWORD)
-        with pytest.raises(Unreachable, match="certificate"):
+        with pytest.raises(Unreachable, match="certificate") as raised:
             await remote.listing(f"{server.url}c/")
+        assert raised.value.why == NoAnswer.UNTRUSTED
         await remote.close()
         assert server.asked == []

@@ -121,6 +121,20 @@ async def test_what_does_not_pass_is_shown_and_can_be_tried_again(world, error):
     assert not push.retry(world.context, made.id)
 
 
+async def test_a_server_that_takes_a_write_is_reachable_again_and_read_at_once(world):
+    world.server.on_call = failing("PROPFIND", Unreachable("u"))
+    with pytest.raises(Unreachable):
+        await mirror.mirror_account(world.context, world.account_id)
+    made = make(world)
+    assert mirror.due(world.context, limit=9) == []
+    await push.push_due(world.context)
+    assert stored(world, made).sync_state == SyncState.SYNCED
+    with world.db.read() as tx:
+        account = accounts.get(tx, world.account_id)
+    assert (account.state, account.state_reason) == (AccountState.CONNECTED, "")
+    assert mirror.due(world.context, limit=9) == [world.account_id]
+
+
 async def test_a_403_is_given_up_on_only_after_a_while(world):
     world.server.on_call = failing("PUT", Forbidden("u"), times=99)
     made = make(world)

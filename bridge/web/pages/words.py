@@ -51,6 +51,13 @@ _NOT_CONNECTED_ICLOUD = {
         "Apple can't be reached at the moment.",
         "This says nothing about your password. Try again in a few minutes; if it lasts, tell your administrator.",
     ),
+    "unknown_host": Trouble(
+        "Apple's server can't be found.",
+        "This says nothing about your password: the bridge's own network has trouble. Tell your administrator.",
+    ),
+    "timeout": Trouble(
+        "Apple does not answer in time.", "This says nothing about your password. Try again in a few minutes."
+    ),
     "throttled": Trouble(
         "Apple asks us to slow down.",
         "This says nothing about your password. Wait ten minutes, then try again.",
@@ -73,6 +80,21 @@ _NOT_CONNECTED = {
         "The server does not answer as a calendar server.", "Check the address with whoever runs the server."
     ),
     "no_calendars": Trouble("The login works, but there is no calendar.", "Make one there, then connect again."),
+    "unknown_host": Trouble(
+        "There is no server of this name.", "Check the address for typing errors. Nothing was saved."
+    ),
+    "not_listening": Trouble(
+        "Nothing answers at this address.",
+        "Check the address and its port; if they are right, the server is down: try again later. Nothing was saved.",
+    ),
+    "untrusted": Trouble(
+        "The server can't prove who it is, so it was not sent your password.",
+        "Its certificate may be out of date or made for another name: ask whoever runs the server.",
+    ),
+    "timeout": Trouble(
+        "The server does not answer in time.",
+        "This says nothing about your password. Check the address, or try again in a few minutes.",
+    ),
     "unreachable": Trouble(
         "The server can't be reached.",
         "This says nothing about your password. Check the address, or try again in a few minutes.",
