@@ -21,9 +21,9 @@ from bridge.errors import (
     TokenRejected,
 )
 from bridge.remote.base import Changes, Home, RemoteCalendar, RemoteObject, member_path, path_of
-from bridge.remote.multistatus import C, D, Multistatus, Row, hrefs, precondition, text
+from bridge.remote.multistatus import C, D, Listing, Member, Multistatus, Row, expect, hrefs, precondition, text
 from bridge.remote.policy import ProviderPolicy, without_query
-from bridge.remote.session import Session
+from bridge.remote.session import Answer, Session
 
 _CS = "{http://calendarserver.org/ns/}"
 _ICAL = "{http://apple.com/ns/ical/}"
@@ -31,6 +31,7 @@ _NAMESPACES = (
     'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
     ' xmlns:I="http://apple.com/ns/ical/"'
 )
+_XML = {"Content-Type": 'application/xml; charset="utf-8"'}
 #: What a server may answer to a sync-token that it does not know; RFC 6578 says 403 with a precondition.
 _TOKEN_REFUSALS = frozenset({400, 405, 409, 410, 412, 415, 422, 501, 507})
 #: Of a write: try again later.
@@ -107,17 +108,17 @@ class CaldavRemote:
         for _ in range(_MAX_PAGES):
             page = await self._sync_collection(url, token)
             more = False
-            for row in page.rows:
-                if row.is_own and row.status == 507:
+            for member in page.members:
+                if member.is_own and member.status == 507:
                     more = True
-                elif row.status in {404, 410} and not row.is_own:
-                    removed.add(_member(row, url))
-                    changed.pop(row.href, None)
-                elif not row.ok:
-                    raise BadAnswer(without_query(url), f"status {row.status} among the changes")
-                elif not row.is_own and not row.is_collection:
-                    changed[_member(row, url)] = row.etag
-                    removed.discard(row.href)
+                elif member.status in {404, 410} and not member.is_own:
+                    removed.add(_href(member, url))
+                    changed.pop(member.href, None)
+                elif not member.ok:
+                    raise BadAnswer(without_query(url), f"status {member.status} among the changes")
+                elif not member.is_own and not member.is_collection:
+                    changed[_href(member, url)] = _etag(member, url)
+                    removed.discard(member.href)
             if not page.sync_token:
                 raise BadAnswer(without_query(url), "no sync-token came with the changes")
             if not more:
@@ -129,14 +130,15 @@ class CaldavRemote:
 
     async def listing(self, url: str) -> Mapping[str, str]:
         """Every object, href to etag: one PROPFIND at Depth 1."""
-        answer = await self._propfind(url, "<D:getetag/><D:resourcetype/>", depth="1")
-        if not any(row.is_own for row in answer.rows):
+        answer = await self._list("PROPFIND", url, _properties("<D:getetag/><D:resourcetype/>"), depth="1")
+        listed = _listing(answer, url)
+        if not any(member.is_own for member in listed.members):
             raise BadAnswer(without_query(url), "the listing lacks the calendar itself")
-        for row in answer.rows:
-            if not row.ok:
-                raise BadAnswer(without_query(url), f"status {row.status} for a member")
-        members = (row for row in answer.rows if not row.is_own and not row.is_collection)
-        return {_member(row, url): row.etag for row in members}
+        for member in listed.members:
+            if not member.ok:
+                raise BadAnswer(without_query(url), f"status {member.status} for a member")
+        objects = (member for member in listed.members if not member.is_own and not member.is_collection)
+        return {_href(member, url): _etag(member, url) for member in objects}
 
     async def multiget(self, url: str, hrefs: Iterable[str]) -> tuple[RemoteObject, ...]:
         """Objects by calendar-multiget (RFC 4791 section 7.9); what is gone, or has no href or no data, is left out."""
@@ -239,7 +241,7 @@ class CaldavRemote:
             raise BadAnswer(without_query(home_url), "the listing lacks the home itself")
         return answer
 
-    async def _sync_collection(self, url: str, token: str | None) -> Multistatus:
+    async def _sync_collection(self, url: str, token: str | None) -> Listing:
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><D:sync-collection {_NAMESPACES}>'
             f"<D:sync-token>{_escaped(token or '')}</D:sync-token><D:sync-level>1</D:sync-level>"
@@ -247,26 +249,39 @@ class CaldavRemote:
         )
         shown = without_query(url)
         try:
-            response = await self._request("REPORT", url, body, depth="0")
+            answer = await self._list("REPORT", url, body, depth="0")
         except Forbidden as error:
             if error.detail != "valid-sync-token":
                 await self._propfind(url, "<D:resourcetype/>", depth="0")  # still readable: then it was the token
             raise TokenRejected(shown, error.detail) from error
-        if response.status in {404, 410}:
+        if answer.status_code in {404, 410}:
             # Of the token or of the calendar? Ask the calendar.
             await self._propfind(url, "<D:resourcetype/>", depth="0")
-        if response.status in _TOKEN_REFUSALS | {404}:
-            raise TokenRejected(shown, f"status {response.status}")
-        return Multistatus(response, url)
+        if answer.status_code in _TOKEN_REFUSALS | {404}:
+            raise TokenRejected(shown, f"status {answer.status_code}")
+        return _listing(answer, url)
 
     async def _propfind(self, url: str, names: str, *, depth: str) -> Multistatus:
         """Properties. Depth 0 for anything but a listing: iCloud refuses Depth 1 on a principal."""
-        body = f'<?xml version="1.0" encoding="utf-8"?><D:propfind {_NAMESPACES}><D:prop>{names}</D:prop></D:propfind>'
-        return Multistatus(await self._request("PROPFIND", url, body, depth=depth), url)
+        return Multistatus(await self._request("PROPFIND", url, _properties(names), depth=depth), url)
 
     async def _request(self, method: str, url: str, body: str, *, depth: str) -> DAVResponse:
-        headers = {"Depth": depth, "Content-Type": 'application/xml; charset="utf-8"'}
-        return await self._client.request(url, method, body, headers)
+        return await self._client.request(url, method, body, {"Depth": depth, **_XML})
+
+    async def _list(self, method: str, url: str, body: str, *, depth: str) -> Answer:
+        """What may list any number of objects: the library would hold all of it in memory, several times over."""
+        headers = {"Depth": depth, **_XML}
+        return await self._session.request(method, url, headers=headers, data=body.encode(), listing=True)
+
+
+def _properties(names: str) -> str:
+    return f'<?xml version="1.0" encoding="utf-8"?><D:propfind {_NAMESPACES}><D:prop>{names}</D:prop></D:propfind>'
+
+
+def _listing(answer: Answer, asked: str) -> Listing:
+    expect(answer.status_code, asked)
+    assert answer.listing is not None, "asked for, of a multistatus"  # noqa: S101
+    return answer.listing
 
 
 def _own(answer: Multistatus) -> dict[str, etree._Element]:
@@ -277,11 +292,17 @@ def _own(answer: Multistatus) -> dict[str, etree._Element]:
     return own.properties
 
 
-def _member(row: Row, url: str) -> str:
-    """The href of a member of the calendar."""
-    if not row.href:
+def _href(member: Member, url: str) -> str:
+    if not member.href:
         raise BadAnswer(without_query(url), "a member without an href")
-    return row.href
+    return member.href
+
+
+def _etag(member: Member, url: str) -> str:
+    """Every calendar object has one (RFC 4791 section 5.3.4)."""
+    if not member.etag:
+        raise BadAnswer(without_query(url), "an object without an ETag")
+    return member.etag
 
 
 def _calendars(listed: Multistatus) -> tuple[RemoteCalendar, ...]:

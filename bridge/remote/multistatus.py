@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from caldav.response import DAVResponse
@@ -32,28 +33,19 @@ class Row:
                 raise BadAnswer(without_query(url), f"status {code} for a property")
             if 200 <= code < 300:
                 self.properties |= {child.tag: child for prop in propstat.findall(f"{D}prop") for child in prop}
-        self._url = url
         #: Whether this is about the very resource that was asked: iCloud lists a collection as its own member.
         self.is_own = self.href.rstrip("/") == own
 
     @property
     def ok(self) -> bool:
         """Whether the server has nothing to say against this resource as a whole."""
-        return self.status is None or 200 <= self.status < 300
+        return _is_ok(self.status)
 
     @property
     def is_collection(self) -> bool:
         """Whether this is a collection, such as one nested in a calendar."""
         kind = self.properties.get(f"{D}resourcetype")
         return self.href.endswith("/") or (kind is not None and kind.find(f"{D}collection") is not None)
-
-    @property
-    def etag(self) -> str:
-        """The ETag. Raises `BadAnswer` when there is none: every calendar object has one (RFC 4791 section 5.3.4)."""
-        etag = self.text(f"{D}getetag")
-        if not etag:
-            raise BadAnswer(without_query(self._url), "an object without an ETag")
-        return etag
 
     def text(self, name: str) -> str:
         """A property's text, or an empty one."""
@@ -64,21 +56,104 @@ class Multistatus:
     """A whole multistatus. `url` is where it came from, redirects followed."""
 
     def __init__(self, response: DAVResponse, asked: str) -> None:
-        shown = without_query(asked)
-        if response.status in {404, 410}:
-            raise NotFound(shown, f"status {response.status}")
-        if response.status != 207:
-            raise BadAnswer(shown, f"status {response.status} where a multistatus was expected")
+        expect(response.status, asked)
         tree = response.tree
-        if tree is None or tree.tag != f"{D}multistatus" or tree.getroottree().docinfo.doctype:
-            raise BadAnswer(shown, "the answer is no multistatus")
+        if tree is None or not _is_multistatus(tree):
+            raise BadAnswer(without_query(asked), _NONE)
         self.url: str = response.headers["Content-Location"]
         own = path_of(self.url).rstrip("/")
         self.rows = [Row(element, self.url, own) for element in tree.findall(f"{D}response")]
         for row in self.rows:
-            if row.is_own and row.status in {404, 410}:
-                raise NotFound(shown, f"status {row.status}")
-        self.sync_token: str = (tree.findtext(f"{D}sync-token") or "").strip()
+            _expect_own(row, asked)
+
+
+class Member(NamedTuple):
+    """What a listing says of one resource: of thousands of them, nothing else is kept."""
+
+    href: str
+    #: Empty where there is none.
+    etag: str
+    status: int | None
+    is_own: bool
+    is_collection: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server has nothing to say against this resource as a whole."""
+        return _is_ok(self.status)
+
+
+class Listing:
+    """A multistatus of members, read while it arrives: at no time is there more of it in memory than a response.
+
+    It is worth nothing before `close` has said that it was whole.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.members: list[Member] = []
+        self.sync_token = ""
+        self._url = url
+        self._own = path_of(url).rstrip("/")
+        self._parser = etree.XMLPullParser(
+            ("end",), tag=(f"{D}response", f"{D}sync-token"), resolve_entities=False, no_network=True, huge_tree=True
+        )
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes. Raises `BadAnswer`."""
+        try:
+            self._parser.feed(data)
+        except etree.XMLSyntaxError:
+            raise BadAnswer(without_query(self._url), _NONE) from None
+        for _, element in self._parser.read_events():
+            root = element.getparent()
+            if root is None or root.getparent() is not None:
+                continue  # a property of that name
+            if element.tag == f"{D}response":
+                self._take(Row(element, self._url, self._own))
+            else:
+                self.sync_token = text(element)
+            # The parser still needs the one that it has just ended.
+            while element.getprevious() is not None:
+                del root[0]
+
+    def close(self) -> None:
+        """That was all. Raises `BadAnswer` unless it was a whole multistatus, `NotFound` as `Multistatus` does."""
+        try:
+            root = self._parser.close()
+        except etree.XMLSyntaxError:
+            root = None
+        if root is None or not _is_multistatus(root):
+            raise BadAnswer(without_query(self._url), _NONE)
+        for member in self.members:
+            _expect_own(member, self._url)
+
+    def _take(self, row: Row) -> None:
+        etag = row.text(f"{D}getetag")
+        self.members.append(Member(row.href, etag, row.status, row.is_own, row.is_collection))
+
+
+_NONE = "the answer is no multistatus"
+
+
+def expect(status: int, asked: str) -> None:
+    """Raises `NotFound` or `BadAnswer` unless it is the status of a multistatus."""
+    if status in {404, 410}:
+        raise NotFound(without_query(asked), f"status {status}")
+    if status != 207:
+        raise BadAnswer(without_query(asked), f"status {status} where a multistatus was expected")
+
+
+def _is_ok(status: int | None) -> bool:
+    return status is None or 200 <= status < 300
+
+
+def _is_multistatus(root: etree._Element) -> bool:
+    return root.tag == f"{D}multistatus" and not root.getroottree().docinfo.doctype
+
+
+def _expect_own(row: Row | Member, asked: str) -> None:
+    if row.is_own and row.status in {404, 410}:
+        raise NotFound(without_query(asked), f"status {row.status}")
 
 
 def precondition(body: etree._Element | None) -> str:
