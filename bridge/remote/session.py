@@ -27,7 +27,7 @@ from niquests.exceptions import (
 from niquests.structures import CaseInsensitiveDict
 
 from bridge.errors import BadAnswer, Forbidden, NoAnswer, ServerFault, Throttled, Unauthorized, Unreachable
-from bridge.remote.multistatus import precondition
+from bridge.remote.multistatus import Listing, precondition
 from bridge.remote.policy import ProviderPolicy, without_query
 
 #: Methods that may be sent again without harm when a pooled connection turns out to have been closed by the server.
@@ -52,6 +52,8 @@ class Answer:
     headers: Mapping[str, str]
     content: bytes
     content_type: str
+    #: What was read of a multistatus while it arrived, in place of `content`, where that was asked for.
+    listing: Listing | None = None
 
     @property
     def text(self) -> str:
@@ -71,13 +73,15 @@ class Session:
         # ways that many firewalls eat silently.
         self._http = niquests.AsyncSession(disable_http3=True, revocation_configuration=None)
 
-    async def request(self, method: str, url: str, **options: Any) -> Answer:
+    async def request(self, method: str, url: str, *, listing: bool = False, **options: Any) -> Answer:
         """One request, redirects followed. Raises the errors named in `bridge.remote.base`.
 
-        404, 405, 409, 412 and the other 4xx are answers, for the caller to read.
+        404, 405, 409, 412 and the other 4xx are answers, for the caller to read. With `listing`, a multistatus is read
+        as a `Listing`, however long it is.
         """
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._send(method, self._policy.check(url), options.get("headers"), options.get("data"))
+            url = self._policy.check(url)
+            answer = await self._send(method, url, options.get("headers"), options.get("data"), listing=listing)
             location = answer.headers.get("Location")
             if answer.status_code not in {301, 302, 307, 308} or not location:
                 return _named(answer)
@@ -88,7 +92,9 @@ class Session:
         """Give up connections."""
         await self._http.close()
 
-    async def _send(self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes | None) -> Answer:
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes | None, *, listing: bool
+    ) -> Answer:
         attempts = 2 if method in SAFE else 1
         shown = without_query(url)
         while True:
@@ -96,7 +102,7 @@ class Session:
             async with self._budget:
                 try:
                     async with asyncio.timeout(self._policy.timeout * PATIENCE):
-                        return await self._exchange(method, url, headers, data)
+                        return await self._exchange(method, url, headers, data, listing=listing)
                 except (Timeout, TimeoutError) as error:
                     raise Unreachable(shown, "no answer in time", NoAnswer.TIMEOUT) from error
                 except SSLError as error:
@@ -111,7 +117,9 @@ class Session:
                         why = _why(error)
                         raise Unreachable(shown, _DETAILS.get(why, type(error).__name__), why) from error
 
-    async def _exchange(self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes | None) -> Answer:
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes | None, *, listing: bool
+    ) -> Answer:
         response = await self._http.request(
             method,
             url,
@@ -123,12 +131,20 @@ class Session:
             verify=self._policy.ca_file or True,
             stream=True,
         )
+        body = bytearray()
+        listed = Listing(url) if listing and response.status_code == 207 else None
+        length = 0
         try:
-            body = bytearray()
             async for chunk in await response.iter_content(64 * 1024):
-                body += chunk
-                if len(body) > MAX_BODY:
+                length += len(chunk)
+                if length > MAX_BODY:
                     raise BadAnswer(without_query(url), "the answer is far too long")
+                if listed is not None:
+                    listed.feed(chunk)
+                else:
+                    body += chunk
+            if listed is not None:
+                listed.close()
         finally:
             await response.close()
         content_type = response.headers.get("Content-Type", "")
@@ -136,7 +152,8 @@ class Session:
         quiet = CaseInsensitiveDict(
             {**response.headers, "Content-Type": "application/octet-stream", "Content-Location": url}
         )
-        return Answer(url, int(response.status_code or 0), response.reason or "", quiet, bytes(body), str(content_type))
+        status, reason = int(response.status_code or 0), response.reason or ""
+        return Answer(url, status, reason, quiet, bytes(body), str(content_type), listed)
 
 
 _DETAILS = {
