@@ -55,13 +55,12 @@ async def _mirror(bridge: Bridge) -> None:
 
     async def one(account_id: str) -> None:
         try:
-            await mirror.mirror_account(bridge, account_id)
+            await mirror.poll(bridge, account_id)
         except mirror.ACCOUNT_TROUBLE as error:
             log.debug("account %s: %s", account_id, error)  # its state and the log have it, once
         except Unknown:
             log.info("account %s: disconnected meanwhile", account_id)
-        except Exception:
-            log.exception("account %s: mirror failed unexpectedly", account_id)
+        except Exception:  # the run has logged it
             mirror.put_off(bridge, account_id)
         finally:
             busy.discard(account_id)

@@ -58,8 +58,13 @@ FEW_OBJECTS = 8
 HOLD_SECONDS = 30
 
 
-def loses_most(held: int, gone: int) -> bool:
-    """Whether a calendar suddenly lists nothing, or has lost most of its events: held and checked again."""
+def loses_too_much(held: int, gone: int, *, named: bool) -> bool:
+    """Whether a calendar suddenly has nothing left, or has lost most of its events: held and checked again.
+
+    A person deletes the only event that there is; but then the server says so by name, as a rule.
+    """
+    if gone == held:
+        return held > 1 or not named
     return held >= FEW_OBJECTS and gone * 2 > held
 
 

@@ -45,7 +45,7 @@ def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
                 " The bridge tries again."
             )
         case NotFound():
-            return gone_sentence()
+            return "The calendar is no longer there. Choose another one, or make it again."
         case CredentialsWithheld():
             return (
                 "The server leads to another host, which was not given the password."
@@ -84,8 +84,11 @@ _NO_ANSWER = {
 
 
 def gone_sentence() -> str:
-    """What to say of a calendar that is no longer there."""
-    return "The calendar is no longer there. Choose another one, or make it again."
+    """What to say of a calendar that is read, and is no longer there: what it held may still be true."""
+    return (
+        "The calendar is no longer there. What was last read of it goes on taking time, until another one is chosen in"
+        " its place or it is removed from those that are read."
+    )
 
 
 def undelivered_sentence(count: int) -> str:
@@ -96,6 +99,6 @@ def undelivered_sentence(count: int) -> str:
 def held_sentence(count: int) -> str:
     """What to say while objects that seem to be gone are kept."""
     return (
-        f"Most of this calendar seems to be gone at once ({count} events). They are kept until that is certain;"
+        f"All or most of this calendar seems to be gone at once ({count} events). They are kept until that is certain;"
         " the bridge looks again by itself."
     )

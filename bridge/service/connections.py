@@ -11,7 +11,7 @@ from bridge.domain.model import Account, AccountState, Calendar, Role
 from bridge.errors import Unknown
 from bridge.service import connect, users
 from bridge.service.context import Context
-from bridge.service.look_first import poll
+from bridge.service.mirror import poll
 from bridge.service.visibility import Locations, sees
 from bridge.store import accounts
 from bridge.store import users as stored_users

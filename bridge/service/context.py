@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.domain.model import Account, Titles
 from bridge.remote.base import Remote
 from bridge.store.db import Db
+
+if TYPE_CHECKING:
+    from bridge.service.mirror_run import CalendarRun
 
 
 class Vault(Protocol):
@@ -82,5 +85,5 @@ class Context:
     #: Called after a write that leaves something to push.
     wake_push: Callable[[], None]
     freshness: Freshness = field(default=Freshness(), kw_only=True)
-    #: The polls under way that bookings wait for, by Account.
-    polls: dict[str, asyncio.Task[None]] = field(default_factory=dict, kw_only=True, repr=False)
+    #: The mirror runs under way, by Account.
+    polls: dict[str, asyncio.Task[list[CalendarRun]]] = field(default_factory=dict, kw_only=True, repr=False)

@@ -254,7 +254,9 @@ def _put_calendars(
             if login in said:
                 conflicts += [one.id for one in decide.chosen_conflicts(said[login], account)]
             else:
-                conflicts += [one.id for one in account.calendars if one.role == Role.CONFLICT]
+                # From the store: one that is no longer there is its person's to remove.
+                stored = accounts.calendars(tx, account_id=account.id or "", roles=[Role.CONFLICT])
+                conflicts += [one.id for one in stored]
         chosen: Sequence[str] = [calendar_id for calendar_id in conflicts if calendar_id is not None]
         roles.assign(
             tx,

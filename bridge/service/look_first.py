@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.domain.model import AccountState
-from bridge.errors import BridgeError
 from bridge.service import mirror, people
 from bridge.service.context import Context
 from bridge.store import accounts, booking_calendars, sources, users
 from bridge.store.db import Tx
 from bridge.store.sources import Source
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ async def look_first(context: Context, location_id: str, calendar_id: str, user_
     fresh_from = context.clock() - context.freshness.fresh
     with context.db.read() as tx:
         members = _members(tx, location_id, calendar_id, user_id)
-        polls = [poll(context, account_id) for account_id in _to_ask(tx, members, fresh_from)]
+        polls = [mirror.poll(context, account_id) for account_id in _to_ask(tx, members, fresh_from)]
     if polls:
         # A poll that takes longer goes on: the next booking finds what it found.
         await asyncio.wait(polls, timeout=context.freshness.patience)
@@ -72,22 +68,3 @@ def _to_ask(tx: Tx, members: Iterable[str], fresh_from: int) -> list[str]:
     # A password that was refused is not tried again and again, and a throttle not made longer.
     hopeless = {AccountState.NEEDS_PASSWORD, AccountState.THROTTLED}
     return [account.id for account in found if account is not None and account.state not in hopeless]
-
-
-def poll(context: Context, account_id: str) -> asyncio.Task[None]:
-    """The poll of an Account that is under way, or a new one. It goes on if nobody waits for it, and raises nothing."""
-    task = context.polls.get(account_id)
-    if task is None:
-        task = context.polls[account_id] = asyncio.create_task(_mirror(context, account_id))
-        task.add_done_callback(lambda _: context.polls.pop(account_id, None))
-    return task
-
-
-async def _mirror(context: Context, account_id: str) -> None:
-    try:
-        await mirror.mirror_account(context, account_id)
-    except BridgeError as error:
-        log.info("account %s: could not be asked: %s", account_id, error)
-    except Exception:
-        # The outermost frame of a task that nobody may be waiting for any more.
-        log.exception("account %s: could not be asked", account_id)

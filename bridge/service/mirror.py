@@ -6,6 +6,7 @@ verified, and a run that could not read everything advances no token.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Sequence
@@ -31,10 +32,37 @@ from bridge.store import accounts, users
 
 log = logging.getLogger(__name__)
 
-__all__ = ["ACCOUNT_TROUBLE", "CalendarRun", "mirror_account"]
+__all__ = ["ACCOUNT_TROUBLE", "CalendarRun", "mirror_account", "poll", "poll_anew"]
 
 #: What keeps an Account as a whole from being asked.
 ACCOUNT_TROUBLE = (RemoteError, SecretUnreadable, AccountNotConnected)
+
+
+def poll(context: Context, account_id: str) -> asyncio.Task[list[CalendarRun]]:
+    """The run of `mirror_account` that is under way for an Account, or a new one: everybody here shares it.
+
+    It goes on if nobody waits for it any more.
+    """
+    task = context.polls.get(account_id)
+    if task is None:
+        task = context.polls[account_id] = asyncio.create_task(mirror_account(context, account_id))
+        task.add_done_callback(lambda ended: _ended(context, account_id, ended))
+    return task
+
+
+async def poll_anew(context: Context, account_id: str) -> list[CalendarRun]:
+    """As `mirror_account`, shared; but no run that began before this was asked for."""
+    if (under_way := context.polls.get(account_id)) is not None:
+        await asyncio.wait([under_way])
+    return await asyncio.shield(poll(context, account_id))
+
+
+def _ended(context: Context, account_id: str, task: asyncio.Task[list[CalendarRun]]) -> None:
+    context.polls.pop(account_id)
+    # What is expected is in the Account's state. For the rest this is the outermost frame, if nobody waits any more.
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, BridgeError):
+        log.error("account %s: mirror failed unexpectedly", account_id, exc_info=error)
 
 
 async def mirror_account(context: Context, account_id: str, *, dry_run: bool = False) -> list[CalendarRun]:
@@ -78,7 +106,8 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
     done = [run.finish() for run in runs]
     if not dry_run:
         marks = await _judge_marks(remote, account, runs)
-        _note_success(context, account, unchanged, marks, throttled, asked_at=asked_at)
+        held = any(run.held for run in done)
+        _note_success(context, account, unchanged, marks, throttled, held=held, asked_at=asked_at)
     return [*(CalendarRun(calendar.id, calendar.name) for calendar in unchanged), *done]
 
 
@@ -135,7 +164,7 @@ async def _find_moved(context: Context, remote: Remote, account: Account, runs: 
         missing = [(run, item) for run in runs for item in run.gone if follow.would_cancel(tx, item)]
         unread = [c for c in accounts.calendars(tx, account_id=account.id, roles=[Role.NONE]) if c.present]
     for run, item in missing:
-        if any(other.trouble is not None for other in runs):
+        if any(other.trouble is not None and not other.vanished for other in runs):
             run.postpone(item.href)  # it may be in the one that could not be read
             continue
         for calendar in unread:
@@ -186,6 +215,7 @@ def _note_success(
     marks: Marks,
     throttled: RemoteError | None,
     *,
+    held: bool,
     asked_at: int,
 ) -> None:
     now = context.clock()
@@ -203,7 +233,8 @@ def _note_success(
             changes.account_state(tx, account.id, AccountState.THROTTLED, trouble.sentence(throttled), now=now)
         elif changes.account_state(tx, account.id, AccountState.CONNECTED, "", now=now):
             log.info("account %s: reachable again", account.id)
-        accounts.schedule(tx, account.id, next_poll_at=now + jittered(interval), failures=failures)
+        wait = plan.HOLD_SECONDS if held and throttled is None else jittered(interval)
+        accounts.schedule(tx, account.id, next_poll_at=now + wait, failures=failures)
 
 
 def _note_failure(context: Context, account: Account, error: BridgeError) -> None:

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 CHUNK = 50
 #: Objects written in one transaction, which bounds the memory of a first mirror and the time that writers wait.
 BATCH = 200
+#: How often an object is read again that somebody else writes at the same time.
+TRIES = 3
 #: So many of the objects that seem to be gone are asked for one by one.
 SAMPLE = 25
 
@@ -82,6 +84,8 @@ class CalendarMirror:
         self.found: RemoteCalendar | None = None
         self._token: str | None = None
         self._complete = False
+        #: Objects that somebody else wrote between this run's reading and its storing them.
+        self._written_over: set[str] = set()
         self._listed = 0
         self._fetched = 0
         self._unreadable = 0
@@ -89,8 +93,11 @@ class CalendarMirror:
         self._kept_back = 0
         #: Somebody else (a push, another run) wrote meanwhile what this run has read: it has to be read again.
         self._overtaken = False
-        #: Neither listed nor there: the calendar itself was deleted, or its server is not itself today.
-        self._vanished = False
+        #: Something was left for the next run, so that it has to be told of it once more.
+        self._postponed = False
+        #: Neither listed nor there: the calendar itself was deleted, or its server is not itself today. What it held
+        #: stays, for a deleted calendar looks the same as one that is no longer shared: only its User knows.
+        self.vanished = False
 
     async def read(self, found: RemoteCalendar | None) -> None:
         """Read what changed, store what is new, verify what is gone."""
@@ -107,8 +114,8 @@ class CalendarMirror:
         except NotFound:
             if self.found is not None:
                 raise BadAnswer(self.calendar.url, "it is listed but answers that it is not there") from None
-            self._vanished = True
-            changes = Changes({}, frozenset(), None, complete=True)
+            self.vanished = True
+            raise
         decided = plan.plan_mirror(self.held, changes.changed, changes.removed, complete=changes.complete)
         gone, kept_back = await self._verify(decided.suspects, complete=changes.complete)
         self._listed, self._kept_back = len(changes.changed), len(kept_back)
@@ -156,7 +163,7 @@ class CalendarMirror:
         """Split what seems to be gone into what is, and what is kept for now."""
         if not suspects:
             return [], []
-        if self._vanished or plan.loses_most(len(self.held), len(suspects)):
+        if plan.loses_too_much(len(self.held), len(suspects), named=not complete):
             with self.context.db.read() as tx:
                 since = mirror.held_since(tx, self.calendar.id)
             if since is None or self.started - since < plan.HOLD_SECONDS:
@@ -198,6 +205,28 @@ class CalendarMirror:
                 break
         if batch:
             self._store(batch, prepared)
+        while self._written_over and not self._overtaken:
+            await self._read_after_writer(self._written_over.pop())
+
+    async def _read_after_writer(self, href: str) -> None:
+        """Read an object again that was written while this run had it in hand: in most cases a push of ours."""
+        for _ in range(TRIES):
+            with self.context.db.read() as tx:
+                known = mirror.get(tx, self.calendar.id, href)
+            self.held.pop(href, None)
+            if known is not None:
+                self.held[href] = known.etag
+            try:
+                found = await self.remote.get(self.calendar.url, href)
+            except NotFound:
+                self._postponed = True
+                return
+            item, rendered = await asyncio.to_thread(self._understand_one, found)
+            self._store([item], rendered)
+            if href not in self._written_over:
+                return
+            self._written_over.remove(href)
+        self._overtaken = True
 
     async def _deliver(self, wanted: Sequence[str]) -> list[RemoteObject]:
         """The objects, one by one where they don't come together: some servers fail a multiget for one of its parts."""
@@ -262,7 +291,7 @@ class CalendarMirror:
             fresh = [
                 i for i in items if _etag(before[i.href]) == self.held.get(i.href) or _etag(before[i.href]) == i.etag
             ]
-            self._overtaken = self._overtaken or len(fresh) < len(items)
+            self._written_over |= {item.href for item in items} - {item.href for item in fresh}
             mirror.put(tx, self.user.id, fresh)
             delta = publish.Delta(self.user, self.context.clock())
             for item in fresh:
@@ -282,7 +311,7 @@ class CalendarMirror:
     def postpone(self, href: str) -> None:
         """Leave this object for the next run: what became of it can't be told yet."""
         self.gone = [item for item in self.gone if item.href != href]
-        self._overtaken = True
+        self._postponed = True
 
     def finish(self) -> CalendarRun:
         """Take away what is gone and record the run. Only a run that has read everything advances the token."""
@@ -290,7 +319,7 @@ class CalendarMirror:
         if self.dry_run:
             return run
         now = self.context.clock()
-        advanced = run.error is None and not self._overtaken
+        advanced = run.error is None and not self._overtaken and not self._postponed
         with self.context.db.write() as tx:
             current = accounts.calendar(tx, self.calendar.id)
             if current is None or current.role == Role.NONE:
@@ -301,9 +330,11 @@ class CalendarMirror:
                 return run
             if self.gone:
                 self._remove(tx, now=now)
-                advanced = advanced and not self._overtaken
+                advanced = advanced and not self._postponed
             if run.error is not None:
                 accounts.note_failure(tx, self.calendar.id, run.error, now=now)
+            elif self._overtaken:
+                accounts.note_overtaken(tx, self.calendar.id, now=now)
             else:
                 # Only what was asked before the changes were read can be claimed to have been read.
                 accounts.note_success(
@@ -335,12 +366,11 @@ class CalendarMirror:
 
     def _remove(self, tx: Tx, *, now: int) -> None:
         items = [item for item in self.gone if _etag(mirror.get(tx, item.calendar_id, item.href)) == item.etag]
-        self._overtaken = self._overtaken or len(items) < len(self.gone)  # written anew since this run looked
+        self._postponed = self._postponed or len(items) < len(self.gone)  # written anew since this run looked
         mirror.remove(tx, self.calendar.id, [item.href for item in items])
         delta = publish.Delta(self.user, now)
-        if not self._vanished:  # deleting a calendar is not cancelling what was booked into it
-            for item in items:
-                follow.removed(tx, delta, item, self.found_elsewhere.get(item.href))
+        for item in items:
+            follow.removed(tx, delta, item, self.found_elsewhere.get(item.href))
         delta.upstream(tx, sorted({item.uid for item in items}))
         delta.apply(tx)
 
@@ -360,7 +390,7 @@ class CalendarMirror:
 
     def _error(self) -> str | None:
         if self.trouble is not None:
-            return trouble.sentence(self.trouble)
+            return trouble.gone_sentence() if self.vanished else trouble.sentence(self.trouble)
         if self._kept_back:
             return trouble.held_sentence(self._kept_back)
         if self._undelivered and not self._undelivered_for_long():

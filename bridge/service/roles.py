@@ -84,7 +84,7 @@ async def choose(
     read = [*([change.primary] if change.primary else []), *change.conflicts]
     for account_id in sorted({calendar.account_id for calendar in read}):
         try:
-            runs = await mirror_service.mirror_account(context, account_id)
+            runs = await mirror_service.poll_anew(context, account_id)
         except mirror_service.ACCOUNT_TROUBLE as error:
             said = trouble.sentence(error)
             troubles += [(calendar.name, said) for calendar in read if calendar.account_id == account_id]
@@ -160,9 +160,9 @@ def assign(
 
 
 def pick(calendars: Mapping[str, Calendar], calendar_id: str) -> Calendar:
-    """The Calendar to be chosen. Raises `Unknown`, also when it is there no longer."""
+    """The Calendar to be chosen. Raises `Unknown`, also when it is there no longer; one that is read may stay so."""
     calendar = calendars.get(calendar_id)
-    if calendar is None or not calendar.present:
+    if calendar is None or not (calendar.present or calendar.role != Role.NONE):
         raise Unknown("calendar", calendar_id)
     return calendar
 

@@ -29,10 +29,20 @@ def test_the_server_may_call_things_removed_that_we_never_had():
 
 
 @pytest.mark.parametrize(
-    ("held", "gone", "suspicious"), [(3, 3, False), (8, 4, False), (8, 5, True), (100, 100, True), (100, 10, False)]
+    ("held", "gone", "named", "suspicious"),
+    [
+        (1, 1, True, False),  # a person deletes the only event
+        (1, 1, False, True),  # a listing with nothing in it may be a server's bad moment
+        (2, 2, True, True),  # and so may be a server that calls everything removed
+        (3, 2, False, False),
+        (8, 4, False, False),
+        (8, 5, True, True),
+        (100, 100, True, True),
+        (100, 10, False, False),
+    ],
 )
-def test_losing_most_of_a_calendar_is_suspicious(held, gone, suspicious):
-    assert plan.loses_most(held, gone) is suspicious
+def test_losing_all_or_most_of_a_calendar_is_suspicious(held, gone, named, suspicious):
+    assert plan.loses_too_much(held, gone, named=named) is suspicious
 
 
 def test_a_throttle_that_promises_too_little_is_met_with_a_growing_floor():

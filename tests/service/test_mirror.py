@@ -21,7 +21,7 @@ from bridge.errors import (
 )
 from bridge.remote.base import Changes
 from bridge.remote.memory import ROOT, MemoryRemote, failing
-from bridge.service import book, mirror, push, roles
+from bridge.service import book, mirror, people, push, roles
 from bridge.service.status import status
 from bridge.store import accounts
 
@@ -416,8 +416,8 @@ async def test_a_role_that_is_taken_and_given_again_during_a_run_loses_nothing(w
             taken.append(method)
             if len(taken) == 8:  # in the middle of fetching
                 with world.db.write() as tx:
-                    roles._choose(tx, "ada", roles.KEEP, [], roles.Appointments.MOVE, now=world.now())
-                    roles._choose(tx, "ada", roles.KEEP, [world.ids["Work"]], roles.Appointments.MOVE, now=world.now())
+                    roles.assign(tx, "ada", roles.KEEP, [], roles.Appointments.MOVE, now=world.now())
+                    roles.assign(tx, "ada", roles.KEEP, [world.ids["Work"]], roles.Appointments.MOVE, now=world.now())
 
     world.server.on_call = meanwhile
     await poll(world)
@@ -501,18 +501,94 @@ async def test_a_calendar_that_is_renamed_and_recoloured_stays_the_same_one(worl
         assert tx.execute("SELECT revision FROM users").fetchone()[0] == before
 
 
-async def test_a_calendar_that_is_deleted_is_held_and_then_gone_and_shown(world):
+async def test_a_calendar_that_is_gone_blocks_what_it_blocked_until_its_person_removes_it(world):
+    """It may have been deleted, or shared no longer, or be back tomorrow: its time is not free by itself."""
     fill(world, 3)
+    fill(world, 1, "Home")
+    await poll(world)
+    read_at = calendar(world).last_success_at
+    lost = world.server.calendars.pop(world.urls["Work"])
+    for _ in range(3):
+        world.later(plan.HOLD_SECONDS)
+        await poll(world)
+    assert len(world.merged()) == 4
+    (user,) = status(world.db)
+    (work,) = [c for a in user.accounts for c in a.calendars if c.name == "Work"]
+    assert "no longer there" in work.trouble
+    assert "removed" in work.trouble
+    with world.db.read() as tx:
+        later = read_at + world.context.freshness.stale + 1
+        assert people.known(tx, ["ada"], now=later, stale_seconds=world.context.freshness.stale).stale == {"ada"}
+    # Back again, it is read on.
+    world.server.calendars[world.urls["Work"]] = lost
+    world.server.edit(world.urls["Work"], "0.ics", None)
+    await poll(world)
+    assert len(world.merged()) == 3
+    assert calendar(world).last_error is None
+    # Gone once more, another Primary can be chosen beside it; and removed, it takes no more time.
+    del world.server.calendars[world.urls["Work"]]
+    await poll(world)
+    await roles.choose(world.context, "ada", primary=world.ids["Hobby"], conflicts=[world.ids["Work"]])
+    assert len(world.merged()) == 2
+    await roles.choose(world.context, "ada", conflicts=[])
+    assert world.merged() == {}
+
+
+async def test_a_calendar_that_is_gone_does_not_keep_a_deleted_appointment_alive(world):
+    made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
+    await push.push_due(world.context)
+    fill(world, 1, "Home")
     await poll(world)
     del world.server.calendars[world.urls["Work"]]
+    world.server.edit(world.urls["Home"], f"{made.uid}.ics", None)
+    await poll(world)
+    assert book.get_appointment(world.db, made.id, locations=None).fields.status == "cancelled"
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_small_calendar_that_is_empty_for_a_moment_loses_nothing(world, named):
+    made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
+    await push.push_due(world.context)
+    if named:
+        fill(world, 2, "Home")
+    await poll(world)
+    before = world.merged()
+    full = world.server.calendars[world.urls["Home"]]
+
+    async def changes(self, url, token):
+        if url != world.urls["Home"]:
+            return await MemoryRemote.changes(self, url, token)
+        return Changes({}, frozenset(full.objects if named else ()), "token:9", complete=not named)
+
+    async def get(self, url, href):
+        raise NotFound(url)
+
+    seen_as(world, changes=changes, get=get)
+    world.server.edit(world.urls["Home"], "new.ics", event("new"))  # so that it is looked at
+    await poll(world)
+    assert world.merged() == before
+    assert book.get_appointment(world.db, made.id, locations=None).fields.status == "confirmed"
+    assert "kept" in calendar(world, "Home").last_error
+    with world.db.read() as tx:
+        assert accounts.next_poll(tx) <= world.now() + plan.HOLD_SECONDS, "it is looked at again soon"
+    seen_as(world)
+    world.later(plan.HOLD_SECONDS)
+    await poll(world)
+    assert len(world.merged()) == len(before) + 1
+    assert calendar(world, "Home").last_error is None
+
+
+async def test_a_small_calendar_that_its_person_empties_is_empty_after_another_look(world):
+    fill(world, 3)
+    await poll(world)
+    for number in range(3):
+        world.server.edit(world.urls["Work"], f"{number}.ics", None)
     await poll(world)
     assert len(world.merged()) == 3
     world.later(plan.HOLD_SECONDS)
     await poll(world)
     assert world.merged() == {}
-    (user,) = status(world.db)
-    (work,) = [c for a in user.accounts for c in a.calendars if c.name == "Work"]
-    assert "no longer there" in work.trouble
+    assert calendar(world).last_error is None
 
 
 async def test_a_list_with_nothing_in_it_is_a_bad_moment(world):
