@@ -46,7 +46,7 @@ class Child:
     port: int
     method: str
     path: str
-    #: Whether SIGHUP is passed on to it. It has to bear that at any time.
+    #: Whether SIGHUP is passed on to it, once it is up.
     hangs_up: bool = False
 
 
@@ -107,10 +107,10 @@ async def _keep(child: Child, up: asyncio.Event, running: dict[Child, Process]) 
     while True:
         await _port_free(child)
         async with _running(child) as process:
-            running[child] = process
             started = time.monotonic()
             if await _answers(child, process):
                 log.info("%s answers at %s:%d", child.name, child.host, child.port)
+                running[child] = process
                 up.set()
             status = await process.wait()
         if not up.is_set():

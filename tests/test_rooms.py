@@ -52,12 +52,14 @@ RULES = {
     },
     "bridge.sentences": {"bridge.domain.trouble", "bridge.errors"},
     "bridge.supervisor": {"bridge.errors"},
+    "bridge.servers": {"bridge.supervisor", "bridge.settings"},
     "bridge.logs": set(),
     "bridge.secrets": {"bridge.store", "bridge.errors"},
     "bridge.cli": {
         "bridge.cli",
         "bridge.app",
         "bridge.sidecar",
+        "bridge.servers",
         "bridge.supervisor",
         "bridge.declaring",
         "bridge.demo",
@@ -75,6 +77,7 @@ RULES = {
     "bridge.demo": {
         "bridge.demo",
         "bridge.app",
+        "bridge.servers",
         "bridge.supervisor",
         "bridge.service",
         "bridge.settings",

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 
 import click
 
+from bridge import servers
 from bridge.app import Bridge, build
 from bridge.cli.opened import Opened, pass_opened
 from bridge.sidecar import run
-from bridge.supervisor import Child, cannot_listen, end_with_parent, supervise
-
-#: `-P`: what lies in the current directory is never imported, not even a folder called "bridge".
-_PYTHON = (sys.executable, "-P")
+from bridge.supervisor import cannot_listen, end_with_parent, supervise
 
 
 @click.command()
@@ -26,7 +23,7 @@ def serve(opened: Opened) -> None:
     The settings file is followed: what changes in it holds within seconds, at once on SIGHUP. A change of ports, of the
     store or of Radicale's own settings needs a restart.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to; the children begin like that
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to
     settings = opened.settings
     # Makes the store that Radicale only reads, and tells of a wrong store or key before anything is started.
     build(settings).db.close()
@@ -34,28 +31,8 @@ def serve(opened: Opened) -> None:
     def ready() -> None:
         click.echo(f"Ready. API: {settings.sidecar.address}  Calendars: {settings.radicale.address}")
 
-    asyncio.run(supervise([_sidecar(opened), _radicale(opened)], ready=ready))
-
-
-def _sidecar(opened: Opened) -> Child:
-    where = opened.settings.sidecar
-    config = ["--config", str(opened.config)] if opened.config else []
-    command = [*_PYTHON, "-m", "bridge", *config, "--log-level", opened.log_level, "sidecar", "--end-with-parent"]
-    return Child("sidecar", tuple(command), where.host, where.port, "GET", "/healthz", hangs_up=True)
-
-
-def _radicale(opened: Opened) -> Child:
-    where = opened.settings.radicale
-    return Child("radicale", (*_radicale_command(opened), "--end-with-parent"), where.host, where.port, "OPTIONS", "/")
-
-
-def _radicale_command(opened: Opened) -> list[str]:
-    where = opened.settings.radicale
-    return [
-        *(*_PYTHON, "-m", "radicale_plugin", "--store", str(opened.settings.store.path)),
-        *("--host", where.host, "--port", str(where.port), "--config", str(where.config)),
-        *("--server", where.server, "--workers", str(where.workers)),
-    ]
+    sidecar = servers.sidecar(settings, opened.config, log_level=opened.log_level)
+    asyncio.run(supervise([sidecar, servers.radicale(settings)], ready=ready))
 
 
 @click.command()
@@ -86,5 +63,5 @@ def sidecar(opened: Opened, with_parent: bool) -> None:
 @pass_opened
 def radicale(opened: Opened) -> None:
     """Run Radicale alone: the CalDAV server of the merged calendars. The store must be there."""
-    command = _radicale_command(opened)
+    command = servers.radicale_command(opened.settings)
     os.execv(command[0], command)  # noqa: S606 - becomes Radicale; the command holds settings only

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 import click
 
 import bridge as package
+from bridge import servers
 from bridge import settings as settings_of
 from bridge.app import Bridge, build
 from bridge.demo import announce
@@ -109,20 +110,9 @@ class _Demo:
         settings = settings_of.load(config)
         bridge = build(settings)
         children = [
-            _child("upstream", ports["upstream"], "-m", "bridge.demo.upstream", str(upstream)),
-            _child(
-                "sidecar",
-                ports["sidecar"],
-                *("-m", "bridge", "--config", str(config), "--log-level", "warning", "sidecar", "--end-with-parent"),
-                method="GET",
-                path="/healthz",
-            ),
-            _child(
-                "radicale",
-                ports["radicale"],
-                *("-m", "radicale_plugin", "--store", str(settings.store.path), "--host", "127.0.0.1"),
-                *("--port", str(ports["radicale"]), "--config", str(settings.radicale.config), "--end-with-parent"),
-            ),
+            self._upstream(upstream),
+            servers.sidecar(settings, config, log_level="warning"),
+            servers.radicale(settings),
         ]
         click.echo("Starting the stand-in, the sidecar and Radicale …", err=True)
 
@@ -136,6 +126,10 @@ class _Demo:
             bridge.db.close()
         if self.failure is not None:
             raise self.failure
+
+    def _upstream(self, config: Path) -> Child:
+        command = (*servers.PYTHON, "-m", "bridge.demo.upstream", str(config))
+        return Child("upstream", command, "127.0.0.1", self.notes.facts["ports"]["upstream"], "OPTIONS", "/")
 
     async def _set_up(self, bridge: Bridge) -> None:
         """Connect and choose as a person would, then say that all is ready."""
@@ -252,11 +246,6 @@ class _Notes:
         written.touch(mode=0o600)
         written.write_text(json.dumps(self.facts))
         written.replace(self.path)
-
-
-def _child(name: str, port: int, *command: str, method: str = "OPTIONS", path: str = "/") -> Child:
-    # `-P`: what lies in the current directory is never imported, not even a folder called "bridge".
-    return Child(name, (sys.executable, "-P", *command), "127.0.0.1", port, method, path)
 
 
 def _write_radicale(folder: Path) -> Path:
