@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.domain.model import Calendar, Marks
+from bridge.domain.model import AccountState, Calendar, Marks
 from bridge.errors import (
     AccountNotConnected,
     BadAnswer,
@@ -33,15 +33,15 @@ class MirrorPlan:
 
 
 def plan_mirror(
-    held: Mapping[str, str], changed: Mapping[str, str], removed: frozenset[str], *, complete: bool
+    known: Mapping[str, str], changed: Mapping[str, str], removed: frozenset[str], *, complete: bool
 ) -> MirrorPlan:
-    """Compare what we hold (href to etag) with what the server says.
+    """Compare what we know of a Calendar (href to etag) with what the server says.
 
     A `complete` answer makes everything it does not name a suspect; otherwise only what the server calls removed is.
     """
-    gone = held.keys() - changed.keys() if complete else removed & held.keys()
+    gone = known.keys() - changed.keys() if complete else removed & known.keys()
     return MirrorPlan(
-        fetch=tuple(sorted(href for href, etag in changed.items() if held.get(href) != etag)),
+        fetch=tuple(sorted(href for href, etag in changed.items() if known.get(href) != etag)),
         suspects=tuple(sorted(gone)),
     )
 
@@ -58,18 +58,18 @@ FEW_OBJECTS = 8
 HOLD_SECONDS = 30
 
 
-def loses_too_much(held: int, gone: int, *, named: bool) -> bool:
+def loses_too_much(known: int, gone: int, *, named: bool) -> bool:
     """Whether a calendar suddenly has nothing left, or has lost most of its events: held and checked again.
 
     A person deletes the only event that there is; but then the server says so by name, as a rule.
     """
-    if gone == held:
-        return held > 1 or not named
-    return held >= FEW_OBJECTS and gone * 2 > held
+    if gone == known:
+        return known > 1 or not named
+    return known >= FEW_OBJECTS and gone * 2 > known
 
 
 def may_hide_removals(
-    held: Mapping[str, str],
+    known: Mapping[str, str],
     changed: Mapping[str, str],
     removed: frozenset[str],
     written: frozenset[str],
@@ -79,14 +79,14 @@ def may_hide_removals(
     """Whether an answer to "what changed?" may be all there is: the server forgot the token and did not say so.
 
     What such an answer does not name may be gone, so only a listing tells. It names objects that have not changed (but
-    so does an honest server for those that we have `written` since), and calls nothing removed. Where few are held, or
+    so does an honest server for those that we have `written` since), and calls nothing removed. Where few are known, or
     nothing is named though the token `moved` on, there may be nothing unchanged to tell it by.
     """
     if removed or not moved:
         return False
-    if any(held.get(href) == etag and href not in written for href, etag in changed.items()):
+    if any(known.get(href) == etag and href not in written for href, etag in changed.items()):
         return True
-    return bool(held) and (not changed or len(held) < FEW_OBJECTS)
+    return bool(known) and (not changed or len(known) < FEW_OBJECTS)
 
 
 # --- Polling ---------------------------------------------------------------------------------------------------------
@@ -126,6 +126,22 @@ def poll_wait(error: BridgeError | None, failures: int, *, interval: int) -> int
         floor: float = THROTTLE_FLOOR * 2 ** min(failures, 12)
         return int(min(max(error.retry_after or 0, floor, interval), LONGEST_POLL_WAIT))
     return int(min(interval * 2 ** min(failures - 1, 6), LONGEST_POLL_WAIT))
+
+
+def state_after(error: BridgeError) -> AccountState:
+    """How an account is doing that could not be polled."""
+    match error:
+        case Unauthorized() | SecretUnreadable():
+            return AccountState.NEEDS_PASSWORD
+        case Throttled():
+            return AccountState.THROTTLED
+        case _:
+            return AccountState.UNREACHABLE
+
+
+def wait_after_bug(failures: int) -> int:
+    """Seconds until an account that trips over a bug of ours is polled again, after so many times in a row."""
+    return 60 * min(failures, 30)
 
 
 # --- Push ------------------------------------------------------------------------------------------------------------

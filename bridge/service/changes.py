@@ -104,7 +104,7 @@ def read(
     Raises `CursorExpired`, and `Invalid` for a cursor that is none.
     """
     with db.read() as tx:
-        return _read(tx, _place(tx, cursor), locations=locations, types=types, limit=limit)
+        return _read(tx, place_of(tx, cursor), locations=locations, types=types, limit=limit)
 
 
 def read_on(
@@ -113,11 +113,6 @@ def read_on(
     """The changes after a page."""
     with db.read() as tx:
         return _read(tx, page.sequence, locations=locations, types=types, limit=limit)
-
-
-def place_of(tx: Tx, cursor: str) -> int:
-    """The number that a cursor stands for. Raises as `read` does."""
-    return _place(tx, cursor)
 
 
 def _read(
@@ -154,7 +149,8 @@ def _parts(cursor: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def _place(tx: Tx, cursor: str | None) -> int:
+def place_of(tx: Tx, cursor: str | None) -> int:
+    """The number that a cursor stands for, or none. Raises as `read` does."""
     head, forgotten = changes.head(tx), changes.forgotten(tx)
     if cursor is None:
         return head

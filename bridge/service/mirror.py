@@ -238,12 +238,7 @@ def _note_success(
 
 
 def _note_failure(context: Context, account: Account, error: BridgeError) -> None:
-    states = {
-        Unauthorized: AccountState.NEEDS_PASSWORD,
-        SecretUnreadable: AccountState.NEEDS_PASSWORD,
-        Throttled: AccountState.THROTTLED,
-    }
-    state = states.get(type(error), AccountState.UNREACHABLE)
+    state = plan.state_after(error)
     now = context.clock()
     sentence = trouble.sentence(error)
     with context.db.write() as tx:
@@ -269,7 +264,8 @@ def put_off(context: Context, account_id: str) -> None:
     """An Account that trips over a bug of ours is not asked again at once."""
     with context.db.write() as tx:
         failures = accounts.failures(tx, account_id) + 1
-        accounts.schedule(tx, account_id, next_poll_at=context.clock() + 60 * min(failures, 30), failures=failures)
+        wait = plan.wait_after_bug(failures)
+        accounts.schedule(tx, account_id, next_poll_at=context.clock() + wait, failures=failures)
 
 
 def jittered(seconds: int) -> int:

@@ -72,7 +72,8 @@ class CalendarMirror:
         self.dry_run = dry_run
         self.started = context.clock()
         with context.db.read() as tx:
-            self.held = mirror.etags(tx, calendar.id)
+            #: What is known of the Calendar: href to etag.
+            self.etags = mirror.etags(tx, calendar.id)
         #: What kept the run from its end, if anything did.
         self.trouble: RemoteError | None = None
         #: Objects that are verifiably gone.
@@ -116,7 +117,7 @@ class CalendarMirror:
                 raise BadAnswer(self.calendar.url, "it is listed but answers that it is not there") from None
             self.vanished = True
             raise
-        decided = plan.plan_mirror(self.held, changes.changed, changes.removed, complete=changes.complete)
+        decided = plan.plan_mirror(self.etags, changes.changed, changes.removed, complete=changes.complete)
         gone, kept_back = await self._verify(decided.suspects, complete=changes.complete)
         self._listed, self._kept_back = len(changes.changed), len(kept_back)
         self._token, self._complete = changes.sync_token, changes.complete
@@ -157,13 +158,13 @@ class CalendarMirror:
         with self.context.db.read() as tx:
             written = bookings.hrefs_written_since(tx, self.calendar.id, self.calendar.read_at or 0)
         moved = changes.sync_token != self.calendar.sync_token
-        return plan.may_hide_removals(self.held, changes.changed, changes.removed, written, moved=moved)
+        return plan.may_hide_removals(self.etags, changes.changed, changes.removed, written, moved=moved)
 
     async def _verify(self, suspects: Sequence[str], *, complete: bool) -> tuple[list[str], list[str]]:
         """Split what seems to be gone into what is, and what is kept for now."""
         if not suspects:
             return [], []
-        if plan.loses_too_much(len(self.held), len(suspects), named=not complete):
+        if plan.loses_too_much(len(self.etags), len(suspects), named=not complete):
             with self.context.db.read() as tx:
                 since = mirror.held_since(tx, self.calendar.id)
             if since is None or self.started - since < plan.HOLD_SECONDS:
@@ -213,9 +214,9 @@ class CalendarMirror:
         for _ in range(TRIES):
             with self.context.db.read() as tx:
                 known = mirror.get(tx, self.calendar.id, href)
-            self.held.pop(href, None)
+            self.etags.pop(href, None)
             if known is not None:
-                self.held[href] = known.etag
+                self.etags[href] = known.etag
             try:
                 found = await self.remote.get(self.calendar.url, href)
             except NotFound:
@@ -241,8 +242,8 @@ class CalendarMirror:
                 except (NotFound, BadAnswer, ServerFault):
                     # Deleted since the listing, or not there yet though listed: the next run asks again.
                     self._undelivered += 1
-        # Only what is listed as new is asked for: the version that is held already is one that comes late.
-        late = {href for href, found in objects.items() if found.etag == self.held.get(href)}
+        # Only what is listed as new is asked for: the version that is known already is one that comes late.
+        late = {href for href, found in objects.items() if found.etag == self.etags.get(href)}
         self._undelivered += len(late)
         return [objects[href] for href in wanted if href in objects and href not in late]
 
@@ -289,7 +290,7 @@ class CalendarMirror:
             before = {item.href: mirror.get(tx, self.calendar.id, item.href) for item in items}
             # What was written since this run began may be newer than what it has read, or older.
             fresh = [
-                i for i in items if _etag(before[i.href]) == self.held.get(i.href) or _etag(before[i.href]) == i.etag
+                i for i in items if _etag(before[i.href]) == self.etags.get(i.href) or _etag(before[i.href]) == i.etag
             ]
             self._written_over |= {item.href for item in items} - {item.href for item in fresh}
             mirror.put(tx, self.user.id, fresh)

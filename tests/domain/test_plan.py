@@ -11,17 +11,17 @@ NOW = 1_800_000_000
 HREFS = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["1", "2", "3"]))
 
 
-@given(held=HREFS, changed=HREFS)
-def test_after_a_complete_answer_everything_is_fetched_kept_or_verified(held, changed):
-    decided = plan.plan_mirror(held, changed, frozenset(), complete=True)
-    kept = {href for href in held if held[href] == changed.get(href)}
-    assert set(decided.fetch) | set(decided.suspects) | kept == set(held) | set(changed)
-    assert set(decided.suspects) == set(held) - set(changed)
+@given(known=HREFS, changed=HREFS)
+def test_after_a_complete_answer_everything_is_fetched_kept_or_verified(known, changed):
+    decided = plan.plan_mirror(known, changed, frozenset(), complete=True)
+    kept = {href for href in known if known[href] == changed.get(href)}
+    assert set(decided.fetch) | set(decided.suspects) | kept == set(known) | set(changed)
+    assert set(decided.suspects) == set(known) - set(changed)
 
 
-@given(held=HREFS, changed=HREFS)
-def test_an_incremental_answer_says_nothing_about_what_it_does_not_name(held, changed):
-    assert plan.plan_mirror(held, changed, frozenset(), complete=False).suspects == ()
+@given(known=HREFS, changed=HREFS)
+def test_an_incremental_answer_says_nothing_about_what_it_does_not_name(known, changed):
+    assert plan.plan_mirror(known, changed, frozenset(), complete=False).suspects == ()
 
 
 def test_the_server_may_call_things_removed_that_we_never_had():
@@ -29,7 +29,7 @@ def test_the_server_may_call_things_removed_that_we_never_had():
 
 
 @pytest.mark.parametrize(
-    ("held", "gone", "named", "suspicious"),
+    ("known", "gone", "named", "suspicious"),
     [
         (1, 1, True, False),  # a person deletes the only event
         (1, 1, False, True),  # a listing with nothing in it may be a server's bad moment
@@ -41,8 +41,8 @@ def test_the_server_may_call_things_removed_that_we_never_had():
         (100, 10, False, False),
     ],
 )
-def test_losing_all_or_most_of_a_calendar_is_suspicious(held, gone, named, suspicious):
-    assert plan.loses_too_much(held, gone, named=named) is suspicious
+def test_losing_all_or_most_of_a_calendar_is_suspicious(known, gone, named, suspicious):
+    assert plan.loses_too_much(known, gone, named=named) is suspicious
 
 
 def test_a_throttle_that_promises_too_little_is_met_with_a_growing_floor():
@@ -80,7 +80,7 @@ ANSWER = {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize(
-    ("held", "changed", "removed", "written", "moved", "suspicious"),
+    ("known", "changed", "removed", "written", "moved", "suspicious"),
     [
         ({**ANSWER, "c": "3"}, {"a": "1", "b": "9"}, frozenset(), frozenset(), True, True),  # names what is unchanged
         (dict.fromkeys("abcdefghij", "1"), {"a": "1"}, frozenset(), frozenset("a"), True, False),  # our own write
@@ -92,5 +92,5 @@ ANSWER = {"a": "1", "b": "2"}
         ({}, {"a": "9"}, frozenset(), frozenset(), True, False),  # nothing to lose
     ],
 )
-def test_an_answer_that_may_hide_removals_is_compared(held, changed, removed, written, moved, suspicious):
-    assert plan.may_hide_removals(held, changed, removed, written, moved=moved) is suspicious
+def test_an_answer_that_may_hide_removals_is_compared(known, changed, removed, written, moved, suspicious):
+    assert plan.may_hide_removals(known, changed, removed, written, moved=moved) is suspicious
