@@ -91,6 +91,9 @@ def may_hide_removals(
 
 # --- Polling ---------------------------------------------------------------------------------------------------------
 
+#: By so much the clocks of a server and of the bridge may differ, in seconds.
+CLOCKS_DIFFER = 120
+
 #: How long an account's list of calendars is taken at its word, in seconds, before a calendar is asked itself.
 VERIFY_SECONDS = {Marks.UNPROVEN: 300, Marks.TRUSTED: 1800}
 
@@ -107,9 +110,19 @@ def says_unchanged(calendar: Calendar, *, ctag: str | None, listed_token: str | 
         return False
     if ctag != calendar.ctag or (ctag is None and listed_token is None):
         return False
+    if any(_may_share_its_second(mark, calendar.read_at) for mark in (ctag, listed_token)):
+        return False
     if listed_token is not None and listed_token == calendar.sync_token:
         return True
     return marks == Marks.TRUSTED and listed_token == calendar.listed_token
+
+
+def _may_share_its_second(mark: str | None, read_at: int) -> bool:
+    """Whether a mark is the time of the last change, and more may have come in that second after all was read.
+
+    SOGo's ctags and sync-tokens are times in whole seconds: two changes within one have the same.
+    """
+    return mark is not None and mark.isascii() and mark.isdigit() and abs(int(mark[:18]) - read_at) <= CLOCKS_DIFFER
 
 
 #: The longest that a failing account waits between polls, in seconds.

@@ -25,7 +25,7 @@ from bridge.service import book, mirror, people, push, roles
 from bridge.service.status import status
 from bridge.store import accounts
 
-from .conftest import event
+from .conftest import NOW, event
 
 
 async def poll(world):
@@ -335,6 +335,26 @@ async def test_a_list_that_tells_of_changes_in_any_form_spares_the_calendars(wor
     world.server.requests.clear()
     await poll(world)
     assert world.server.requests == ["PROPFIND"]
+
+
+async def test_marks_that_are_times_in_seconds(world):
+    """As SOGo's ctags and sync-tokens: what comes in the second of the last change leaves them as they are."""
+
+    async def in_seconds(remote, home_url):
+        return tuple(
+            replace(c, ctag=str(NOW), sync_token=str(NOW)) for c in await MemoryRemote.calendars(remote, home_url)
+        )
+
+    async def since_a_second(remote, url, token):
+        return replace(await MemoryRemote.changes(remote, url, None), sync_token=str(NOW), complete=token is None)
+
+    seen_as(world, calendars=in_seconds, changes=since_a_second)
+    fill(world, 1)
+    await poll(world)
+    fill(world, 2)
+    world.later(1)
+    await poll(world)
+    assert len(world.merged()) == 2
 
 
 async def test_a_list_that_stops_telling_is_found_out(world):
