@@ -70,6 +70,16 @@ class _Listener(Table):
         host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)  # noqa: S104 - shown, not bound
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is reached over https."""
+        return self.address.startswith("https:")
+
+    @property
+    def is_here_only(self) -> bool:
+        """Whether that address means this machine, so that no phone finds it."""
+        return is_loopback(urlsplit(self.address).hostname or "")
+
 
 class SidecarSettings(_Listener):
     """The HTTP API, the pages and the loops that talk to iCloud."""

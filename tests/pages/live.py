@@ -46,6 +46,8 @@ class Bridge:
     cloud: Cloud
     sidecar: int = field(default_factory=upstreams.free_port)
     radicale: int = field(default_factory=upstreams.free_port)
+    #: Whether phones find it.
+    public: bool = False
 
     @property
     def url(self) -> str:
@@ -57,11 +59,18 @@ class Bridge:
 
     def write_settings(self) -> None:
         (self.folder / "config").mkdir(parents=True)
+        pages, calendars = (
+            ('public_url = "http://bridge.example.com/"', 'public_url = "https://dav.example.com/"')
+            if self.public
+            else ("", "")
+        )
         hosts = json.dumps(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
         (self.folder / "config" / "bridge.toml").write_text(
             f"""[sidecar]
 port = {self.sidecar}
+{pages}
 [radicale]
+{calendars}
 port = {self.radicale}
 config = "{RADICALE}"
 [mirror]
@@ -101,9 +110,9 @@ credential_hosts = {hosts}
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Bridge]:
+def serving(folder: Path, *, public: bool = False) -> Iterator[Bridge]:
     with icloud.running() as cloud:
-        bridge = Bridge(folder, cloud)
+        bridge = Bridge(folder, cloud, public=public)
         bridge.write_settings()
         program = Program([*BRIDGE, "serve"], folder)
         try:

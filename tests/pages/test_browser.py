@@ -269,24 +269,43 @@ def test_subscribing(page: Page, bridge, person):
 
     page.goto(f"{bridge.url}/profile/subscribe")
     assert password not in page.content()
-    page.get_by_label("Which device?").fill("Ada's iPhone")
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download the profile").click()
-    assert downloading.value.suggested_filename.endswith(".mobileconfig")
-    (account,) = plistlib.loads(Path(downloading.value.path()).read_bytes())["PayloadContent"]
-    principal = f"http://{account['CalDAVHostName']}:{account['CalDAVPort']}{account['CalDAVPrincipalURL']}"
-    assert _propfind(principal, account["CalDAVUsername"], account["CalDAVPassword"]) == 207
-
-    page.goto(f"{bridge.url}/profile/subscribe")
+    expect(page.get_by_role("button", name="Download the profile")).to_have_count(0)
+    expect(page.get_by_role("main")).to_contain_text("it leads to the bridge's own machine only")
+    cells = page.locator("tr").filter(has_text="Thunderbird").locator("th, td").all()
+    assert len(cells) == 4
+    for cell in cells:
+        box = cell.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= page.viewport_size["width"]  # not behind a slider
     page.get_by_role("link", name="Revoke Thunderbird").click()
     live.look(page)
     page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("status")).to_contain_text("Revoked.")
     live.look(page)
     assert _propfind(address, person.id, password) == 401
-    page.get_by_role("button", name="Go on with my phone").click()
-    expect(page.get_by_role("img", name="QR code that signs you in on your phone")).to_be_visible()
-    live.look(page)
+
+
+def test_a_phone_and_a_profile_where_the_bridge_is_public(browser: Browser, tmp_path):
+    with live.serving(tmp_path / "bridge", public=True) as public:
+        person = public.person()
+        context = browser.new_context(**DEVICES["phone"], accept_downloads=True)
+        page = context.new_page()
+        live.sign_in(page, public, person)
+        page.get_by_role("link", name="Subscribe").click()
+        live.look(page)
+        page.get_by_label("Which device?").fill("Ada's iPhone")
+        with page.expect_download() as downloading:
+            page.get_by_role("button", name="Download the profile").click()
+        assert downloading.value.suggested_filename.endswith(".mobileconfig")
+        (account,) = plistlib.loads(Path(downloading.value.path()).read_bytes())["PayloadContent"]
+        principal = f"http://127.0.0.1:{public.radicale}{account['CalDAVPrincipalURL']}"
+        assert _propfind(principal, account["CalDAVUsername"], account["CalDAVPassword"]) == 207
+        page.reload()
+        expect(page.get_by_role("img", name="QR code of this page's address")).to_be_visible()
+        page.get_by_role("button", name="Go on with my phone").click()
+        expect(page.get_by_role("img", name="QR code that signs you in on your phone")).to_be_visible()
+        live.look(page)
+        context.close()
 
 
 def test_status_reconnecting_and_disconnecting(page: Page, bridge, person):

@@ -417,7 +417,7 @@ async def test_why_is_this_blocked(site):
     week = await ada.get("/calendar")
     blocked, appointment = [unescape(link) for link in re.findall(r'href="(/calendar/why[^"]+)"', week.html)]
     told = (await ada.get(blocked)).text
-    assert "An event in your calendar Work takes this time" in told
+    assert "An event in your calendar Work. It takes this time." in told
     assert "ada@example.com" in told
     assert "Last read 3 minutes ago" in told
     told = (await ada.get(appointment)).text
@@ -498,7 +498,17 @@ async def test_a_password_is_shown_once_and_can_be_revoked(site):
     assert (await other.post("/sign-in", {"user": "ada", "password": password})).status == 401
 
 
-async def test_a_configuration_profile_is_a_property_list_with_what_apple_asks_for(site):
+@pytest.fixture
+async def public_site(tmp_path):
+    """Where phones find it. Its own pages in the clear: behind https, its cookie would not reach the test's browser."""
+    there = {"public_url": "http://bridge.example.com/"}, {"public_url": "https://dav.example.com/"}
+    site = await make_site(tmp_path, Settings.model_validate(dict(zip(("sidecar", "radicale"), there, strict=True))))
+    yield site
+    await close(site)
+
+
+async def test_a_configuration_profile_is_a_property_list_with_what_apple_asks_for(public_site):
+    site = public_site
     ada = await site.signed_in()
     form = await ada.get("/profile/subscribe")
     data = {"csrf": form.csrf, "label": "iPhone"}
@@ -515,10 +525,10 @@ async def test_a_configuration_profile_is_a_property_list_with_what_apple_asks_f
         assert payload["PayloadDisplayName"]
     assert profile["PayloadUUID"] != account["PayloadUUID"]
     assert account["PayloadType"] == "com.apple.caldav.account"
-    assert account["CalDAVHostName"] == "127.0.0.1"
-    assert account["CalDAVPort"] == 5232
+    assert account["CalDAVHostName"] == "dav.example.com"
+    assert account["CalDAVPort"] == 443
     assert account["CalDAVPrincipalURL"] == "/ada/"
-    assert account["CalDAVUseSSL"] is False
+    assert account["CalDAVUseSSL"] is True
     assert account["CalDAVUsername"] == "ada"
     other = await site.browser()
     assert (await other.post("/sign-in", {"user": "ada", "password": account["CalDAVPassword"]})).url == "/calendar"
@@ -532,12 +542,29 @@ async def test_the_steps_have_the_values_filled_in(site):
     assert 'username = "ada"' in told
 
 
-async def test_a_phone_goes_on_by_a_code_that_signs_in_once(site):
-    ada = await site.signed_in()
+async def test_a_phone_goes_on_by_a_code_that_signs_in_once(public_site):
+    ada = await public_site.signed_in()
+    assert "<svg" in (await ada.get("/profile/subscribe")).html.partition('id="qr"')[2]
     shown = await ada.post("/profile/subscribe/phone", via="/profile/subscribe")
     assert "<svg" in shown.html
     assert "/link/" not in shown.html  # only in the code
     assert "It works once" in shown.text
+
+
+async def test_what_no_phone_can_use_is_not_offered_and_says_what_to_set(site):
+    ada = await site.signed_in()
+    page = await ada.get("/profile/subscribe")
+    assert "<svg" not in page.html.partition('id="qr"')[2]
+    for words in (
+        "They can't use this address: it leads to the bridge's own machine only.",
+        "public_url under [radicale]",
+        "A phone can't open http://127.0.0.1:8080/profile/subscribe",
+        "public_url under [sidecar]",
+    ):
+        assert words in page.text
+    for path in ("/profile/subscribe/profile", "/profile/subscribe/phone"):
+        assert (await ada.post(path, {"label": "iPhone"}, via="/profile/subscribe")).status == 422
+    assert users.list_passwords(site.world.db, "ada") == []
 
 
 # --- Status ----------------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ async def download_profile(request: web.Request, user: User) -> web.Response:
     """A configuration profile for an iPhone, iPad or Mac, with a password made for it."""
     context = request.app[CONTEXT]
     label = await _label(request)
+    if not _suits_apple(request):
+        return _page(request, user, status=422)  # which says why
     if not label:
         return _page(request, user, status=422, profile_problem="Say which device it is for.")
     password_id, password = users.add_password(context.db, user.id, label, context.clock())
@@ -84,6 +86,8 @@ async def revoke(request: web.Request, user: User) -> web.Response:
 
 async def show_phone_link(request: web.Request, user: User) -> web.Response:
     """A settings link as a QR code, to go on with on a phone."""
+    if request.app[SETTINGS].sidecar.is_here_only:
+        return _page(request, user, status=422)  # which says why
     context = request.app[CONTEXT]
     secret, expires_at = sessions.make_link(context.db, user.id, actor=visitor(request).actor, now=context.clock())
     url = sessions.link_address(request.app[SETTINGS].sidecar.address, secret)
@@ -94,10 +98,10 @@ def _page(
     request: web.Request, user: User, *, status: int = 200, problem: str = "", profile_problem: str = ""
 ) -> web.Response:
     settings = request.app[SETTINGS]
-    passwords = users.list_passwords(request.app[CONTEXT].db, user.id)
-    revoked = [one for one in reversed(passwords) if one.revoked_at is not None]
+    newest_first = users.list_passwords(request.app[CONTEXT].db, user.id)[::-1]
+    revoked = [one for one in newest_first if one.revoked_at is not None]
     server = urlsplit(settings.radicale.address)
-    secure = server.scheme == "https"
+    secure = settings.radicale.is_encrypted
     here = f"{settings.sidecar.address}profile/subscribe"
     return page(
         request,
@@ -112,11 +116,20 @@ def _page(
         port=server.port or (443 if secure else 80),
         principal=f"{server.path}{user.id}/",
         secure=secure,
-        passwords=[one for one in passwords if one.revoked_at is None],
+        suits_apple=_suits_apple(request),
+        calendars_here_only=settings.radicale.is_here_only,
+        pages_here_only=settings.sidecar.is_here_only,
+        passwords=[one for one in newest_first if one.revoked_at is None],
         revoked=revoked[:REVOKED_SHOWN],
         here=here,
         code=_qr(here),
     )
+
+
+def _suits_apple(request: web.Request) -> bool:
+    """Whether an iPhone, iPad or Mac can use the calendar's address: they send passwords over https only."""
+    radicale = request.app[SETTINGS].radicale
+    return radicale.is_encrypted and not radicale.is_here_only
 
 
 async def _label(request: web.Request) -> str:
