@@ -62,7 +62,10 @@ def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
                 f" The administrator can put [providers.{error.provider}] back."
             )
         case PreconditionFailed():
-            return "The event was changed at the same moment elsewhere. The bridge compares and tries again."
+            return (
+                "The server says that the event was changed at the same moment elsewhere. The bridge compares and tries"
+                " again, a few times; if that does not help, look at the event in the calendar, and retry."
+            )
         case Refused():
             return "The server refuses to store this event. See the appointment's details, change it, and retry."
         case _:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bridge.domain import ical, plan, reconcile, trouble
@@ -38,8 +37,9 @@ from bridge.errors import (
 )
 from bridge.remote.base import Remote, RemoteObject, path_of
 from bridge.service import book, changes, follow, publish
+from bridge.service.calendars import calendar_key
 from bridge.service.context import Context
-from bridge.service.mirror import mirror_account
+from bridge.service.mirror import poll_anew
 from bridge.store import accounts, bookings, mirror, outbox, users
 from bridge.store.db import Tx
 
@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 #: Longer than every request of one push together can take, in seconds.
 LEASE_SECONDS = 300
+#: So often an event that was changed elsewhere is read, merged and written again at once; then after waits that grow.
+MERGES = 2
 #: Pushes under way at once, in all and for one Account.
 PARALLEL, FOR_EACH_ACCOUNT = 16, 4
 
@@ -197,7 +199,7 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
     except (Refused, Forbidden) as error:
         if isinstance(error, Forbidden) and job.entry.attempts < 2:
             raise  # may be throttling
-        if job.known is None and await _arrived(remote, job):
+        if job.known is None and await _arrived(context, remote, job):
             # An earlier try whose answer was lost has made it: starting anew would make a second event.
             await _compare(context, remote, job, error)
             return
@@ -212,12 +214,29 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
 
 
-async def _arrived(remote: Remote, job: _Job) -> bool:
+async def _arrived(context: Context, remote: Remote, job: _Job) -> bool:
     try:
         await remote.get(job.calendar.url, job.href)
     except NotFound:
+        if not await _is_listed(context, remote, job):
+            raise
         return False
     return True
+
+
+async def _is_listed(context: Context, remote: Remote, job: _Job) -> bool:
+    """Whether the calendar is where it was, so that what is not there is gone.
+
+    Where it is not, the account may have moved, and its events with it: that is looked for, and the job tried again.
+    """
+    try:
+        listed = await remote.calendars(job.account.home_url)
+    except (NotFound, Forbidden):
+        listed = ()
+    if any(calendar_key(found.url) == calendar_key(job.calendar.url) for found in listed):
+        return True
+    await poll_anew(context, job.account.id)
+    return False
 
 
 def _start_anew(context: Context, job: _Job) -> bool:
@@ -252,7 +271,7 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
             raise error from None  # nothing there, and nothing can be made there
         # Deleted by the person, or moved to another calendar: the mirror finds out which. If it is deleted, the newer
         # wish, the CRM's, makes it anew.
-        await mirror_account(context, job.account.id)
+        await poll_anew(context, job.account.id)
         found = None
     now = context.clock()
     with context.db.write() as tx:
@@ -267,13 +286,16 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
             follow.seen(tx, delta, item, before)
             delta.upstream(tx, [job.appointment.uid])
             delta.apply(tx)
-        outbox.retry(tx, job.entry, at=now + min(job.entry.attempts - 1, 60), error=trouble.sentence(error), now=now)
+        if job.entry.attempts <= MERGES:
+            outbox.retry(tx, job.entry, at=now, error=trouble.sentence(error), now=now)
+            return
+    raise error
 
 
 async def _delete(context: Context, remote: Remote, job: _Job) -> None:
-    """Remove the event. It being gone already is as good."""
+    """Remove the event. It being gone already is as good, where its calendar is still there."""
     etag = job.known.etag if job.known is not None else None
-    with suppress(NotFound):
+    try:
         if etag is None or job.appointment.stands_in_for is not None:
             # A create that we never heard back from may have made it; and an event that is about to be moved may have
             # been changed by the person.
@@ -286,6 +308,10 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
             # Changed by the person meanwhile: a cancelled appointment goes all the same, in the version it has now.
             current = await remote.get(job.calendar.url, job.href)
             await remote.delete(job.calendar.url, job.href, etag=current.etag)
+    except NotFound:
+        # A calendar that has not been there for long, and in no other place, has taken its events along.
+        if not await _is_listed(context, remote, job) and job.entry.attempts < plan.FORBIDDEN_ATTEMPTS:
+            raise
     now = context.clock()
     with context.db.write() as tx:
         _reached(tx, job, now=now)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.domain.model import AppointmentFields, Titles
-from bridge.remote.memory import MemoryRemote, MemoryServer
+from bridge.remote.base import Home
+from bridge.remote.memory import ROOT, MemoryRemote, MemoryServer
 from bridge.service import connect, roles, users
 from bridge.service.book import NewAppointment
 from bridge.service.context import Context
@@ -167,6 +168,29 @@ async def make_world(path, server):
     made.ids = {calendar.name: calendar.id for calendar in roles.list_calendars(context.db, "ada")}
     await roles.choose(context, "ada", primary=made.ids["Home"], conflicts=[made.ids["Work"]])
     return made
+
+
+def move_partition(world, refusal):
+    """The account moves to another partition and path; the old home answers with `refusal`. Returns the new home."""
+    old, new = f"{ROOT}home/", "https://p99.example/1234/calendars/"
+    for url in list(world.server.calendars):
+        moved = world.server.calendars.pop(url)
+        moved.objects = {h.replace("/home/", "/1234/calendars/"): o for h, o in moved.objects.items()}
+        moved.log = {h.replace("/home/", "/1234/calendars/"): r for h, r in moved.log.items()}
+        moved.revision += 1
+        moved.oldest_token = moved.revision
+        world.server.calendars[url.replace(old, new)] = moved
+
+    async def calendars(self, home_url):
+        if home_url == old:
+            raise refusal
+        return await MemoryRemote.calendars(self, old)
+
+    async def discover(self):
+        return Home(new, frozenset(), await MemoryRemote.calendars(self, old))
+
+    world.context.remotes.remote = type("Moved", (MemoryRemote,), {"calendars": calendars, "discover": discover})
+    return new
 
 
 names = (f"event-{number}.ics" for number in itertools.count())

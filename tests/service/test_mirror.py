@@ -25,7 +25,7 @@ from bridge.service import book, mirror, people, push, roles
 from bridge.service.status import status
 from bridge.store import accounts
 
-from .conftest import NOW, event
+from .conftest import NOW, event, move_partition
 
 
 async def poll(world):
@@ -631,30 +631,7 @@ async def test_an_account_that_moves_to_another_partition_and_path_loses_nothing
     await push.push_due(world.context)
     await poll(world)
     before = world.merged()
-    old, new = f"{ROOT}home/", "https://p99.example/1234/calendars/"
-    server = world.server
-    for url in list(server.calendars):
-        moved = server.calendars.pop(url)
-        paths = {"/home/": "/1234/calendars/"}
-        moved.objects = {h.replace("/home/", paths["/home/"]): o for h, o in moved.objects.items()}
-        moved.log = {h.replace("/home/", paths["/home/"]): r for h, r in moved.log.items()}
-        moved.oldest_token = moved.revision + 1
-        moved.revision += 1
-        server.calendars[url.replace(old, new)] = moved
-
-    async def calendars(self, home_url):
-        if home_url == old:
-            raise error
-        return await MemoryRemote.calendars(self, old)
-
-    async def discover(self):
-        found = await MemoryRemote.calendars(self, old)
-        return replace(await MemoryRemote.discover(MemoryRemote(*self_args(self))), url=new, calendars=found)
-
-    def self_args(remote):
-        return (remote._server, *remote._login)
-
-    seen_as(world, calendars=calendars, discover=discover)
+    new, server = move_partition(world, error), world.server
     server.requests.clear()
     await poll(world)
     assert world.merged() == before

@@ -28,7 +28,7 @@ from bridge.service.status import status
 from bridge.store import accounts, outbox
 
 from .agreement import assert_agreement, run_to_quiescence
-from .conftest import event
+from .conftest import event, move_partition
 
 
 def make(world, **fields):
@@ -262,6 +262,48 @@ async def test_a_lease_that_runs_out_while_the_work_goes_on_does_no_harm(world):
     assert "Second call" in only_event(world)[1]
     await run_to_quiescence(world, rounds=2)
     assert_agreement(world)
+
+
+async def test_an_update_that_the_server_never_takes_is_shown_and_not_asked_again_each_minute(world):
+    made = make(world)
+    await push.push_due(world.context)
+    await poll(world)
+
+    async def put(self, url, href, ics, *, etag):
+        asked.append(world.now())
+        raise PreconditionFailed(url)
+
+    asked = []
+    world.context.remotes.remote = type("Odd", (MemoryRemote,), {"put": put})
+    change(world, made, title="Second call")
+    for _ in range(180):
+        await push.push_due(world.context)
+        world.later(60)
+    assert len(asked) <= plan.FORBIDDEN_ATTEMPTS
+    (user,) = status(world.db)
+    (failed,) = user.failed
+    assert (failed.id, stored(world, made).sync_state) == (made.id, SyncState.FAILED)
+    assert "retry" in failed.error
+    world.context.remotes.remote = MemoryRemote
+    assert push.retry(world.context, made.id)
+    await run_to_quiescence(world, rounds=2)
+    assert_agreement(world)
+
+
+@pytest.mark.parametrize("refusal", [NotFound("u"), Forbidden("u")], ids=lambda e: type(e).__name__)
+async def test_cancelling_while_the_account_moves_to_another_partition_leaves_no_event_behind(world, refusal):
+    made = make(world)
+    await push.push_due(world.context)
+    await poll(world)
+    new = move_partition(world, refusal)
+    cancel(world, made)
+    for _ in range(3):
+        await push.push_due(world.context)
+        world.later(5)
+    assert world.server.texts(f"{new}home/") == {}
+    await poll(world)
+    assert world.merged() == {}
+    assert entries(world, OutboxState.READY, OutboxState.DEAD) == []
 
 
 # --- Deleted or moved by the person meanwhile ------------------------------------------------------------------------
