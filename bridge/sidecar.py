@@ -21,6 +21,7 @@ from bridge.reload import Follower
 from bridge.settings import Settings
 from bridge.store.lock import at_work
 from bridge.web.app import make_web_app
+from bridge.web.connection import listen
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +66,11 @@ async def _serve(
     bridge: Bridge, listeners: Sequence[socket.socket], stop: asyncio.Event, follower: Follower
 ) -> Settings | None:
     """Serve and work under the settings of this Bridge: until other ones hold, which it returns, or until stopped."""
-    runner = web.AppRunner(make_web_app(bridge, bridge.settings), access_log=None, shutdown_timeout=GRACE_SECONDS)
+    runner = web.AppRunner(make_web_app(bridge, bridge.settings), shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
+    servers: list[asyncio.Server] = []
     try:
-        for listener in listeners:
-            await web.SockSite(runner, listener.dup()).start()
+        servers += [await listen(runner, listener.dup()) for listener in listeners]
         work = asyncio.create_task(worker.run(bridge))
         follow = asyncio.create_task(follower.next(bridge))
         stopped = asyncio.create_task(stop.wait())
@@ -82,6 +83,8 @@ async def _serve(
             ended.result()  # raises what went wrong
         return None if stop.is_set() else follow.result()
     finally:
+        for server in servers:
+            server.close()
         await runner.cleanup()
         await bridge.remotes.close()
         await bridge.receivers.close()

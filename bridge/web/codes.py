@@ -15,6 +15,7 @@ CODES: dict[str, tuple[int, str]] = {
     "set_by_administrator": (403, "the settings file declares it: change it there"),
     "not_found": (404, "no such thing, or another location's"),
     "method_not_allowed": (405, "see `Allow`"),
+    "request_timeout": (408, "the body did not arrive within 30 seconds"),
     "already_exists": (409, "there is such a thing already"),
     "slot_unavailable": (409, "something else is there: `conflicts`"),
     "outside_availability": (409, "the calendar's hours, slots or limits: `reason`"),
@@ -36,7 +37,7 @@ CODES: dict[str, tuple[int, str]] = {
     "calendar_stale": (503, "not known whether `userIds` are free; see `Retry-After`"),
 }
 
-BODY = ("malformed_json", "payload_too_large", "unsupported_media_type", "validation_failed")
+BODY = ("malformed_json", "request_timeout", "payload_too_large", "unsupported_media_type", "validation_failed")
 #: What a time that is booked can meet.
 BOOKING = (
     "not_found",

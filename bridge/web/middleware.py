@@ -26,10 +26,19 @@ _REFUSALS = {
 }
 
 
+#: A body that is cut off, or not encoded as its headers say. What follows it on the connection can't be told apart.
+UNREADABLE = Problem(400, "bad_request", "The body is not encoded as its headers say.", headers={"Connection": "close"})
+
+
+def new_trace_id() -> str:
+    """The id of a request, in its answer and in the log."""
+    return f"req_{secrets.token_hex(8)}"
+
+
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, and whatever goes wrong its answer."""
-    trace_id = request[TRACE_ID] = f"req_{secrets.token_hex(8)}"
+    trace_id = request[TRACE_ID] = new_trace_id()
     try:
         response = await handler(request)
     except Problem as problem:
@@ -45,8 +54,12 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:
             raise
         response = _refusal(request, error, trace_id)
-    except Exception:
-        response = _unexpected(request, trace_id)  # the outermost frame
+    except web.RequestPayloadError:
+        response = problems.answer(UNREADABLE, path=request.path, trace_id=trace_id)
+    except Exception as error:  # the outermost frame
+        left = isinstance(error, ConnectionError) and request.transport is None
+        # A client that has left in the middle of its request gets no answer.
+        response = web.Response(status=400) if left else _unexpected(request, trace_id)
     response.headers["X-Request-Id"] = trace_id
     for name, value in request.get(RATE, {}).items():
         response.headers[name] = value

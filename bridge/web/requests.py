@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -34,6 +35,18 @@ PAGE = 200
 LONGEST_HEADER = 1000
 
 
+#: How long a body may take to arrive, in seconds.
+BODY_SECONDS = 30.0
+#: How bodies may be encoded.
+READ_ENCODINGS = {"", "identity", "gzip", "deflate"}
+ENCODINGS = Problem(
+    415,
+    "unsupported_media_type",
+    "Send the body as it is, or with Content-Encoding: gzip or deflate.",
+    headers={"Accept-Encoding": "gzip, deflate", "Connection": "close"},
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Body(Generic[S]):
     """A JSON body in its shape. What is wrong with a field by itself is in `problems`; the field counts as not sent."""
@@ -63,21 +76,30 @@ class Body(Generic[S]):
         return replace(self, problems=(*self.problems, *unknown))
 
 
+async def raw_body(request: web.Request) -> bytes:
+    """The body as it came. Raises `Problem` (408) when it does not come to an end."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        detail = f"The body did not arrive within {BODY_SECONDS:g} seconds. Send it again."
+        raise Problem(408, "request_timeout", detail, headers={"Connection": "close"}) from None
+
+
 async def body_of(request: web.Request, shape: type[S]) -> Body[S]:
     """The JSON body in its shape. Raises `Problem` (400, 415)."""
     if request.content_type not in {"application/json", "application/merge-patch+json"}:
         raise Problem(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "").strip().lower() not in READ_ENCODINGS:
+        raise ENCODINGS
+    raw = await raw_body(request)
     try:
-        raw = await request.read()
-    except web.RequestPayloadError:
-        detail = "The body is not encoded as its headers say."
-        raise Problem(400, "bad_request", detail, headers={"Connection": "close"}) from None
-    try:
-        document = json.loads(raw, object_pairs_hook=_object, parse_constant=_no_number)
+        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
         # Half a character, which JSON can spell, is nothing that can be stored or sent: it does not encode.
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise Problem(400, "malformed_json", "The body is not well-formed JSON, or names a field twice.") from None
+        detail = "The body is not well-formed JSON in UTF-8, or names a field twice."
+        raise Problem(400, "malformed_json", detail) from None
     if not isinstance(document, dict):
         raise Problem(400, "malformed_json", "Send a JSON object.")
     fingerprint = hashlib.sha256(canonical).hexdigest()
