@@ -13,6 +13,10 @@ from enum import StrEnum
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+#: How long an Appointment or a BlockedSlot that was deleted can still be read, in seconds.
+TOMBSTONE_SECONDS = 90 * 86_400
+
+
 class Role(StrEnum):
     """What a remote Calendar is to its User."""
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from bridge.domain.model import Appointment, SyncState
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown, VersionMismatch
 from bridge.service import book, booking_calendars
-from bridge.service.book import Created
+from bridge.service.book import Created, Scope
 from bridge.service.idempotency import Answer
 from bridge.service.look_first import Looked, look_first
 from bridge.web import answers, fields, idempotency, requests
@@ -23,8 +23,6 @@ from bridge.web.shapes.base import is_id
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/events/appointments"
-#: How long a deleted one can still be read, in seconds.
-TOMBSTONE_SECONDS = 90 * 86_400
 #: How often a waiting request looks whether iCloud has spoken, in seconds.
 LOOK_AGAIN = 0.05
 
@@ -70,10 +68,8 @@ async def read(request: web.Request) -> web.Response:
     """One appointment; a deleted one for 90 days."""
     context = request.app[CONTEXT]
     appointment = book.get_appointment(
-        context.db, request.match_info["eventId"], locations=requests.locations_of(request)
+        context.db, request.match_info["eventId"], locations=requests.locations_of(request), now=context.clock()
     )
-    if appointment.deleted_at is not None and context.clock() - appointment.deleted_at > TOMBSTONE_SECONDS:
-        raise Unknown("appointment", appointment.id)
     etag = _etag(appointment)
     if requests.has_it_already(request, etag):
         return web.Response(status=304, headers={"ETag": etag})
@@ -84,22 +80,19 @@ async def update(request: web.Request) -> web.Response:
     """Change an appointment, field by field."""
     body = await requests.body_of(request, AppointmentBody)
     query, reader = requests.query_of(request, ScopeQuery)
-    if query.scope == "following":
-        reader.wrong("scope", "invalid_value", "End the series there with DELETE, and book what follows anew.")
     reader.done()
-    event_id = request.match_info["eventId"]
-    if query.scope == "series":
-        event_id = book.series_of(event_id)
-    return await _waited(request, await _update(request, body, event_id))
+    return await _waited(request, await _update(request, body, request.match_info["eventId"], query.scope))
 
 
-async def _update(request: web.Request, body: Body[AppointmentBody], appointment_id: str) -> web.Response:
+async def _update(
+    request: web.Request, body: Body[AppointmentBody], appointment_id: str, scope: Scope | None = None
+) -> web.Response:
     context = request.app[CONTEXT]
     locations = requests.locations_of(request)
     expected = requests.expected_version(request)
     looked = None
     while True:
-        current = book.get_appointment(context.db, appointment_id, locations=locations)
+        current = book.get_appointment(context.db, appointment_id, locations=locations, scope=scope)
         if body.value.location_id not in {None, current.location_id}:
             raise Unknown("appointment", appointment_id)
         if looked is None and _may_take_time(body.value):
@@ -115,6 +108,7 @@ async def _update(request: web.Request, body: Body[AppointmentBody], appointment
                 locations=locations,
                 # A change is worked out from what is there: if that is no longer so, it is worked out again.
                 expected_version=current.version if expected is None else expected,
+                scope=scope,
                 check_slot=not body.value.ignore_free_slot_validation,
                 check_dates=not body.value.ignore_date_range,
                 unasked=looked.refused if looked else (),

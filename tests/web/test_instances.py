@@ -39,7 +39,7 @@ async def test_one_of_its_times_can_be_deleted(api):
         answer = await api("DELETE", f"{EVENTS}/{ids[2]}")
         assert (answer.status, answer.json) == (200, {"succeeded": True})
     assert await starts(api) == ["08T10:00", "09T10:00", "11T10:00", "12T10:00"]
-    assert (await api("GET", f"{APPOINTMENTS}/{ids[2]}")).status == 404
+    assert (await api("GET", f"{APPOINTMENTS}/{ids[2]}")).json["event"]["deleted"] is True
     assert (await api("GET", f"{APPOINTMENTS}/{master['id']}")).json["event"]["version"] == 2
     (ics,) = (await upstream(api)).values()
     assert re.search(r"EXDATE;TZID=Europe/Berlin:20270310T100000\r\n", ics)
@@ -125,8 +125,79 @@ async def test_a_single_time_does_not_recur(api):
     _, ids = await series(api)
     answer = await api("PUT", f"{APPOINTMENTS}/{ids[1]}", {"rrule": "FREQ=WEEKLY"})
     assert (answer.status, answer.json["code"]) == (422, "unsupported_rrule")
-    answer = await api("PUT", f"{APPOINTMENTS}/{ids[1]}", {"title": "x"}, params={"scope": "following"})
-    assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/scope")
+
+
+async def test_one_that_was_deleted_can_be_read_for_ninety_days(api):
+    master, ids = await series(api)
+    start = (await api("GET", "/v1/changes")).json["nextCursor"]
+    await api("DELETE", f"{EVENTS}/{ids[2]}")
+    path = f"{APPOINTMENTS}/{ids[2]}"
+    seen = (await api("GET", path)).json["event"]
+    assert (seen["deleted"], seen["startTime"], seen["masterEventId"]) == (
+        True,
+        "2027-03-10T10:00:00+01:00",
+        master["id"],
+    )
+    changes = (await api("GET", "/v1/changes", params={"cursor": start})).json["changes"]
+    assert [(c["type"], c["id"]) for c in changes] == [
+        ("AppointmentUpdate", master["id"]),
+        ("AppointmentDelete", ids[2]),
+    ]
+    span = {"startTime": "2027-03-10T00:00:00+01:00", "endTime": "2027-03-11T00:00:00+01:00", "userId": "ada"}
+    assert (await api("GET", EVENTS, params=span)).json["events"] == []
+    listed = (await api("GET", EVENTS, params={**span, "includeDeleted": "true"})).json["events"]
+    assert listed == [seen]
+    assert (await api("PUT", path, {"title": "x"})).status == 404
+    assert (await api("DELETE", f"{EVENTS}/{ids[2]}")).status == 200
+    api.world.later(89 * 86_400)
+    assert (await api("GET", path)).status == 200
+    api.world.later(2 * 86_400)
+    assert (await api("GET", path)).status == 404
+    assert (await api("DELETE", f"{EVENTS}/{ids[2]}")).status == 200
+
+
+async def test_one_that_was_deleted_comes_back_with_a_rule_that_has_it(api):
+    master, ids = await series(api)
+    await api("DELETE", f"{EVENTS}/{ids[2]}")
+    await api("PUT", f"{APPOINTMENTS}/{master['id']}", {"rrule": "FREQ=DAILY;COUNT=5"})
+    assert [event["id"] for event in await times(api)] == ids
+    assert (await api("GET", f"{APPOINTMENTS}/{ids[2]}")).json["event"]["deleted"] is False
+    changed = await api("PUT", f"{APPOINTMENTS}/{ids[2]}", {"title": "By itself"})
+    assert (changed.status, changed.json["deleted"]) == (200, False)
+    assert [event["title"] for event in await times(api)][2] == "By itself"
+
+
+async def test_the_times_of_a_deleted_series_are_deleted(api):
+    master, ids = await series(api)
+    await api("DELETE", f"{EVENTS}/{master['id']}")
+    seen = (await api("GET", f"{APPOINTMENTS}/{ids[1]}")).json["event"]
+    assert (seen["deleted"], seen["startTime"]) == (True, "2027-03-09T10:00:00+01:00")
+    assert (await api("PUT", f"{APPOINTMENTS}/{ids[1]}", {"title": "x"})).status == 404
+    api.world.later(91 * 86_400)
+    assert (await api("GET", f"{APPOINTMENTS}/{ids[1]}")).status == 404
+
+
+async def test_a_series_that_moves_takes_its_exceptions_along(api):
+    master, ids = await series(api)
+    await api("DELETE", f"{EVENTS}/{ids[1]}")
+    await api("PUT", f"{APPOINTMENTS}/{ids[3]}", {"startTime": "2027-03-11T17:00:00", "title": "By itself"})
+    moved = await api("PUT", f"{APPOINTMENTS}/{master['id']}", {"startTime": "2027-03-08T11:00:00"})
+    assert moved.status == 200, moved.json
+    assert await starts(api) == ["08T11:00", "10T11:00", "11T17:00", "12T11:00"], "nothing comes back, nothing twice"
+    longer = await api("PUT", f"{APPOINTMENTS}/{master['id']}", {"rrule": "FREQ=DAILY;COUNT=6"})
+    assert longer.status == 200
+    assert await starts(api) == ["08T11:00", "09T11:00", "10T11:00", "11T17:00", "12T11:00", "13T11:00"]
+
+
+async def test_a_new_start_needs_a_rule_that_has_it(api):
+    master, _ = await series(api, rrule="FREQ=MONTHLY;BYDAY=2MO")
+    before = api.stored()
+    path = f"{APPOINTMENTS}/{master['id']}"
+    answer = await api("PUT", path, {"startTime": "2027-03-09T10:00:00"})
+    assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/startTime")
+    assert api.stored() == before
+    both = {"startTime": "2027-03-09T10:00:00", "rrule": "FREQ=MONTHLY;BYDAY=2TU"}
+    assert (await api("PUT", path, both)).status == 200
 
 
 async def test_this_and_all_later_ones_can_be_deleted(api):

@@ -2,8 +2,8 @@
 
 From text to lines (`content`), zones (`zones`), rules (`rules`, `recurrence`, `harmless`), events (`events`) and series
 of them (`series`); from there to blocked slots (`judge`, `verdicts`, `slots`, `rendering`) and to appointments and back
-(`appointments`, `invitations`, `instances`, `repeats`, `editing`). Everything is pure. Nothing in an object that does not
-matter here can make it unreadable, and no rule in it, however absurd, keeps a process busy.
+(`appointments`, `invitations`, `instances`, `repeats`, `moves`, `rule_changes`, `editing`). Everything is pure. Nothing
+in an object that does not matter here can make it unreadable, and no rule in it, however absurd, keeps a process busy.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import hashlib
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import answer, appointment, upstream_event, upstream_fields
 from bridge.domain.ical.events import event
-from bridge.domain.ical.instances import end_before, instance, instances, leave_out, leaves_out
+from bridge.domain.ical.instances import instance, instances, leaves_out
 from bridge.domain.ical.invitations import can_be_invited, unsigned
 from bridge.domain.ical.judge import Reason
 from bridge.domain.ical.rendering import Rendered
 from bridge.domain.ical.repeats import normalise_rrule, rrule_problem
+from bridge.domain.ical.rule_changes import begins_with, end_before, leave_out, moved_along, rest_from, rest_of_event
 from bridge.domain.ical.slots import blocked_slot, crm_slot, occurrences, titles, zones_of
 from bridge.domain.ical.verdicts import Part, Verdict, verdicts
 from bridge.errors import Unreadable
@@ -29,6 +30,7 @@ __all__ = [
     "Verdict",
     "answer",
     "appointment",
+    "begins_with",
     "blocked_slot",
     "can_be_invited",
     "crm_slot",
@@ -36,10 +38,14 @@ __all__ = [
     "identify",
     "instance",
     "instances",
+    "is_plain",
     "leave_out",
     "leaves_out",
+    "moved_along",
     "normalise_rrule",
     "occurrences",
+    "rest_from",
+    "rest_of_event",
     "rrule_problem",
     "summary",
     "titles",
@@ -66,6 +72,12 @@ def identify(ics: str) -> str:
     return next(
         (uid for uid in uids if uid), f"without-uid-{hashlib.sha256(ics.encode(errors='replace')).hexdigest()[:32]}"
     )
+
+
+def is_plain(ics: str) -> bool:
+    """Whether an object surely is a single event or series without exceptions: what it blocks is all that it takes."""
+    text = ics.upper()
+    return text.count("BEGIN:VEVENT") == 1 and not any(name in text for name in ("EXDATE", "EXRULE", "RECURRENCE-ID"))
 
 
 def summary(ics: str) -> str:

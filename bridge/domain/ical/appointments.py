@@ -19,10 +19,11 @@ from bridge.domain.ical.content import Component
 from bridge.domain.ical.editing import Edit, without_params
 from bridge.domain.ical.events import Event, Moment, event, same_kind, until_of
 from bridge.domain.ical.judge import Judge
-from bridge.domain.ical.rendering import Rendered, Stretch, published, single_stretch, until_value
+from bridge.domain.ical.moves import Move
+from bridge.domain.ical.rendering import Rendered, Stretch, at, published, single_stretch, until_value
 from bridge.domain.ical.repeats import excluded, normalise_rrule, read_rrule
 from bridge.domain.ical.rules import Rule
-from bridge.domain.ical.series import read, single
+from bridge.domain.ical.series import pattern, read, single
 from bridge.domain.ical.slots import slot_of, years_around, zones_of
 from bridge.domain.ical.zones import Zones, local, tzid_of, vtimezones
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SlotSettings
@@ -65,8 +66,7 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None, sender: s
     fields = booked.fields
     ours, theirs = _as_written(fields), _said(component, root, fields)
     edit = Edit(onto, number)
-    for dropped in reversed(_taken_out(root, ours, fields)):
-        edit.drop(dropped)
+    _write_single_times(edit, root, ours, theirs, fields)
     written = {line.partition(":")[0].partition(";")[0]: line for line in _owned(fields)}
     if not _same_when(ours, theirs):
         _write_when(edit, fields)
@@ -205,23 +205,6 @@ def _cancelled(root: Component, zones: Zones) -> list[Moment]:
     return [e.recurrence_id for e in found if e is not None and e.recurrence_id is not None]
 
 
-def _taken_out(root: Component, ours: _Said, fields: AppointmentFields) -> list[int]:
-    """Which events are of instances that the CRM took out, though the person had changed them."""
-    if not ours.excluded:
-        return []
-    zones = zones_of(root, fields.time_zone or "UTC")
-    found = []
-    for number, component in enumerate(root.walk("VEVENT")):
-        override = event(component, zones) if "RECURRENCE-ID" in component.lines else None
-        if override is None or override.recurrence_id is None or override.future:
-            continue
-        if component.value("STATUS").strip().upper() == "CANCELLED":
-            continue  # taken out by the person, and may stay as it is
-        if same_kind(override.recurrence_id, ours.event.start).instant in ours.excluded:
-            found.append(number)
-    return found
-
-
 def plain_event(fields: AppointmentFields) -> str:
     """An event that was written for these fields, and nothing else."""
     return "\n".join(["BEGIN:VEVENT", *_owned(fields), "END:VEVENT"])
@@ -248,7 +231,7 @@ def _with_when(like: AppointmentFields, theirs: _Said) -> AppointmentFields:
         start = theirs.event.start
         lines = [f"RRULE:{theirs.rule.text(until_value(theirs.until, start))}"]
         if theirs.excluded:
-            moments = [rendering.at(key, start) for key in sorted(theirs.excluded)]
+            moments = [at(key, start) for key in sorted(theirs.excluded)]
             days = start.is_date
             values = [content.day(m.local) if days else content.utc(m.instant) for m in moments]
             lines.append(f"EXDATE{';VALUE=DATE' if days else ''}:{','.join(values)}")
@@ -352,7 +335,7 @@ def _when_lines(fields: AppointmentFields) -> list[str]:
             for m in moments
         }
         if keys:
-            lines.append(f"EXDATE{rendering.values([rendering.at(key, start) for key in sorted(keys)])}")
+            lines.append(f"EXDATE{rendering.values([at(key, start) for key in sorted(keys)])}")
     return lines
 
 
@@ -375,6 +358,48 @@ def _write_when(edit: Edit, fields: AppointmentFields) -> None:
         edit.add_before_events(_zone_lines(fields))
     before = next((line.partition(":")[2].strip() for line in edit.get("SEQUENCE")), "")
     edit.set("SEQUENCE", [f"SEQUENCE:{int(before) + 1 if before.isascii() and before.isdigit() else 1}"])
+
+
+def _write_single_times(edit: Edit, root: Component, ours: _Said, theirs: _Said, fields: AppointmentFields) -> None:
+    """The times that a person changed one by one go along with their series; those that it has no longer go."""
+    if theirs.event.recurrence_id is not None:
+        return  # all that is left
+    move = None
+    if not _same_when(ours, theirs):
+        after = replace(pattern(ours.event, ours.start), rdates=tuple(theirs.event.rdates))
+        move = Move(pattern(theirs.event, theirs.start), after)
+    zones = zones_of(root, fields.time_zone or "UTC")
+    overrides = [event(c, zones) if "RECURRENCE-ID" in c.lines else None for c in root.walk("VEVENT")]
+    gone: list[int] = []
+    for number in edit.each():
+        override = overrides[number]
+        if override is None or override.recurrence_id is None:
+            continue
+        key = same_kind(override.recurrence_id, theirs.event.start).instant
+        there: int | None = key
+        if ours.rule is None:
+            there = None
+        elif move is not None and move.before.has(key):
+            there = move.key(key)
+        cancelled = override.component.value("STATUS").strip().upper() == "CANCELLED"
+        if there is None or (there in ours.excluded and not cancelled and not override.future):
+            gone.append(number)  # those that the person took out themselves may stay as they are
+        elif there != key:
+            _write_single_time(edit, override, key, at(there, ours.event.start))
+    for number in reversed(gone):
+        edit.drop(number)
+
+
+def _write_single_time(edit: Edit, override: Event, key: int, there: Moment) -> None:
+    """One time of a series, which is told by another key now. It stays where the person put it, if they did."""
+    line = f"RECURRENCE-ID{rendering.value(there)}"
+    edit.set("RECURRENCE-ID", [_with_old_params(edit, "RECURRENCE-ID", line, ("TZID", "VALUE"))])
+    if override.start.instant != key:
+        return
+    edit.set("DTSTART", [_with_old_params(edit, "DTSTART", f"DTSTART{rendering.value(there)}", ("TZID", "VALUE"))])
+    end = rendering.end_line(there, override.length)
+    for name in ("DTEND", "DURATION"):
+        edit.set(name, [end] if end.startswith(name) else [])
 
 
 def _write_text(edit: Edit, name: str, line: str | None) -> None:

@@ -29,12 +29,12 @@ class Edit:
         """The text as it is now."""
         return "".join(self._raw)
 
-    def each(self) -> Iterator[None]:
+    def each(self) -> Iterator[int]:
         """Open each of the VEVENTs in turn, and in the end the one again that was open."""
         before = self._number
         for number in range(len(self._begins())):
             self._number = number
-            yield
+            yield number
         self._number = before
 
     def get(self, name: str) -> list[str]:

@@ -6,15 +6,10 @@ from dataclasses import replace
 
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import plain_event, upstream_event
-from bridge.domain.ical.events import Moment
-from bridge.domain.ical.rendering import at
-from bridge.domain.ical.repeats import normalise_rrule, read_rrule
+from bridge.domain.ical.rule_changes import EVER
 from bridge.domain.ical.series import Instance, Series, read
 from bridge.domain.ical.slots import zones_of
 from bridge.domain.model import Appointment, AppointmentFields, Interval
-
-#: Nothing of a CRM's appointments lies before.
-_EVER = -(2**36)
 
 
 def instances(
@@ -40,26 +35,6 @@ def leaves_out(booked: Appointment, key: int, *, time_zone: str) -> bool:
     return key in series.excluded and series.pattern.has(key)
 
 
-def leave_out(fields: AppointmentFields, key: int) -> str:
-    """The `rrule` of a recurring Appointment without the time of this key."""
-    start = _start(fields)
-    there = at(key, start)
-    line = f"EXDATE;VALUE=DATE:{content.day(there.local)}" if start.is_date else f"EXDATE:{content.utc(key)}"
-    return normalise_rrule(f"{fields.rrule}\n{line}")
-
-
-def end_before(fields: AppointmentFields, key: int) -> str:
-    """The `rrule` of a recurring Appointment that ends before the time of this key."""
-    repeats = read_rrule(fields.rrule or "")
-    if repeats is None:
-        return fields.rrule or ""
-    start = _start(fields)
-    until = content.day(at(key - 1, start).local) if start.is_date else content.utc(key - 1)
-    rule = replace(repeats.rule, count=None, until=None).text(until)
-    exdates = (f"EXDATE{line.params}:{line.value}" for line in repeats.exdates)
-    return normalise_rrule("\n".join([f"RRULE:{rule}", *exdates]))
-
-
 def _series(booked: Appointment, time_zone: str, upstream: str | None) -> Series:
     """The series of an Appointment, with what the CRM has still to write upstream in it already."""
     time_zone = booked.fields.time_zone or time_zone
@@ -67,16 +42,11 @@ def _series(booked: Appointment, time_zone: str, upstream: str | None) -> Series
     if upstream is not None and "RECURRENCE-ID" in upstream:
         text = upstream_event(booked, now=booked.updated_at, onto=upstream)
     root = content.read(text)
-    several, _ = read(root, zones_of(root, time_zone), _EVER)
+    several, _ = read(root, zones_of(root, time_zone), EVER)
     if not several:  # the person left single times alone, without what they were taken from
         root = content.read(plain_event(booked.fields))
-        several, _ = read(root, zones_of(root, time_zone), _EVER)
+        several, _ = read(root, zones_of(root, time_zone), EVER)
     return several[0]
-
-
-def _start(fields: AppointmentFields) -> Moment:
-    root = content.read(plain_event(fields))
-    return read(root, zones_of(root, fields.time_zone or "UTC"), _EVER)[0][0].master.start
 
 
 def _fields(fields: AppointmentFields, one: Instance) -> AppointmentFields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from bridge.domain.ical import content, recurrence, rules
@@ -11,7 +12,7 @@ from bridge.domain.ical.content import Component, Line
 from bridge.domain.ical.events import Moment, moment
 from bridge.domain.ical.rules import Freq, Rule, Skip
 from bridge.domain.ical.scales import GREGORIAN
-from bridge.domain.ical.zones import Zones, hinted, named
+from bridge.domain.ical.zones import Zones, hinted, local, named
 
 #: Limits that no calendar of a person comes near.
 _MOST = 5_000
@@ -67,6 +68,15 @@ def normalise_rrule(rrule: str) -> str:
         kinds.setdefault((exdate.params, exdate.value.endswith("Z")), set()).add(exdate.value)
     lines += [f"EXDATE{params}:{','.join(sorted(values))}" for (params, _), values in sorted(kinds.items())]
     return "\n".join(lines)
+
+
+def with_left_out(rrule: str, keys: Iterable[int], start: Moment) -> str:
+    """An `rrule` that leaves these times out, too: the keys of times of a series with this start."""
+    lines = [
+        f"EXDATE;VALUE=DATE:{content.day(local(key, start.zone))}" if start.is_date else f"EXDATE:{content.utc(key)}"
+        for key in sorted(keys)
+    ]
+    return normalise_rrule("\n".join([rrule, *lines]))
 
 
 def read_rrule(rrule: str) -> Repeats | None:

@@ -26,8 +26,8 @@ from bridge.service.book.blocked_slots import (
     list_blocked_slots,
     update_blocked_slot,
 )
-from bridge.service.book.events import Scope, delete_event
-from bridge.service.book.instances import series_of
+from bridge.service.book.events import delete_event
+from bridge.service.book.instances import Scope
 from bridge.service.book.upstream import detach, new_uid, queue, under_uid, upcoming
 
 __all__ = [
@@ -53,7 +53,6 @@ __all__ = [
     "queue",
     "read_invitee",
     "read_rrule",
-    "series_of",
     "under_uid",
     "upcoming",
     "update_appointment",

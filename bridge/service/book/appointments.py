@@ -13,10 +13,11 @@ from typing import Any
 from bridge.domain import ical
 from bridge.domain import publish as decide
 from bridge.domain.changes import ChangeOrigin
-from bridge.domain.model import Appointment, AppointmentFields, SyncState, User
+from bridge.domain.model import TOMBSTONE_SECONDS, Appointment, AppointmentFields, SyncState, User
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.book import instances, slot, upstream
+from bridge.service.book.instances import Part, Scope
 from bridge.service.visibility import Listing, Locations
 from bridge.store import bookings
 from bridge.store.db import Db, Tx
@@ -182,14 +183,20 @@ def read_invitee(email: str) -> str:
     return email
 
 
-def get_appointment(db: Db, appointment_id: str, *, locations: Locations) -> Appointment:
-    """The Appointment, deleted ones too, or one time of a recurring one. Raises `Unknown`."""
+def get_appointment(
+    db: Db, appointment_id: str, *, locations: Locations, scope: Scope | None = None, now: int | None = None
+) -> Appointment:
+    """The Appointment, deleted ones too, or one time of a recurring one; with a `scope`, what a change of it is about.
+
+    With `now`, one that was deleted long before is not there any more. Raises `Unknown`, and `Invalid` for a series
+    that can't be split there.
+    """
     with db.read() as tx:
-        single = instances.get(tx, appointment_id, locations)
-        found = visibility.appointment(tx, appointment_id, locations) if single is None else single.view
-    if found is None:
+        found = instances.named(tx, appointment_id, scope, locations)
+    view = found.view if isinstance(found, Part) else found
+    if view is None or (now is not None and (view.deleted_at or now) <= now - TOMBSTONE_SECONDS):
         raise Unknown("appointment", appointment_id)
-    return found
+    return view
 
 
 def find_by_external_id(db: Db, location_id: str, external_id: str) -> Appointment | None:
@@ -211,6 +218,7 @@ def update_appointment(
     *,
     locations: Locations,
     expected_version: int | None,
+    scope: Scope | None = None,
     check_slot: bool,
     check_dates: bool = True,
     unasked: Collection[str] = (),
@@ -218,28 +226,29 @@ def update_appointment(
 ) -> Appointment:
     """Change an Appointment, field by field. Without an `expected_version`, the last writer wins.
 
-    One time of a recurring one is taken out of it, to go on by itself. `check_dates` and `unasked` as in
-    `create_appointment`. Raises `Unknown` (also for a deleted one), `Invalid` for one time that shall recur itself,
-    `VersionMismatch`, `DuplicateExternalId`, `SlotUnavailable`, `NotBookable`, `CalendarsStale`, `NoPrimaryCalendar`.
+    One time of a recurring one is taken out of it, to go on by itself; in the scope `following`, that and all later
+    ones go on as a recurring Appointment of their own. `check_dates` and `unasked` as in `create_appointment`. Raises
+    `Unknown` (also for a deleted one), `Invalid` for what can't recur so, `VersionMismatch`, `DuplicateExternalId`,
+    `SlotUnavailable`, `NotBookable`, `CalendarsStale`, `NoPrimaryCalendar`.
     """
     with db.write() as tx:
-        single = instances.get(tx, appointment_id, locations)
-        seen = visibility.appointment(tx, appointment_id, locations) if single is None else single.view
+        found = instances.named(tx, appointment_id, scope, locations)
+        part = found if isinstance(found, Part) else None
+        seen = found.view if isinstance(found, Part) else found
         if seen is None or seen.deleted_at is not None:
             raise Unknown("appointment", appointment_id)
         visibility.expect(seen.version, expected_version)
         before = seen
-        if single is not None:
-            before, change = instances.by_itself(seen, now=now), _of_single(change, single.master)
+        if part is not None:
+            before, change = instances.by_itself(tx, part, seen, now=now), _of_part(change, part)
         after = _changed(tx, before, change)
         if after == before:
             return seen
-        if single is not None:
-            instances.take_out(tx, single.master, single.key, now=now)
         user = visibility.user(tx, after.user_id)
-        after = replace(
-            after, fields=_zoned(after.fields, user), version=before.version + 1, updated_at=max(now, before.updated_at)
-        )
+        fields = _with_exceptions(tx, before, _zoned(after.fields, user), part)
+        after = replace(after, fields=fields, version=before.version + 1, updated_at=max(now, before.updated_at))
+        if part is not None:
+            instances.take_away(tx, part, after, now=now)
         if _takes_time_anew(before, after):
             if check_slot:
                 after = slot.admit(tx, after, named=True, check_dates=check_dates, unasked=unasked, now=now)
@@ -251,7 +260,7 @@ def update_appointment(
         after = upstream.invite(tx, before, after)
         after = upstream.requeue(tx, after, now=now)
         bookings.put_appointment(tx, after)
-        changes.appointment(tx, None if single is not None else before, after, origin=ChangeOrigin.API, now=now)
+        changes.appointment(tx, None if part is not None else before, after, origin=ChangeOrigin.API, now=now)
         publish.publish_appointment(tx, after, now=now)
     return after
 
@@ -283,14 +292,29 @@ def _place(booked: Appointment) -> tuple[int, str]:
     return booked.fields.start, booked.id
 
 
-def _of_single(change: AppointmentChange, master: Appointment) -> AppointmentChange:
-    """The change, less what a single time has from its recurring Appointment. Raises `Invalid` for another rule."""
+def _of_part(change: AppointmentChange, part: Part) -> AppointmentChange:
+    """The change, less what a part has from its recurring Appointment. Raises `Invalid` for one time that recurs."""
     fields = dict(change.fields)
-    if fields.pop("rrule", None) not in {None, master.fields.rrule}:
+    if fields.get("rrule") == part.master.fields.rrule:
+        del fields["rrule"]
+    if not part.rest and fields.pop("rrule", None) is not None:
         detail = "One time of a recurring appointment does not recur itself: send the change to the masterEventId."
         raise Invalid((FieldProblem("/rrule", "unsupported_rrule", detail),))
-    external_id = UNSET if change.external_id == master.external_id else change.external_id
+    external_id = UNSET if change.external_id == part.master.external_id else change.external_id
     return replace(change, fields=fields, external_id=external_id)
+
+
+def _with_exceptions(tx: Tx, before: Appointment, fields: AppointmentFields, part: Part | None) -> AppointmentFields:
+    """A series' changed fields, with its exceptions at its new times. Raises `Invalid` for a rule that doesn't fit."""
+    if part is None:
+        apart = instances.taken_out_of(tx, before.id)
+    else:
+        apart = instances.taken_out_of(tx, part.master.id, since=part.key) if part.rest else []
+    found = ical.moved_along(before.fields, fields, [instances.key_of(one) for one in apart])
+    if found is None:
+        detail = "The appointment's rrule does not fall on this day: send the one that goes with the new start."
+        raise Invalid((FieldProblem("/startTime", "unsupported_rrule", detail),))
+    return found
 
 
 def _digest(new: NewAppointment) -> str:
@@ -355,6 +379,6 @@ def _hand_over(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> 
     delta = publish.Delta(visibility.user(tx, before.user_id), now)
     delta.remove.append(decide.appointment_href(before.id))
     delta.apply(tx)
-    # The event that is left behind is still the first User's.
+    # The event that is left behind is still the first User's, and so are the notes in it.
     left = upstream.detach(tx, replace(after, user_id=before.user_id), now=now)
-    return replace(left, user_id=after.user_id)
+    return replace(left, user_id=after.user_id, carried=None)

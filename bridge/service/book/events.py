@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Appointment
 from bridge.errors import FieldProblem, Invalid, ReadOnly
 from bridge.service import visibility
 from bridge.service.book import blocked_slots, instances
+from bridge.service.book.instances import Scope
 from bridge.service.visibility import Locations
 from bridge.store.db import Db, Tx
-
-#: How much of a recurring Appointment: one of its times, that one and all later ones, or everything.
-Scope = Literal["instance", "following", "series"]
 
 
 def delete_event(
@@ -53,17 +49,16 @@ def delete_event(
             _delete_all(tx, booked, scope, now=now)
         elif scope == "following":
             instances.end_before(tx, booked, single.key, now=now)
-        else:
-            instances.take_out(tx, booked, single.key, now=now)
+        elif single.view is not None:
+            instances.delete_single(tx, single, single.view, now=now)
 
 
 def _delete_all(tx: Tx, booked: Appointment, scope: Scope | None, *, now: int) -> None:
     """The Appointment; of one that was taken out of a recurring one, by its scope, the rest of that too."""
-    parts = instances.split(booked.id)
-    master = None if parts is None else visibility.appointment(tx, parts[0], None)
-    if master is None or parts is None or scope not in {"following", "series"} or master.deleted_at is not None:
+    master = None if booked.master_id is None else visibility.appointment(tx, booked.master_id, None)
+    if master is None or scope not in {"following", "series"} or master.deleted_at is not None:
         instances.delete_in(tx, booked, now=now)
     elif scope == "series":
         instances.delete_in(tx, master, now=now)
     else:
-        instances.end_before(tx, master, parts[1], now=now)
+        instances.end_before(tx, master, instances.key_of(booked), now=now)

@@ -2,19 +2,22 @@
 
 The CRM names one as HighLevel does: `<masterId>_<epochMillis>_<seconds>`, by when it was to begin, whatever became of
 it since, and how long the series' times are. One that the CRM changes is taken out of the series and goes on as an
-Appointment by itself, under that very id: then all that holds for appointments holds for it too.
+Appointment by itself, under that very id: then all that holds for appointments holds for it too. One that it deletes
+stays under that id as a deleted Appointment. To change it and all later ones splits the series: what follows goes on as
+a recurring Appointment of its own.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from bridge.domain import ical
 from bridge.domain import publish as decide
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SyncState
-from bridge.errors import Unknown
+from bridge.errors import FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.book import upstream
 from bridge.service.visibility import Locations
@@ -30,12 +33,6 @@ def split(event_id: str) -> tuple[str, int] | None:
     return (match[1], int(match[2]) // 1000) if match else None
 
 
-def series_of(event_id: str) -> str:
-    """The id of the recurring Appointment whose single time this is; else the id itself."""
-    parts = split(event_id)
-    return event_id if parts is None else parts[0]
-
-
 def expand(tx: Tx, master: Appointment, span: Interval) -> list[Appointment]:
     """Each time of a recurring Appointment that touches the span, by start."""
     left = publish.as_the_person_left_it(tx, master)
@@ -44,31 +41,70 @@ def expand(tx: Tx, master: Appointment, span: Interval) -> list[Appointment]:
     return [_view(master, key, fields) for key, fields in found]
 
 
+#: How much of a recurring Appointment: one of its times, that one and all later ones, or everything.
+Scope = Literal["instance", "following", "series"]
+
+
 @dataclass(frozen=True, slots=True)
-class Single:
-    """One time of a recurring Appointment."""
+class Part:
+    """One time of a recurring Appointment, or that and all later ones."""
 
     master: Appointment
     key: int
-    #: How the CRM sees it; None where it was deleted, or the whole Appointment takes place no longer.
+    #: How the CRM sees it; None where it was taken out, or the whole Appointment takes place no longer.
     view: Appointment | None
+    #: Whether all later ones are meant, too.
+    rest: bool = False
 
 
-def get(tx: Tx, event_id: str, locations: Locations) -> Single | None:
-    """The single time with this id; None for the id of anything else. Raises `Unknown` where there never was one."""
+def named(tx: Tx, event_id: str, scope: Scope | None, locations: Locations) -> Appointment | Part:
+    """What an id means in a scope: an Appointment, or part of a recurring one.
+
+    Raises `Unknown`, and `Invalid` where the series can't be split there.
+    """
+    single = get(tx, event_id, locations)
+    if single is None:
+        found = visibility.appointment(tx, event_id, locations)
+        if found.master_id is None or scope not in {"following", "series"}:
+            return found
+        if scope == "following":
+            raise _not_split("This time left its series before. Name another one to change all from there on.")
+        return visibility.appointment(tx, found.master_id, locations)
+    if scope == "series":
+        return single.master
+    if scope != "following" or single.view is None:
+        return single
+    if ical.begins_with(single.master.fields, single.key):
+        return single.master
+    rest = ical.rest_from(single.master.fields, single.key)
+    if rest is None:
+        raise _not_split("The series can't be split at this time, which the clocks put elsewhere: take another one.")
+    return replace(single, view=replace(single.view, fields=rest), rest=True)
+
+
+def _not_split(detail: str) -> Invalid:
+    return Invalid((FieldProblem("/scope", "invalid_value", detail),))
+
+
+def get(tx: Tx, event_id: str, locations: Locations) -> Part | None:
+    """The single time with this id; None for the id of what is stored. Raises `Unknown` where there never was one."""
     parts = split(event_id)
-    if parts is None or bookings.appointment(tx, event_id) is not None:
+    stored = None if parts is None else bookings.appointment(tx, event_id)
+    if parts is None or (stored is not None and stored.deleted_at is None):
         return None
     master_id, key = parts
     master = visibility.appointment(tx, master_id, locations)
-    if master.fields.rrule is None:
+    if master.fields.rrule is None and stored is None:
         raise Unknown("appointment", event_id)
     zone = visibility.user(tx, master.user_id).time_zone
     left = publish.as_the_person_left_it(tx, master)
-    fields = ical.instance(master, key, time_zone=zone, upstream=left)
+    fields = None if master.fields.rrule is None else ical.instance(master, key, time_zone=zone, upstream=left)
+    if fields is None and stored is not None:
+        return None  # taken out, and deleted
     if fields is None and not ical.leaves_out(master, key, time_zone=zone):
         raise Unknown("appointment", event_id)
-    return Single(master, key, None if fields is None or not master.wanted_upstream else _view(master, key, fields))
+    takes_place = fields is not None and (master.wanted_upstream or master.deleted_at is not None)
+    return Part(master, key, _view(master, key, fields) if fields is not None and takes_place else None)
 
 
 def take_out(tx: Tx, master: Appointment, key: int, *, now: int) -> None:
@@ -83,17 +119,15 @@ def end_before(tx: Tx, master: Appointment, key: int, *, now: int) -> None:
         delete_in(tx, master, now=now)
         return
     _ruled(tx, master, ical.end_before(master.fields, key), now=now)
-    for one in bookings.taken_out_of(tx, master.id):
-        if (parts := split(one.id)) is not None and parts[1] >= key:
-            delete_in(tx, one, now=now)
+    for one in taken_out_of(tx, master.id, since=key):
+        delete_in(tx, one, now=now)
 
 
-def by_itself(view: Appointment, *, now: int) -> Appointment:
-    """A single time as an Appointment of its own, which is stored nowhere yet."""
-    return replace(
+def by_itself(tx: Tx, part: Part, view: Appointment, *, now: int) -> Appointment:
+    """A part of a recurring Appointment as one of its own, which is stored nowhere yet. `view` is that of the part."""
+    made = replace(
         view,
         external_id=None,
-        fields=replace(view.fields, rrule=None),
         created_at=now,
         uid=upstream.new_uid(),
         sync_state=SyncState.NOT_SYNCED,
@@ -102,8 +136,48 @@ def by_itself(view: Appointment, *, now: int) -> Appointment:
         calendar_id=None,
         href=None,
         agreed=None,
+        answer=None,
         carried=None,
     )
+    if not part.rest:
+        return replace(made, fields=replace(made.fields, rrule=None))
+    # What the person did to the event, and to the times that are left, goes along.
+    event = publish.as_the_person_left_it(tx, part.master)
+    rest = None if event is None else ical.rest_of_event(part.master, part.key, event)
+    carried = None if rest is None else upstream.under_uid(rest, part.master, made.uid)
+    return replace(made, id=made.uid, master_id=None, version=0, carried=carried)
+
+
+def take_away(tx: Tx, part: Part, after: Appointment, *, now: int) -> None:
+    """Take a part out of a recurring Appointment: it goes on as this one."""
+    if not part.rest:
+        take_out(tx, part.master, part.key, now=now)
+        return
+    _ruled(tx, part.master, ical.end_before(part.master.fields, part.key), now=now)
+    for one in taken_out_of(tx, part.master.id, since=part.key):
+        moved = replace(one, master_id=after.id, version=one.version + 1, updated_at=max(now, one.updated_at))
+        bookings.put_appointment(tx, moved)
+        changes.appointment(tx, one, moved, origin=ChangeOrigin.API, now=now)
+
+
+def taken_out_of(tx: Tx, master_id: str, *, since: int | None = None) -> list[Appointment]:
+    """What was a time of a recurring Appointment, from a key on if one is given, and goes on by itself."""
+    return [one for one in bookings.taken_out_of(tx, master_id) if since is None or key_of(one) >= since]
+
+
+def key_of(one: Appointment) -> int:
+    """When a time that goes on by itself was to begin, as a time of its series."""
+    parts = split(one.id)
+    assert parts is not None, "it goes by the id that it had as one of them"  # noqa: S101
+    return parts[1]
+
+
+def delete_single(tx: Tx, single: Part, view: Appointment, *, now: int) -> None:
+    """Delete one time of a recurring Appointment, which can be read for a while as a deleted Appointment."""
+    take_out(tx, single.master, single.key, now=now)
+    gone = replace(by_itself(tx, single, view, now=now), deleted_at=now, updated_at=now, version=view.version + 1)
+    bookings.put_appointment(tx, gone)
+    changes.appointment(tx, view, gone, origin=ChangeOrigin.API, now=now)
 
 
 def delete_in(tx: Tx, booked: Appointment, *, now: int) -> None:
@@ -114,7 +188,7 @@ def delete_in(tx: Tx, booked: Appointment, *, now: int) -> None:
     changes.appointment(tx, booked, gone, origin=ChangeOrigin.API, now=now)
     publish.publish_appointment(tx, gone, now=now)
     if booked.fields.rrule is not None:
-        for one in bookings.taken_out_of(tx, booked.id):
+        for one in taken_out_of(tx, booked.id):
             delete_in(tx, one, now=now)
 
 
