@@ -25,6 +25,7 @@ from bridge.store.db import Locked, Tx
 from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.auth import Auth
 from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble, sliced
+from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
 from radicale_plugin.question import question
 from radicale_plugin.repeats import Final, Repeats, Told
@@ -156,6 +157,8 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
 
     def _filled(self, tx: Tx, asked: Asked, response: Response, environ: Environ) -> Response:
         """What Radicale answered, with what it left to us put in."""
+        if asked.too_much:
+            return self._refused(asked.too_much)
         status, fields, answer, request = response
         headers = dict(fields)
         parts: list[bytes | Piece] = []
@@ -172,14 +175,19 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             return response
         try:
             body, compressed = assemble(chunks, gzip=environ[_GZIP])
-        except ValueError:
-            bad: Response = httputils.BAD_REQUEST
-            return bad
+        except TooMuch as e:
+            return self._refused(str(e))
         if compressed:
             headers["Content-Encoding"] = "gzip"
         if parts:
             environ[_TOLD] = Told(asked, parts, environ[_GZIP])
         return status, headers, body, request
+
+    def _refused(self, why: str) -> Response:
+        """RFC 4791 section 7.8: what would take too long is to be asked for in smaller pieces."""
+        logger.warning("A request is refused: %s", why)
+        made: Response = self._webdav_error_response(client.FORBIDDEN, "D:number-of-matches-within-limits", {})
+        return made
 
     def _read_xml_request_body(self, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
         """The request as XML. Raises `RuntimeError` where it can't be understood, which Radicale answers with 400."""

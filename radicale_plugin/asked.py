@@ -37,6 +37,8 @@ class Asked:
     busy: list[Interval] = field(default_factory=list)
     #: Whether the whole calendar is asked for as one file.
     whole: bool = False
+    #: Why it is too much to be answered, if it is.
+    too_much: str = ""
     #: Whether the answer depends on nothing but the revision.
     lasts: bool = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
@@ -17,12 +17,16 @@ from bridge.domain.model import Interval, PublishedItem
 from bridge.store import published, whole
 from bridge.store.db import Db
 from radicale_plugin.busy import BusyItem
-from radicale_plugin.expansion import Expansion
+from radicale_plugin.expansion import Effort, Expansion, TooMuch
 from radicale_plugin.filters import Wanted, understand
+from radicale_plugin.properties import has
 from radicale_plugin.tree import CALENDAR, COLOUR
 
 #: What leads a sync-token; then the store's id, the User's birth, and the revision.
 _TOKEN = "urn:crm-calendar-bridge:sync:"  # noqa: S105 - not a password
+
+#: Events that one request may have parsed, which takes milliseconds for each.
+_MOST_PARSED = 1_000
 
 #: Looks up the times of one item in the span that was asked for.
 Times = Callable[[], Iterable[Interval]]
@@ -173,9 +177,13 @@ class MergedCalendar(_ReadOnly):
         wanted = understand(list(filters))
         if wanted is None:
             return
+        uncertain = 0
         for item, times in self._candidates(wanted):
-            if wanted.properties and not _has(self._item(item), wanted.properties):
+            if wanted.properties and not has(item.ics, wanted.properties):
                 continue
+            uncertain += not wanted.exact
+            if uncertain > _MOST_PARSED:
+                raise TooMuch("too many events to be parsed one by one")
             yield self._item(item) if times is None else self._busy_item(item, times), wanted.exact
 
     def _candidates(self, wanted: Wanted) -> Iterator[tuple[PublishedItem, Times | None]]:
@@ -191,6 +199,7 @@ class MergedCalendar(_ReadOnly):
 
     def _within(self, span: Interval) -> Iterator[tuple[PublishedItem, Times]]:
         """The items that touch the span, by what is stored, and past the horizon by what is computed."""
+        effort = Effort()
         with self._db.read() as tx:
             stored = published.occurrences(tx, self._head.user_id, span)
             beyond = {item.href: item for item in published.unexpanded(tx, self._head.user_id, span)}
@@ -198,7 +207,7 @@ class MergedCalendar(_ReadOnly):
         for item in items:
             yield item, partial(stored.__getitem__, item.href)
         for item in beyond.values():
-            further = Expansion(item, span, self._head.time_zone)
+            further = Expansion(item, span, self._head.time_zone, effort)
             if item.href in stored or further.touches():
                 yield item, further.times
 
@@ -222,11 +231,3 @@ class MergedCalendar(_ReadOnly):
             "time_range": (item.first_start, end),
             "last_modified": self._last_modified,
         }
-
-
-def _has(item: Item, properties: Sequence[ET.Element]) -> bool:
-    """Whether the item has, for each prop-filter, an event that passes it. The only place that parses."""
-    return all(
-        any(radicale_filter.prop_match(event, wanted, "C") for event in item.vobject_item.vevent_list)
-        for wanted in properties
-    )

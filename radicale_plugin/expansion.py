@@ -18,6 +18,25 @@ from bridge.domain.model import Interval, Occurrence, PublishedItem
 _LONGEST = 10 * 366 * 86_400
 #: How far ahead one is looked for at first, in seconds.
 _FIRST_LOOK = 32 * 86_400
+#: Occurrences that are computed for one request, at most; each takes some 50 microseconds.
+_MOST_COMPUTED = 50_000
+
+
+class TooMuch(ValueError):
+    """Answering would take a server too long."""
+
+
+class Effort:
+    """What one request has had computed."""
+
+    def __init__(self) -> None:
+        self._spent = 0
+
+    def spend(self, occurrences: int) -> None:
+        """Raises `TooMuch` once it has become too much."""
+        self._spent += occurrences
+        if self._spent > _MOST_COMPUTED:
+            raise TooMuch(f"more than {_MOST_COMPUTED} recurrences past those that are stored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +46,7 @@ class Expansion:
     item: PublishedItem
     span: Interval
     time_zone: str
+    effort: Effort
 
     @property
     def _clipped(self) -> Interval:
@@ -49,10 +69,12 @@ class Expansion:
         return bool(self._within(span))
 
     def times(self) -> Iterator[Interval]:
-        """All of them. Raises `ValueError` over more than ten years."""
+        """All of them. Raises `TooMuch` over more than ten years."""
         if self._too_long:
-            raise ValueError("recurring events are not expanded over more than ten years")
-        for occurrence in self._within(self._clipped):
+            raise TooMuch("recurring events are not expanded over more than ten years")
+        found = self._within(self._clipped)
+        self.effort.spend(len(found))
+        for occurrence in found:
             yield Interval(occurrence.start, occurrence.end)
 
     def _within(self, span: Interval) -> tuple[Occurrence, ...]:

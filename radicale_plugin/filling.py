@@ -11,7 +11,7 @@ from bridge.store import fragments, published
 from bridge.store.db import Tx
 from bridge.store.fragments import Field, Template
 from radicale_plugin.asked import Asked
-from radicale_plugin.expansion import Expansion, expanded
+from radicale_plugin.expansion import Effort, Expansion, TooMuch, expanded
 from radicale_plugin.sample import Piece
 
 #: How many items are looked up at once.
@@ -21,7 +21,7 @@ _AT_ONCE = 500
 def filled(tx: Tx, asked: Asked, parts: Sequence[bytes | Piece], *, most: int) -> Iterator[bytes]:
     """The answer of these parts with a piece for each item in place of the samples.
 
-    Raises `ValueError` where more than `most` recurrences would have to be written out.
+    Raises `TooMuch` where more than `most` recurrences would have to be written out.
     """
     present = next((part.template for part in parts if isinstance(part, Piece) and part.present), ())
     named = fragments.of_named(tx, asked.head.user_id, present, list(asked.names)) if asked.names else {}
@@ -68,14 +68,15 @@ def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most:
         names += published.touching(tx, user_id, asked.within)
     if asked.everything:
         names += {**stored, **dict.fromkeys(beyond)}
-    written = 0
+    written, effort = 0, Effort()
     for first in range(0, len(names), _AT_ONCE):
         for item in published.get(tx, user_id, names[first : first + _AT_ONCE]):
-            times = Expansion(item, span, time_zone).times() if item.href in beyond else stored.get(item.href, ())
+            further = Expansion(item, span, time_zone, effort)
+            times = further.times() if item.href in beyond else stored.get(item.href, ())
             text, count = expanded(item.ics, times, time_zone)
             written += count
             if written > most:
-                raise ValueError(f"more than {most} recurrences")
+                raise TooMuch(f"more than {most} recurrences")
             if count or item.href in asked.names:
                 yield _filled(template, _values(item, text))
 

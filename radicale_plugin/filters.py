@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from radicale import xmlutils
 from radicale.item import filter as radicale_filter
 
 from bridge.domain.model import Interval
+from radicale_plugin.properties import is_understood
 
 _COMP_FILTER = xmlutils.make_clark("C:comp-filter")
 _PROP_FILTER = xmlutils.make_clark("C:prop-filter")
@@ -43,31 +44,57 @@ class Wanted:
 def understand(filters: Sequence[ET.Element]) -> Wanted | None:
     """What the filters ask for; None when no event can match. Raises `ValueError` for a time that is none.
 
-    Understood to the letter are a comp-filter on VCALENDAR, on VEVENT in it, and in that a time-range and prop-filters.
-    Anything else is left to Radicale, over all items.
+    Understood to the letter are comp-filters on VCALENDAR, on components in it, and for VEVENT a time-range,
+    prop-filters and comp-filters in it. Anything else is left to Radicale, which has to parse for that.
     """
-    if not filters:
+    if any(len(one) > 1 for one in filters):
+        return Wanted(exact=False)
+    calendars = [child for one in filters for child in one]
+    if not calendars:
         return Wanted()
-    if len(filters) != 1 or len(filters[0]) != 1:
+    components: list[ET.Element] = []
+    for calendar in calendars:
+        if calendar.tag != _COMP_FILTER or calendar.get("name", "").upper() != "VCALENDAR":
+            return Wanted(exact=False)
+        components += calendar
+    if any(component.tag != _COMP_FILTER for component in components):
         return Wanted(exact=False)
-    calendar = filters[0][0]
-    if calendar.tag != _COMP_FILTER or calendar.get("name", "").upper() != "VCALENDAR":
+    return _of_components(components)
+
+
+def _of_components(components: Sequence[ET.Element]) -> Wanted | None:
+    """What filters on the components of a calendar ask for, together. It has events only, and the zones they need."""
+    events: list[ET.Element] = []
+    exact = True
+    for component in components:
+        name = component.get("name", "").upper()
+        absent = _is_absence(component)
+        if name == "VTIMEZONE":
+            exact = False
+        elif (name == "VEVENT") == absent:
+            return None
+        elif name == "VEVENT":
+            events.append(component)
+    if len(events) > 1:
         return Wanted(exact=False)
-    if len(calendar) == 0:
-        return Wanted()
-    if len(calendar) != 1 or calendar[0].tag != _COMP_FILTER:
-        return Wanted(exact=False)
-    component = calendar[0]
-    name = component.get("name", "").upper()
-    absent = [child.tag for child in component] == [_IS_NOT_DEFINED]
-    if name != "VEVENT":
-        # Nothing but events is served, with the time zones that they need.
-        return Wanted(exact=name != "VTIMEZONE") if absent or name == "VTIMEZONE" else None
-    if absent:
+    wanted = _of_event(events[0]) if events else Wanted()
+    return wanted if wanted is None or exact else replace(wanted, exact=False)
+
+
+def _of_event(component: ET.Element) -> Wanted | None:
+    """What a filter on events asks for. They have no components in them: alarms are not served."""
+    nested = [child for child in component if child.tag == _COMP_FILTER]
+    if not all(map(_is_absence, nested)):
         return None
     ranges = [child for child in component if child.tag == _TIME_RANGE]
     properties = tuple(child for child in component if child.tag == _PROP_FILTER)
-    if len(ranges) > 1 or len(ranges) + len(properties) < len(component):
+    if len(ranges) > 1 or len(ranges) + len(properties) + len(nested) < len(component):
         return Wanted(exact=False)
     span = Interval(*radicale_filter.time_range_timestamps(ranges[0])) if ranges else None
-    return Wanted(span, properties)
+    if all(map(is_understood, properties)):
+        return Wanted(span, properties)
+    return Wanted(span, tuple(filter(is_understood, properties)), exact=False)
+
+
+def _is_absence(component: ET.Element) -> bool:
+    return [child.tag for child in component] == [_IS_NOT_DEFINED]

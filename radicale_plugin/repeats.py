@@ -16,6 +16,7 @@ from bridge.store.db import Tx
 from radicale_plugin.asked import Asked
 from radicale_plugin.body import Spooled, assemble
 from radicale_plugin.cache import LONGEST, Cache
+from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
 from radicale_plugin.question import Question
 from radicale_plugin.sample import Piece
@@ -62,7 +63,7 @@ class Repeats:
         asked = replace(told.asked, names=dict.fromkeys(question.names))
         try:
             body, compressed = assemble(filled(tx, asked, told.parts, most=self._most), gzip=told.gzip)
-        except ValueError:
+        except TooMuch:
             return None
         encoding = [("Content-Encoding", "gzip")] if compressed else []
         return kept.status, [*kept.headers, *encoding, ("Content-Length", str(len(body)))], body

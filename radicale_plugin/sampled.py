@@ -13,7 +13,7 @@ from bridge.store import published, whole
 from bridge.store.db import Db
 from radicale_plugin.asked import Asked
 from radicale_plugin.collection import MergedCalendar
-from radicale_plugin.expansion import Expansion
+from radicale_plugin.expansion import Effort, Expansion, TooMuch
 from radicale_plugin.filters import Wanted, understand
 from radicale_plugin.sample import ABSENT, PRESENT, Measured, Sample
 
@@ -54,6 +54,12 @@ class SampledCalendar(MergedCalendar):
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[Item, bool]]:
         """A sample, if anything may match."""
         given = list(filters)
+        try:
+            yield from self._sampled(given)
+        except TooMuch as e:
+            self._asked.too_much = str(e)
+
+    def _sampled(self, given: list[ET.Element]) -> Iterator[tuple[Item, bool]]:
         wanted = understand(given)
         if self._asked.free_busy:
             self._asked.busy = [] if wanted is None or wanted.span is None else self._busy(wanted.span)
@@ -90,8 +96,9 @@ class SampledCalendar(MergedCalendar):
             found = dict.fromkeys(published.touching(tx, self._head.user_id, span) if beyond else ())
         if not beyond:
             self._asked.within = span
+        effort = Effort()
         for item in beyond:
-            if item.href not in found and Expansion(item, span, self._head.time_zone).touches():
+            if item.href not in found and Expansion(item, span, self._head.time_zone, effort).touches():
                 found[item.href] = None
         self._asked.found = list(found)
 
@@ -100,8 +107,9 @@ class SampledCalendar(MergedCalendar):
         with self._db.read() as tx:
             beyond = published.unexpanded(tx, self._head.user_id, span)
             times = published.taken(tx, self._head.user_id, span, leave_out=[item.href for item in beyond])
+        effort = Effort()
         for item in beyond:
-            times += [(one.start, one.end) for one in Expansion(item, span, self._head.time_zone).times()]
+            times += [(one.start, one.end) for one in Expansion(item, span, self._head.time_zone, effort).times()]
         merged: list[Interval] = []
         for start, end in sorted(times):
             start, end = max(start, span.start), min(end, span.end)  # noqa: PLW2901

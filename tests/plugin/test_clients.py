@@ -19,7 +19,8 @@ from pathlib import Path
 import caldav
 import pytest
 from caldav.lib import error as caldav_error
-from upstreams import free_port
+
+from tests.upstreams import free_port
 
 from .conftest import CONFIG, World, at, ics
 from .dav import CRM

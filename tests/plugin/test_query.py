@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import icalendar
 import pytest
 import vobject
+from radicale import app as stock
+from radicale.item import filter as radicale_filter
 
 from bridge.domain import publish as decide
 from bridge.domain.model import Occurrence
 from bridge.store import published
+from radicale_plugin import collection, expansion
+from radicale_plugin.app import Application
 
 from .conftest import BERLIN, NOW, World, at, ics, override, utc
-from .dav import CRM, element, events_filter, name, time_range
+from .dav import CRM, clark, element, events_filter, name, time_range
 
 DAY = 86_400
 LOCAL = f";TZID={BERLIN}:"
@@ -221,17 +226,17 @@ class TestTimeRange:
 
 
 class TestPropertyFilters:
-    """Everything that the store can't answer is answered by Radicale's own tests, within the span."""
+    """Radicale's own tests decide, within the span, without parsing."""
 
     def test_by_uid_without_reading_the_others(self, week: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        parsed = []
-        real = vobject.readOne
-        monkeypatch.setattr(vobject, "readOne", lambda text: parsed.append(text) or real(text))
+        read = []
+        real = collection.has
+        monkeypatch.setattr(collection, "has", lambda text, wanted: read.append(text) or real(text, wanted))
         for href in week.ada.sync().resources:
             uid = name(href).removesuffix(".ics")
             for asked in (uid, uid.upper(), uid[3:-3]):
                 assert set(week.ada.query(events_filter(prop_filter("UID", text_match(asked)))).data) == {name(href)}
-        assert len(parsed) == 9
+        assert len(read) == 9
         assert week.ada.query(events_filter(prop_filter("UID", text_match("%")))).data == {}
         assert week.ada.query(events_filter(prop_filter("UID", text_match("nobody")))).data == {}
         assert len(week.ada.query(events_filter(prop_filter("UID", text_match("x", negate_condition="yes")))).data) == 3
@@ -240,7 +245,7 @@ class TestPropertyFilters:
         data = world.ada.query(events_filter(*inside)).data.values()
         return {line for text in data for line in text.splitlines() if line.startswith("SUMMARY:")}
 
-    def test_by_title(self, week: World) -> None:
+    def test_by_title(self, week: World, no_parsing: None) -> None:
         assert self.titles(week, prop_filter("SUMMARY", text_match("DAY"))) == {
             "SUMMARY:monday",
             "SUMMARY:tuesday",
@@ -251,7 +256,7 @@ class TestPropertyFilters:
         assert self.titles(week, prop_filter("RRULE")) == {"SUMMARY:wednesdays"}
         assert self.titles(week, prop_filter("RRULE", "<C:is-not-defined/>")) == {"SUMMARY:monday", "SUMMARY:tuesday"}
 
-    def test_by_title_within_a_span(self, week: World) -> None:
+    def test_by_title_within_a_span(self, week: World, no_parsing: None) -> None:
         week.publish("day", ics("day", ";VALUE=DATE:20270309", ";VALUE=DATE:20270310"))
         midnight = at("2027-03-09T00:00")
         span = time_range(utc(midnight), utc(midnight + 1800))
@@ -262,10 +267,85 @@ class TestPropertyFilters:
         )
         assert self.titles(week, span, prop_filter("SUMMARY", text_match("monday"))) == set()
 
-    def test_alarms(self, week: World) -> None:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *(
+                "a;b",
+                "A;B,",
+                "c\\d",
+                "c\\",
+                "e, f",
+                "\u00dcber",
+                "\u00fcBER",
+                "stra\u00dfe",
+                "STRASSE",
+                "g:h",
+                "nothing",
+            ),
+            *("x" * 60, "x" * 80, "ics_", "Berlin", "20270308"),
+        ],
+    )
+    @pytest.mark.parametrize("collation", [{}, {"collation": "i;octet"}, {"negate_condition": "yes"}])
+    def test_texts_that_are_escaped_or_folded(self, week: World, text: str, collation: dict[str, str]) -> None:
+        """As Radicale finds them by parsing."""
+        title = "a\\;b\\, c\\\\d e\\, f \u00dcber die Stra\u00dfe g:h " + "x" * 80
+        place = f"{LOCAL}20270308T100000", f"{LOCAL}20270308T110000"
+        week.publish("odd", ics("odd", *place).replace("SUMMARY:odd", f"SUMMARY:{title}"))
+        for name_ in ("SUMMARY", "UID"):
+            asked = prop_filter(name_, text_match(text, **collation))
+            wanted = ET.fromstring(asked)
+            found = {
+                href
+                for href, data in week.ada.query().data.items()
+                if any(radicale_filter.prop_match(one, wanted, "C") for one in vobject.readOne(data).vevent_list)
+            }
+            assert set(week.ada.query(events_filter(asked)).data) == found
+
+    def test_parameters(self, week: World, no_parsing: None) -> None:
+        def by_zone(*inside: str) -> set[str]:
+            return self.titles(week, prop_filter("DTSTART", element("C:param-filter", *inside, name="TZID")))
+
+        assert by_zone() == by_zone(text_match("berlin")) == {"SUMMARY:wednesdays"}
+        assert by_zone(text_match("paris")) == set()
+        assert by_zone("<C:is-not-defined/>") == {"SUMMARY:monday", "SUMMARY:tuesday"}
+
+    def test_alarms(self, week: World, no_parsing: None) -> None:
         """No blocked slot has one."""
         alarm = element("C:comp-filter", time_range("20270101T000000Z", "20280101T000000Z"), name="VALARM")
         assert week.ada.query(events_filter(alarm)).data == {}
+        assert week.ada.query(events_filter(element("C:comp-filter", name="VALARM"))).data == {}
+        silent = element("C:comp-filter", "<C:is-not-defined/>", name="VALARM")
+        assert len(week.ada.query(events_filter(silent)).data) == 3
+
+    def test_what_takes_parsing_has_a_limit(
+        self, week: World, kind: type[stock.Application], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        version = element("C:prop-filter", name="VERSION")
+        asked = element("C:filter", element("C:comp-filter", version, name="VCALENDAR"))
+        assert week.ada.query(asked).status == 207
+        monkeypatch.setattr(collection, "_MOST_PARSED", 2)
+        refused = week.ada.query(asked)
+        assert refused.status == (403 if kind is Application else 400)
+        if kind is Application:
+            assert [child.tag for child in refused.xml] == [clark("D:number-of-matches-within-limits")]
+
+
+class TestPastWhatIsStored:
+    """What is computed on request has a limit, and says so."""
+
+    def test_a_limit(self, world: World, kind: type[stock.Application], monkeypatch: pytest.MonkeyPatch) -> None:
+        world.publish("d", ics("d", ":20270308T090000Z", ":20270308T100000Z", "RRULE:FREQ=DAILY"))
+        monkeypatch.setattr(expansion, "_MOST_COMPUTED", 40)
+        first = decide.horizon(NOW).end + DAY
+        for days, statuses in ((30, {200, 207}), (60, {403} if kind is Application else {400})):
+            span = {"start": utc(first), "end": utc(first + days * DAY)}
+            assert world.ada.query(events_filter(time_range(**span))).status == 207, "one is enough to be found"
+            expand = element("C:calendar-data", element("C:expand", **span))
+            answers = [world.ada.report(CRM, "C:free-busy-query", time_range(**span))]
+            if kind is Application:
+                answers.append(world.ada.query(events_filter(time_range(**span)), data=expand))
+            assert {answer.status for answer in answers} <= statuses
 
 
 class TestExpand:
