@@ -42,10 +42,7 @@ import recurring_ical_events
 from aiohttp import web
 from lxml import etree
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from service.conftest import MemoryRemotes, OpenVault
-from upstreams.wsgi import free_port
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Interval, Titles
@@ -56,6 +53,8 @@ from bridge.service.context import Context
 from bridge.store import booking_calendars
 from bridge.store.db import Db
 from bridge.web.app import make_web_app
+from tests.service.conftest import MemoryRemotes, OpenVault
+from tests.upstreams.wsgi import free_port
 
 CALENDARS = 10
 ZONE = ZoneInfo("Europe/Berlin")

@@ -33,9 +33,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from service.conftest import MemoryRemotes, OpenVault
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bridge.domain.model import Titles
 from bridge.remote.memory import MemoryServer
@@ -44,6 +42,7 @@ from bridge.service.context import Context
 from bridge.settings import Settings
 from bridge.store.db import Db
 from bridge.web.app import make_web_app
+from tests.service.conftest import MemoryRemotes, OpenVault
 
 ZONE = ZoneInfo("Europe/Berlin")
 NOW = int(dt.datetime(2027, 3, 1, 6, tzinfo=ZONE).timestamp())

@@ -15,15 +15,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from service.conftest import NOW, event, make_world
-from service.receivers import deliver, posting, receiver, subscribe
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bridge.remote.memory import MemoryServer
 from bridge.service import book, changes, mirror
 from bridge.store import changes as stored
 from bridge.store.db import Db
+from tests.service.conftest import NOW, event, make_world
+from tests.service.receivers import deliver, posting, receiver, subscribe
 
 EVENTS, BOOKINGS, WAITS, MESSAGES = 10_000, 1_000, 40, 1_000
 

@@ -28,17 +28,17 @@ from pathlib import Path
 import icalendar
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from read_and_render import sample
-from service.conftest import NOW, MemoryRemotes, OpenVault
-from service.real import RealRemotes
-from upstreams import icloud
 
 from bridge.domain.model import Titles
 from bridge.service import connect, mirror, roles, users
 from bridge.service.context import Context
 from bridge.store.db import Db
+from tests.service.conftest import NOW, MemoryRemotes, OpenVault
+from tests.service.real import RealRemotes
+from tests.upstreams import icloud
 
 CHANGED = (1, 10, 50, 120)
 

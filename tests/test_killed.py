@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.test_utils import unused_port
-from service.receivers import receiver
 
 from bridge import settings
 from bridge.app import build
 from bridge.service import book, users, webhooks
 from bridge.service.book import NewBlockedSlot
 from bridge.service.webhooks import Signature, WebhookChange
+from tests.service.receivers import receiver
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import upstreams
 
 from bridge import settings, worker
 from bridge.app import Bridge, build
 from bridge.domain.model import AccountState, AppointmentFields, SyncState
 from bridge.service import book, connect, mirror, push, roles, users
 from bridge.store import accounts, outbox
+from tests import upstreams
 
 TOMORROW = int(time.time()) // 86_400 * 86_400 + 86_400
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import upstreams
 from click.testing import CliRunner, Result
-from upstreams import Login
 
 from bridge.cli import main
+from tests import upstreams
+from tests.upstreams import Login
 
 RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 

@@ -12,9 +12,8 @@ from bridge.store import accounts
 from bridge.store.db import Db
 
 if TYPE_CHECKING:
-    from upstreams import Login
-
     from tests.cli.conftest import Command
+    from tests.upstreams import Login
 
 EVENT = (
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:dentist\r\nDTSTAMP:20261101T000000Z\r\n"

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from upstreams import Login
-
     from tests.cli.conftest import Command
+    from tests.upstreams import Login
 
 Declare = Callable[[str], None]
 

@@ -9,9 +9,8 @@ from bridge.service import audit
 from bridge.store.db import Db
 
 if TYPE_CHECKING:
-    from upstreams import Login
-
     from tests.cli.conftest import Command
+    from tests.upstreams import Login
 
 
 def audited() -> list[tuple[str, str]]:

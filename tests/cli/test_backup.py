@@ -18,9 +18,8 @@ from bridge.store.db import Db
 from bridge.store.lock import at_work
 
 if TYPE_CHECKING:
-    from upstreams import Login
-
     from tests.cli.conftest import Command
+    from tests.upstreams import Login
 
 STORE = Path("data/bridge.db")
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from upstreams import Login
-
     from tests.cli.conftest import Command
+    from tests.upstreams import Login
 
 RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from tests.cli.test_accounts import EVENT, connect
 
 if TYPE_CHECKING:
-    from upstreams import Login
-
     from tests.cli.conftest import Command
+    from tests.upstreams import Login
 
 
 def test_why_a_time_is_blocked_and_what_became_of_an_event(anna: Command, home: Login) -> None:

@@ -8,11 +8,11 @@ import icalendar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ical_samples import BERLIN, HORIZON, at, calendar, event, spoken
 
 from bridge.domain import ical
 from bridge.domain.model import Appointment, AppointmentFields, SyncState
 from bridge.errors import Unreadable
+from tests.ical_samples import BERLIN, HORIZON, at, calendar, event, spoken
 
 NOW = at("2027-02-01 12:00")
 FIELDS = AppointmentFields(

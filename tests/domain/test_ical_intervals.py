@@ -1,10 +1,10 @@
 """When events block: time zones, kinds of values, lengths, damage."""
 
 import pytest
-from ical_samples import at, blocked, calendar, event, one, sample, slot
 
 from bridge.domain import ical
 from bridge.errors import Unreadable
+from tests.ical_samples import at, blocked, calendar, event, one, sample, slot
 
 VTIMEZONE = (
     "BEGIN:VTIMEZONE\r\nTZID:{}\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0300\r\n"

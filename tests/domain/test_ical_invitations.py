@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import icalendar
 import pytest
-from domain.test_ical_appointments import FIELDS, NOW, booked, lines
 
 from bridge.domain import ical
+from tests.domain.test_ical_appointments import FIELDS, NOW, booked, lines
 
 SENDER = "ada@icloud.example"
 INVITED = replace(FIELDS, invitee="Grace@Example.com")

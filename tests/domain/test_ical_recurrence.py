@@ -10,12 +10,12 @@ import recurring_ical_events
 from dateutil.rrule import rrulestr
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from ical_samples import BERLIN, HORIZON, at, blocked, calendar, event, sample, slot, titled
 
 from bridge.domain import ical
 from bridge.domain.ical import recurrence
 from bridge.domain.ical.rules import parse
 from bridge.domain.model import Interval, SlotSettings
+from tests.ical_samples import BERLIN, HORIZON, at, blocked, calendar, event, sample, slot, titled
 
 START = "DTSTART;TZID=Europe/Berlin:20270301T100000"
 HOUR = "DTEND;TZID=Europe/Berlin:20270301T110000"

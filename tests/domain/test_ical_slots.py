@@ -4,10 +4,10 @@ import datetime as dt
 
 import icalendar
 import pytest
-from ical_samples import HORIZON, at, blocked, calendar, event, one, sample, slot, spoken, titled
 
 from bridge.domain import ical
 from bridge.domain.model import BlockedSlot, Interval
+from tests.ical_samples import HORIZON, at, blocked, calendar, event, one, sample, slot, spoken, titled
 
 TIMES = ("DTSTART;TZID=Europe/Berlin:20270301T100000", "DTEND;TZID=Europe/Berlin:20270301T110000")
 DAY = ("DTSTART;VALUE=DATE:20270301",)

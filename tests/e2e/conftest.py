@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import upstreams
-from upstreams import Server
+
+from tests import upstreams
+from tests.upstreams import Server
 
 from .people import Crm, Person, Subscriber, Vdirsyncer
 from .processes import BRIDGE, Finished, Program, free_ports, run

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import upstreams
+
+from tests import upstreams
 
 from .conftest import RADICALE, Serving
 from .people import CUT_OFF, Answer, ask, event

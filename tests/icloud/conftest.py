@@ -8,10 +8,6 @@ from dataclasses import fields, replace
 from itertools import count
 
 import pytest
-import upstreams
-from service.conftest import NOW, event
-from service.real import make_real_world
-from upstreams import icloud
 
 from bridge.domain.model import Interval
 from bridge.errors import RemoteError
@@ -19,6 +15,10 @@ from bridge.service import book, mirror, push
 from bridge.service.book import AppointmentChange
 from bridge.store import mirror as mirror_store
 from bridge.store import published
+from tests import upstreams
+from tests.service.conftest import NOW, event
+from tests.service.real import make_real_world
+from tests.upstreams import icloud
 
 DAY = 86_400
 #: The first instance of `World.new()`: Tuesday, 09:00 in Berlin.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from service.conftest import event
-
 from bridge.domain.model import SyncState
 from bridge.service import roles
 from bridge.service.status import status
+from tests.service.conftest import event
 
 from .conftest import (
     DAY,

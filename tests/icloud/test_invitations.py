@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from service.real import make_real_world
-from upstreams import icloud
-from upstreams.icloud import Drop, Mail
 
 from bridge.domain.model import SyncState, TwoWay
 from bridge.service import roles, users
+from tests.service.real import make_real_world
+from tests.upstreams import icloud
+from tests.upstreams.icloud import Drop, Mail
 
 from .conftest import FIRST, cancel, change, make, rewrite, settle, stored, the_event, writes
 

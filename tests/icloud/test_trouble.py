@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from service.conftest import event
-from service.real import make_real_world
-from upstreams import icloud
-from upstreams.icloud import Cut, Drop, Hang, Status
 
 from bridge.domain import plan
 from bridge.domain.model import AccountState, Role, SyncState
@@ -17,6 +13,10 @@ from bridge.remote.policy import ProviderPolicy
 from bridge.service import connect, push, roles
 from bridge.service.status import status
 from bridge.store import accounts
+from tests.service.conftest import event
+from tests.service.real import make_real_world
+from tests.upstreams import icloud
+from tests.upstreams.icloud import Cut, Drop, Hang, Status
 
 from .conftest import (
     assert_both_sides_equal,

@@ -7,8 +7,9 @@ import os
 import shutil
 
 import pytest
-from e2e.conftest import Demo
-from e2e.processes import BRIDGE, Program
+
+from tests.e2e.conftest import Demo
+from tests.e2e.processes import BRIDGE, Program
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import upstreams
-from e2e.conftest import RADICALE
-from e2e.processes import BRIDGE, PATIENCE, Program, eventually, free_ports
+
+from tests import upstreams
+from tests.e2e.conftest import RADICALE
+from tests.e2e.processes import BRIDGE, PATIENCE, Program, eventually, free_ports
 
 TEXT = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

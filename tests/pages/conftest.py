@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
-from service.conftest import World, make_world
 
 from bridge.remote.memory import MemoryServer
 from bridge.service import sessions, users
 from bridge.settings import Settings
 from bridge.web.app import make_web_app
+from tests.service.conftest import World, make_world
 
 
 @dataclass

@@ -11,15 +11,15 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-import upstreams
 from axe_playwright_python.sync_playwright import Axe
-from e2e.processes import BRIDGE, Program
 from playwright.sync_api import Page, expect
-from upstreams import icloud
-from upstreams.icloud import Cloud, CloudLogin
 
 from bridge.service import sessions, users
 from bridge.store.db import Db
+from tests import upstreams
+from tests.e2e.processes import BRIDGE, Program
+from tests.upstreams import icloud
+from tests.upstreams.icloud import Cloud, CloudLogin
 
 RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 _numbers = count(1)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
-from service.conftest import NOW, event
 
 from bridge.app import RemotePool
 from bridge.domain.model import Role, SyncState, Titles
@@ -16,6 +15,7 @@ from bridge.errors import AccountNotConnected, Forbidden, NoAnswer, Throttled, U
 from bridge.service import book, connect, mirror, push, roles, users
 from bridge.settings import Settings
 from tests.pages.conftest import close, make_site
+from tests.service.conftest import NOW, event
 
 PROFILE = ("/profile/integrations", "/profile/calendars", "/profile/subscribe")
 USER_PAGES = (*PROFILE, "/calendar", "/calendar?view=month", "/calendar?view=day", "/status")

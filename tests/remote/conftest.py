@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-import upstreams
-from upstreams.icloud import Cloud
 
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
+from tests import upstreams
 from tests.remote.places import Place
+from tests.upstreams.icloud import Cloud
 
 pytest.register_assert_rewrite("tests.remote.contract")
 

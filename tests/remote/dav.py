@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upstreams import http
+from tests.upstreams import http
 
 HEAD = (
     '<?xml version="1.0" encoding="utf-8"?><D:multistatus xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"'

@@ -6,15 +6,15 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-import upstreams
-from upstreams import Drop, Scripted, http
 
 from bridge.errors import BadAnswer, NotFound, PreconditionFailed, Refused, ServerFault, TokenRejected
 from bridge.remote import session
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
+from tests import upstreams
 from tests.remote.dav import CALENDAR, OK, etag, multistatus, row, status_row, xml
 from tests.remote.places import Events
+from tests.upstreams import Drop, Scripted, http
 
 ICS = Events()()
 

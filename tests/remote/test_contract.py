@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-import upstreams
-from upstreams import icloud
 
+from tests import upstreams
 from tests.remote.conftest import place_at
 from tests.remote.contract import RemoteContract
 from tests.remote.places import MemoryPerson, Place
+from tests.upstreams import icloud
 
 
 class TestInMemory(RemoteContract):

@@ -9,9 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import upstreams
-from upstreams import icloud
-from upstreams.icloud import BY_THE_BOOK, Cloud, CloudLogin, Cut, Drop, Hang, Mail, Notice, Quirks, Status
 
 from bridge.errors import (
     BadAnswer,
@@ -28,7 +25,10 @@ from bridge.errors import (
 from bridge.remote.base import path_of
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
+from tests import upstreams
 from tests.remote.contract import event, href_of
+from tests.upstreams import icloud
+from tests.upstreams.icloud import BY_THE_BOOK, Cloud, CloudLogin, Cut, Drop, Hang, Mail, Notice, Quirks, Status
 
 Running = Callable[[Quirks], Cloud]
 Connect = Callable[[Cloud, CloudLogin], CaldavRemote]

@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import upstreams
 from aiolimiter import AsyncLimiter
-from upstreams import Drop, Scripted, Trickle, http
 
 from bridge.errors import (
     BadAnswer,
@@ -30,8 +28,10 @@ from bridge.errors import (
 from bridge.remote import session
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
+from tests import upstreams
 from tests.remote.dav import CALENDAR, home_is, multistatus, principal_is, row
 from tests.remote.places import Events
+from tests.upstreams import Drop, Scripted, Trickle, http
 
 ICS = Events()()
 PASSWORD = "päss:word"

@@ -8,10 +8,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 import pytest
-from upstreams import icloud
-from upstreams.icloud import BY_THE_BOOK, Cloud, CloudLogin, Quirks
 
 from tests.remote.contract import event
+from tests.upstreams import icloud
+from tests.upstreams.icloud import BY_THE_BOOK, Cloud, CloudLogin, Quirks
 
 PROPFIND = b'<propfind xmlns="DAV:"><prop><resourcetype/><displayname/><getcontenttype/></prop></propfind>'
 QUERY = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import upstreams
-from upstreams import icloud
 
 from bridge.domain import plan
 from bridge.domain.model import SyncState
 from bridge.service import book, mirror, push, roles
 from bridge.service.book import AppointmentChange
+from tests import upstreams
+from tests.upstreams import icloud
 
 from .conftest import event
 from .real import make_real_world

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
-from upstreams.front import PERSON
+from tests.upstreams.front import PERSON
 
 
 class Login:

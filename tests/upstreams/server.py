@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 from radicale import config as radicale_config
 from radicale.app import Application
 
-from upstreams.front import Forward, Front, Request
-from upstreams.login import Login
-from upstreams.wsgi import free_port, serving
+from tests.upstreams.front import Forward, Front, Request
+from tests.upstreams.login import Login
+from tests.upstreams.wsgi import free_port, serving
 
 
 @dataclass(slots=True)

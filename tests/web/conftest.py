@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
-from service.conftest import World, make_world
-from service.told import assert_told
 
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.remote.memory import MemoryServer
 from bridge.service import mirror, push, users
 from bridge.store import booking_calendars
 from bridge.web.app import make_web_app
+from tests.service.conftest import World, make_world
+from tests.service.told import assert_told
 
 from . import conformance
 

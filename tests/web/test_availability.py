@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from service.conftest import NOW, event
 
 from bridge.errors import Unreachable
 from bridge.remote.memory import failing
+from tests.service.conftest import NOW, event
 
 APPOINTMENTS = "/v1/calendars/events/appointments"
 CALENDARS = "/v1/calendars/"
@@ -437,10 +437,9 @@ async def test_a_repeated_request_is_answered_though_icloud_cannot_be_asked(crm)
 
 
 async def test_by_setting_a_booking_goes_by_what_was_last_known_and_says_so(tmp_path, aiohttp_client):
-    from service.conftest import make_world
-
     from bridge.remote.memory import MemoryServer
     from bridge.web.app import make_web_app
+    from tests.service.conftest import make_world
 
     from .conftest import Api
 

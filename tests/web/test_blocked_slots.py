@@ -1,10 +1,10 @@
 """Blocked slots: those the CRM makes, which never leave the bridge; and all blocked time, in one listing."""
 
 import pytest
-from service.conftest import event
 
 from bridge.domain.model import SlotSettings, Titles
 from bridge.service import book, roles
+from tests.service.conftest import event
 
 from .conftest import APPOINTMENTS, BLOCKED, EVENTS, SLOTS, WEEK
 

@@ -7,12 +7,12 @@ import base64
 import sys
 
 import pytest
-from service.conftest import event
 
 from bridge.domain.changes import BULK
 from bridge.errors import CredentialsWithheld
 from bridge.service import book, changes, push, users
 from bridge.web.keys import WATCH
+from tests.service.conftest import event
 
 from .conftest import APPOINTMENTS, EVENTS, SLOTS
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from service.conftest import event
 
 from bridge.domain.model import AccountState
 from bridge.service import connections
 from bridge.store import accounts
+from tests.service.conftest import event
 
 from .conftest import BLOCKED, WEEK
 

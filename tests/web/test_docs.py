@@ -5,11 +5,10 @@ import re
 import shlex
 from pathlib import Path
 
-from service.conftest import event
-
 from bridge.web import problems
 from bridge.web.codes import CODES
 from bridge.web.routes import ROUTES
+from tests.service.conftest import event
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.conftest import event
+from tests.service.conftest import event
 
 EXPLAIN = "/v1/explain"
 AT = "2027-03-09T09:30:00+01:00"

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from service.conftest import make_world
 
 from bridge.errors import SlotUnavailable, StoreUnusable
 from bridge.remote.memory import MemoryServer
 from bridge.service import book
 from bridge.store import idempotency
 from bridge.web.app import make_web_app
+from tests.service.conftest import make_world
 
 from .conftest import APPOINTMENTS, EVENTS, SLOTS, Api
 

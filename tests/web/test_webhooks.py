@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from service.receivers import deliver, posting, receiver
 
 from bridge.errors import SecretUnreadable
 from bridge.settings import Settings
 from bridge.web.app import make_web_app
+from tests.service.receivers import deliver, posting, receiver
 
 from .conftest import Api
 

@@ -12,10 +12,10 @@ The root is one address of loopback and each partition another. `Quirks()` is iC
 `BY_THE_BOOK` a server that keeps to the RFCs.
 """
 
-from upstreams.icloud.faults import Cut, Drop, Hang, Status
-from upstreams.icloud.login import CloudLogin
-from upstreams.icloud.quirks import BY_THE_BOOK, Quirks
-from upstreams.icloud.server import Cloud, running
-from upstreams.icloud.state import Mail, Notice
+from tests.upstreams.icloud.faults import Cut, Drop, Hang, Status
+from tests.upstreams.icloud.login import CloudLogin
+from tests.upstreams.icloud.quirks import BY_THE_BOOK, Quirks
+from tests.upstreams.icloud.server import Cloud, running
+from tests.upstreams.icloud.state import Mail, Notice
 
 __all__ = ["BY_THE_BOOK", "Cloud", "CloudLogin", "Cut", "Drop", "Hang", "Mail", "Notice", "Quirks", "Status", "running"]

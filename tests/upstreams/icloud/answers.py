@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from upstreams.icloud import reads, writes
-from upstreams.icloud.calls import Answer, Call
-from upstreams.icloud.xml import Asked
+from tests.upstreams.icloud import reads, writes
+from tests.upstreams.icloud.calls import Answer, Call
+from tests.upstreams.icloud.xml import Asked
 
 _DAV = {"DAV": "1, access-control, calendar-access, calendar-schedule, calendar-auto-schedule, calendarserver-sharing"}
 

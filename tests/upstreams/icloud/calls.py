@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from upstreams.icloud.quirks import Quirks
-from upstreams.icloud.state import Account, State
+from tests.upstreams.icloud.quirks import Quirks
+from tests.upstreams.icloud.state import Account, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
-from upstreams.icloud.state import Account, Collection, Kind, Place, State
+from tests.upstreams.icloud.state import Account, Collection, Kind, Place, State
 
 
 class CloudLogin:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from upstreams.icloud import xml
-from upstreams.icloud.calls import Answer, Call
-from upstreams.icloud.state import Collection, Place, Stored
-from upstreams.icloud.xml import CS, ICAL, OK, Asked, C, D, element, hrefs
+from tests.upstreams.icloud import xml
+from tests.upstreams.icloud.calls import Answer, Call
+from tests.upstreams.icloud.state import Collection, Place, Stored
+from tests.upstreams.icloud.xml import CS, ICAL, OK, Asked, C, D, element, hrefs
 
 #: What the home holds besides calendars: last part of the address, resource type, components.
 _OTHERS = (

@@ -13,13 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
-from upstreams.front import Request
-from upstreams.icloud.answers import answer as answer_to
-from upstreams.icloud.calls import Answer, Call
-from upstreams.icloud.faults import Cut, Drop, Fault, Faults, Hang, Planned, Status
-from upstreams.icloud.login import CloudLogin
-from upstreams.icloud.quirks import Quirks
-from upstreams.icloud.state import Account, Mail, Notice, State
+from tests.upstreams.front import Request
+from tests.upstreams.icloud.answers import answer as answer_to
+from tests.upstreams.icloud.calls import Answer, Call
+from tests.upstreams.icloud.faults import Cut, Drop, Fault, Faults, Hang, Planned, Status
+from tests.upstreams.icloud.login import CloudLogin
+from tests.upstreams.icloud.quirks import Quirks
+from tests.upstreams.icloud.state import Account, Mail, Notice, State
 
 #: The root, and the partitions.
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")

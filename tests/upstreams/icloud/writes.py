@@ -6,10 +6,10 @@ import re
 
 from icalendar import Calendar
 
-from upstreams.icloud import xml
-from upstreams.icloud.calls import Answer, Call
-from upstreams.icloud.state import Mail, Notice, Place
-from upstreams.icloud.xml import C
+from tests.upstreams.icloud import xml
+from tests.upstreams.icloud.calls import Answer, Call
+from tests.upstreams.icloud.state import Mail, Notice, Place
+from tests.upstreams.icloud.xml import C
 
 
 def put(call: Call, place: Place, name: str) -> Answer:

@@ -1,0 +1,1 @@
+"""The tests, by room; `tests.upstreams` has the servers that they talk to."""
