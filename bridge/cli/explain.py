@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from zoneinfo import ZoneInfo
 
 import click
@@ -11,11 +12,16 @@ from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import count, facts, instant, json_option, print_json
 from bridge.domain.explain import Finding
 from bridge.domain.ical import Part
-from bridge.domain.model import User
+from bridge.domain.model import Role, User
+from bridge.errors import Unknown
+from bridge.sentences import sentence
 from bridge.service import explain as explain_service
-from bridge.service import users
+from bridge.service import roles, users
 from bridge.service.explain import ThingExplained, TimeExplained
 from bridge.store.db import Db
+
+#: Of users and of calendars, so many are named where any may be meant.
+_FEW = 10
 
 
 @click.command()
@@ -32,9 +38,7 @@ def explain(opened: Opened, what: str, user_id: str | None, as_json: bool) -> No
     at = _time(what)
     with opened.store(read_only=True) as db:
         if at is None:
-            things = explain_service.thing(db, what, now=opened.now)
-            if user_id is not None:
-                things = [one for one in things if one.user_id == user_id]
+            things = _things(db, what, user_id, opened.now)
             if as_json:
                 print_json([_thing_facts(one) for one in things])
             else:
@@ -49,6 +53,32 @@ def explain(opened: Opened, what: str, user_id: str | None, as_json: bool) -> No
         print_json(_time_facts(told))
     else:
         _print_time(told, user)
+
+
+def _things(db: Db, what: str, user_id: str | None, now: int) -> list[ThingExplained]:
+    try:
+        found = [one for one in explain_service.thing(db, what, now=now) if user_id in {None, one.user_id}]
+    except Unknown:
+        found = []
+    if not found:
+        raise click.ClickException(" ".join([sentence(Unknown("event", what)), *_hints(db, what, user_id)]))
+    return found
+
+
+def _hints(db: Db, what: str, user_id: str | None) -> list[str]:
+    """Why there may be no such event."""
+    if re.match(r"\d{2,4}[-./]\d", what):
+        return ["A time is like 2027-03-09T10:00, 2027-03-09T10:00+01:00 or 2027-03-09T09:00Z."]
+    if what.startswith(("apt_", "blk_", "ics_")):
+        return []
+    unread = [
+        f"{calendar.name} ({user.id})"
+        for user in (users.list_users(db) if user_id is None else [_user(db, user_id)])[:_FEW]
+        for calendar in roles.list_calendars(db, user.id)
+        if calendar.role == Role.NONE
+    ]
+    hint = "Or it was not there when its calendar was last read, or is in one that is not read"
+    return [f"{hint}: {', '.join(unread[:_FEW])}" if unread else f"{hint}."]
 
 
 def _time(text: str) -> dt.datetime | None:

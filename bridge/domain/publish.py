@@ -19,6 +19,8 @@ from bridge.domain.model import (
 )
 
 DAY = 86_400
+#: What the hrefs of all mirrored blocked slots begin with.
+SLOT_PREFIX = "ics_"
 #: Recurrences are expanded from this long ago to this far ahead, in seconds.
 HORIZON_BACK = 400 * DAY
 HORIZON_AHEAD = 800 * DAY
@@ -43,7 +45,7 @@ class Source:
 
 def href_prefix(uid: str) -> str:
     """What the hrefs of all published items of one upstream UID begin with."""
-    return f"ics_{_digest(uid)}_"
+    return f"{SLOT_PREFIX}{_digest(uid)}_"
 
 
 def slot_href(item: MirrorItem) -> str:
@@ -65,14 +67,16 @@ def render(item: MirrorItem, source: Source, span: Interval) -> ical.Rendered | 
     )
 
 
-def blocked_slots(candidates: Iterable[tuple[MirrorItem, ical.Rendered | None]]) -> list[PublishedItem]:
+def blocked_slots(
+    candidates: Iterable[tuple[MirrorItem, ical.Rendered | None]], booked: ical.Rendered | None = None
+) -> list[PublishedItem]:
     """The published items for one upstream UID, from all mirror items that carry it, Primary first.
 
     One invitation present in two of the User's calendars is one blocked slot; where the two differ in their times, both
-    are kept, since both block.
+    are kept, since both block. The same holds beside the Appointment that is `booked` under this UID.
     """
     published: list[PublishedItem] = []
-    times: set[str] = set()
+    times = set() if booked is None else {booked.same_times}
     for item, rendered in candidates:
         if rendered is None or rendered.same_times in times:
             continue
@@ -88,11 +92,20 @@ def appointment(
 
     `upstream` is its event as it is in iCloud: where single instances were moved or changed there, that is what counts.
     """
+    rendered = render_appointment(booked, time_zone=time_zone, span=span, upstream=upstream)
+    return (
+        None if rendered is None else _published(appointment_href(booked.id), booked.id, ItemKind.APPOINTMENT, rendered)
+    )
+
+
+def render_appointment(
+    booked: Appointment, *, time_zone: str, span: Interval, upstream: str | None = None
+) -> ical.Rendered | None:
+    """As `appointment`. None also where every single instance was deleted."""
     if not booked.wanted_upstream:
         return None
-    rendered: ical.Rendered | None
     if upstream is not None and "RECURRENCE-ID" in upstream:
-        rendered = ical.blocked_slot(
+        return ical.blocked_slot(
             # What the CRM has still to write is in it already, as it will be.
             ical.upstream_event(booked, now=booked.updated_at, onto=upstream),
             uid=booked.id,
@@ -101,11 +114,7 @@ def appointment(
             addresses=frozenset(),
             horizon=span,
         )
-    else:
-        rendered = ical.appointment(booked, time_zone=time_zone, horizon=span)
-    if rendered is None:
-        return None  # every single instance was deleted
-    return _published(appointment_href(booked.id), booked.id, ItemKind.APPOINTMENT, rendered)
+    return ical.appointment(booked, time_zone=time_zone, horizon=span)
 
 
 def appointment_href(appointment_id: str) -> str:

@@ -1,4 +1,4 @@
-"""A User's merged calendar as they see it themselves: what stands where, and why."""
+"""A User's merged calendar as they see it themselves: what stands where."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.domain.hours import Opening, openings
-from bridge.domain.model import Account, Appointment, Calendar, Interval, ItemKind, Titles, User
-from bridge.errors import Unknown
+from bridge.domain.model import Appointment, Calendar, Interval, ItemKind, Titles, User
 from bridge.service import people, publish
 from bridge.store import accounts, bookings
 from bridge.store.db import Db, Tx
@@ -30,14 +29,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a stretch is blocked."""
-
-    entry: Entry
-    account: Account | None
-
-
-@dataclass(frozen=True, slots=True)
 class Agenda:
     """What stands in a span, by start; and when the User works, as far as anybody said."""
 
@@ -51,17 +42,6 @@ def agenda(db: Db, user: User, span: Interval) -> Agenda:
         hours = people.working_hours(tx, user)
         working = openings(hours, span) if hours is not None else ()
         return Agenda(_entries(tx, user, publish.busy(tx, user, span)), working)
-
-
-def explain(db: Db, user: User, href: str, start: int) -> Explanation:
-    """Why the User's time is taken by this item at this instant. Raises `Unknown`."""
-    with db.read() as tx:
-        busy = [one for one in publish.busy(tx, user, Interval(start, start + 1)) if one.href == href]
-        for entry in _entries(tx, user, busy):
-            if entry.start == start:
-                account = accounts.get(tx, entry.calendar.account_id) if entry.calendar else None
-                return Explanation(entry, account)
-    raise Unknown("blocked slot", href)
 
 
 def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.domain import explain as decide
+from bridge.domain import ical
 from bridge.domain import publish as publish_rules
 from bridge.domain.explain import Finding, Why
-from bridge.domain.model import Appointment, Calendar, Interval, ItemKind, MirrorItem, Role, User
+from bridge.domain.model import Account, Appointment, Calendar, Interval, ItemKind, MirrorItem, Role, User
 from bridge.domain.publish import Source
 from bridge.errors import Unknown
 from bridge.service import publish
@@ -18,7 +19,7 @@ from bridge.store import accounts, bookings, mirror, outbox, overview, published
 from bridge.store.db import Db, Tx
 from bridge.store.outbox import Told
 
-__all__ = ["Finding", "ThingExplained", "TimeExplained", "thing", "time"]
+__all__ = ["Finding", "SlotExplained", "ThingExplained", "TimeExplained", "slot", "thing", "time"]
 
 #: How far ahead the next times of a thing are looked for, in seconds, and how many of them are told.
 AHEAD, NEXT = 366 * 86_400, 5
@@ -42,6 +43,16 @@ class TimeExplained:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotExplained:
+    """What blocks a stretch of the merged calendar."""
+
+    finding: Finding
+    #: That of the calendar that it comes from, or is written to.
+    account: Account | None
+    appointment: Appointment | None
+
+
+@dataclass(frozen=True, slots=True)
 class ThingExplained:
     """What became of an event, a blocked slot or an appointment."""
 
@@ -58,27 +69,36 @@ class ThingExplained:
 
 
 def time(db: Db, user_id: str, at: int, *, now: int, locations: Locations = None) -> TimeExplained:
-    """Why a User's time is blocked or free at an instant. Raises `Unknown`.
-
-    Reads every object of the User's calendars, which takes a moment.
-    """
-    span = Interval(at, at + 1)
+    """Why a User's time is blocked or free at an instant. Raises `Unknown`."""
     with db.read() as tx:
         user = users.get(tx, user_id)
         if user is None or not sees(locations, user.location_id):
             raise Unknown("user", user_id)
-        busy = publish.busy(tx, user, span)
-        found = [*_upstream(tx, user, span), *_booked(tx, user, span, busy), *_crm_slots(tx, user, span, now)]
-        found.sort(key=lambda one: (not one.blocks, one.start, one.end, one.id))
+        found, blocked = _at(tx, user, at, now)
         every = accounts.calendars(tx, user_id=user.id)
         return TimeExplained(
             user_id=user.id,
             at=at,
-            blocked=bool(busy),
+            blocked=blocked,
             findings=tuple(one for one in found if one.why != Why.UNREADABLE),
             unreadable=tuple(one for one in found if one.why == Why.UNREADABLE),
             sources=tuple(calendar for account in of_user(tx, user).accounts for calendar in account.calendars),
             not_read=tuple(calendar.name for calendar in every if calendar.role == Role.NONE),
+        )
+
+
+def slot(db: Db, user: User, href: str, at: int, *, now: int) -> SlotExplained:
+    """Why this item of the merged calendar takes the User's time at an instant. Raises `Unknown`."""
+    with db.read() as tx:
+        found = [one for one in _at(tx, user, at, now)[0] if one.blocks and f"{one.id}.ics" == href]
+        if not found:
+            raise Unknown("blocked slot", href)
+        finding = next((one for one in found if one.start == at), found[0])
+        calendar = finding.calendar
+        return SlotExplained(
+            finding,
+            accounts.get(tx, calendar.account_id) if calendar is not None else None,
+            bookings.appointment(tx, finding.id),
         )
 
 
@@ -174,10 +194,22 @@ def _read(tx: Tx, user: User) -> dict[str, Read]:
     return {calendar.id: (calendar, sources[calendar.id]) for calendar in found}
 
 
-def _upstream(tx: Tx, user: User, span: Interval) -> Iterator[Finding]:
+def _at(tx: Tx, user: User, at: int, now: int) -> tuple[list[Finding], bool]:
+    """What is at an instant, first what blocks; and whether the User's time is blocked then."""
+    span = Interval(at, at + 1)
+    busy = publish.busy(tx, user, span)
+    found = [*_upstream(tx, user, span, busy), *_booked(tx, user, span, busy), *_crm_slots(tx, user, span, now)]
+    return sorted(found, key=lambda one: (not one.blocks, one.start, one.end, one.id)), bool(busy)
+
+
+def _upstream(tx: Tx, user: User, span: Interval, busy: list[published.Busy]) -> Iterator[Finding]:
+    busy_then = {one.href for one in busy}
+    served = set(published.hrefs_with_prefix(tx, user.id, publish_rules.SLOT_PREFIX)) - busy_then
     for calendar_id, read in _read(tx, user).items():
         for item in mirror.of_calendar(tx, calendar_id):
-            yield from _of_item(tx, user, item, read, span)
+            # Nearly all of them: they are served, and not then, and that is all that there is to tell.
+            if publish_rules.slot_href(item) not in served or not ical.is_plain(item.ics):
+                yield from _of_item(tx, user, item, read, span)
 
 
 def _of_item(tx: Tx, user: User, item: MirrorItem, read: Read, span: Interval | None) -> list[Finding]:
@@ -186,7 +218,7 @@ def _of_item(tx: Tx, user: User, item: MirrorItem, read: Read, span: Interval | 
     if not verdicts:
         return []  # nearly all of them: nothing has to be looked up
     published_too = bool(published.get(tx, user.id, [publish_rules.slot_href(item)]))
-    echo = publish.is_echo(tx, user.id, item.uid)
+    echo = publish.is_echo(tx, user.id, item)
     return [decide.of_verdict(item, calendar, one, published=published_too, echo=echo) for one in verdicts]
 
 

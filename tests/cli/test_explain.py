@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def test_why_a_time_is_blocked_and_what_became_of_an_event(anna: Command, home: Login) -> None:
     work = home.make_calendar("Work")
+    home.make_calendar("Hobby")
     home.put(work, "dentist.ics", EVENT)
     connect(anna, home)
     anna.done("calendars", "set", "anna", "--conflict", "Work")
@@ -39,9 +40,13 @@ def test_why_a_time_is_blocked_and_what_became_of_an_event(anna: Command, home: 
     (thing,) = anna.json("explain", "dentist")
     assert thing["change"]["removed"]
 
+    assert "is in one that is not read: Hobby (anna)" in anna.refused("explain", "climbing", "anna")
+
 
 def test_what_is_not_there(anna: Command) -> None:
-    assert "never" in anna.refused("explain", "never")
+    assert "or is in one that is not read." in anna.refused("explain", "never")
+    for wrong in ("2027-13-01T10:00", "2027-03-09 25:00", "09.03.2027"):
+        assert "A time is like 2027-03-09T10:00" in anna.refused("explain", wrong)
     assert anna("explain", "2027-03-01T10:30", "nobody").exit_code == 1
     anna.done("user", "add", "bea", "--location", "loc_1", "--time-zone", "Europe/Berlin")
     assert anna("explain", "2027-03-01T10:30").exit_code == 2, "whose time?"

@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from bridge.domain import explain as decide
+from bridge.domain import ical
 from bridge.domain.explain import WORDS, Why
 from bridge.domain.ical import Part
 from bridge.domain.model import Interval, SlotSettings, Titles
@@ -229,8 +231,19 @@ async def test_another_location_s_users_and_events_do_not_exist(world):
         explain.time(world.db, "ada", AT, now=world.now(), locations=elsewhere)
 
 
-async def test_what_is_told_agrees_with_what_is_served(world):
-    """At any time: blocked where, and only where, something is told that blocks."""
+async def test_events_at_other_times_are_not_read_for_it(world, monkeypatch):
+    for number in range(20):
+        day = event(f"e{number}", start=f"202703{number + 10}T090000", end=f"202703{number + 10}T100000")
+        world.server.edit(world.urls["Work"], f"{number}.ics", day)
+    await put(world, event("dentist", **TUESDAY))
+    read = []
+    monkeypatch.setattr(decide, "verdicts", lambda item, *_, **__: read.append(item.uid) or [])
+    told(world)
+    assert read == ["dentist"]
+
+
+async def test_what_is_told_agrees_with_what_is_served(world, monkeypatch):
+    """At any time: blocked where, and only where, something is told that blocks; and nothing is left out."""
     chance = random.Random(7)
     extras = ["", "", "", "TRANSP:TRANSPARENT\r\n", "STATUS:CANCELLED\r\n", "RRULE:FREQ=DAILY;INTERVAL=2;COUNT=5\r\n"]
     extras += [
@@ -263,6 +276,10 @@ async def test_what_is_told_agrees_with_what_is_served(world):
         answer = told(world, at)
         assert answer.blocked == any(one.start <= at < one.end for one in busy)
         assert answer.blocked == any(finding.blocks for finding in answer.findings), at
+        if at % 7 == 0:
+            with monkeypatch.context() as patch:
+                patch.setattr(ical, "is_plain", lambda _: False)
+                assert told(world, at) == answer, "as if every event had been read"
         both += bool(answer.findings)
     assert both > 50
 

@@ -75,7 +75,7 @@ def identify(ics: str) -> str:
 
 
 def is_plain(ics: str) -> bool:
-    """Whether an object surely is a single event or series without exceptions: what it blocks is all that it takes."""
+    """Whether an object is one event or series without exceptions: then it takes all of its times, or none."""
     text = ics.upper()
     return text.count("BEGIN:VEVENT") == 1 and not any(name in text for name in ("EXDATE", "EXRULE", "RECURRENCE-ID"))
 

@@ -8,7 +8,7 @@ import datetime as dt
 from aiohttp import web
 
 from bridge.domain.model import Calendar, Interval, Role, User
-from bridge.service import agenda, roles
+from bridge.service import agenda, explain, roles
 from bridge.web.keys import CONTEXT
 from bridge.web.pages import layout
 from bridge.web.pages.conventions import Conventions
@@ -62,8 +62,10 @@ async def why(request: web.Request, user: User) -> web.Response:
         raise web.HTTPNotFound from None
     if not 0 <= at < 2**35:
         raise web.HTTPNotFound
-    told = agenda.explain(context.db, user, request.query.get("item", ""), at)
-    return page(request, "why.html", entry=told.entry, account=told.account)
+    href = request.query.get("item", "")
+    # Reads events: beside the loop.
+    told = await asyncio.to_thread(explain.slot, context.db, user, href, at, now=context.clock())
+    return page(request, "why.html", told=told)
 
 
 #: For calendars that bring no colour.
