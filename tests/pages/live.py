@@ -123,14 +123,14 @@ def serving(folder: Path, *, public: bool = False) -> Iterator[Bridge]:
             bridge.store.close()
 
 
-def look(page: Page) -> None:
+def look(page: Page, *, heaviest: int = 100_000) -> None:
     """What holds for every page: nothing that keeps somebody out, nothing cut off, nothing heavy."""
     expect(page.locator("h1")).to_have_count(1)
     found = _axe.run(page).response["violations"]
     told = [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]]) for one in found]
     assert told == [], page.url
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} is wider than the screen"
-    assert len(page.content().encode()) < 100_000
+    assert len(page.content().encode()) < heaviest
 
 
 def sign_in(page: Page, bridge: Bridge, person: Person) -> None:

@@ -474,3 +474,17 @@ def _propfind(url: str, user: str, password: str) -> int:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_reference_of_the_api_can_be_read_and_followed(page: Page, bridge, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{bridge.url}/v1/docs")
+    live.look(page, heaviest=400_000)
+    body = page.get_by_role("link", name="AppointmentBody").first
+    expect(body).to_be_hidden()
+    page.get_by_text("Book an appointment.").click()
+    expect(body).to_be_visible()
+    body.click()
+    expect(page.locator("#AppointmentBody")).to_be_in_viewport()
+    live.look(page, heaviest=400_000)

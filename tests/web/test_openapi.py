@@ -63,7 +63,8 @@ async def test_nobody_needs_a_token_to_read_it(api, path):
         assert (await api.client.get(path)).headers["Content-Type"].startswith("application/json")
         return
     for operation in DECLARED:
-        assert f"{operation.method} {operation.path}</code>" in text
+        assert f"<b>{operation.method}</b> {operation.path}</code>" in text
+    assert "`" not in text
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     elsewhere = re.findall(r"""(?:src|href)=["'](?!/|#)[^"']*|<style|style=""", text)
     assert elsewhere == [], "nothing from elsewhere, nothing that the page's own policy forbids"
