@@ -16,6 +16,15 @@ _MINUTES = {"mins": 1, "hours": 60}
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaid:
+    """What a new appointment has where its request does not say."""
+
+    #: From its start to its end, in seconds.
+    length: int = DEFAULT_MINUTES * 60
+    status: str = "confirmed"
+
+
+@dataclass(frozen=True, slots=True)
 class BookingCalendar:
     """What the CRM calls a calendar: something that can be booked, with its Users. `calendarId` in the API."""
 
@@ -36,6 +45,11 @@ class BookingCalendar:
     def everyone(self) -> bool:
         """Whether a booking needs all of its Users, rather than one of them."""
         return self.settings.get("calendarType") == COLLECTIVE
+
+    @property
+    def unsaid(self) -> Unsaid:
+        """What an appointment booked with it has where nobody says."""
+        return Unsaid(self.slot_minutes * 60, "new" if self.settings.get("autoConfirm") is False else "confirmed")
 
     def rules(self) -> SlotRules:
         """What the settings mean for booking."""

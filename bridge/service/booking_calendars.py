@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
+from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar, Unsaid
 from bridge.domain.schedules import Schedule
 from bridge.errors import FieldProblem, Invalid, Unknown
 from bridge.service import visibility
@@ -60,18 +60,11 @@ def get_calendar(db: Db, calendar_id: str, *, locations: Locations) -> BookingCa
         return visibility.booking_calendar(tx, calendar_id, locations)
 
 
-def confirms(db: Db, calendar_id: str | None) -> bool:
-    """Whether what is booked with a calendar is confirmed at once."""
+def unsaid(db: Db, calendar_id: str | None) -> Unsaid:
+    """What an appointment has where its request does not say, if it is booked with this calendar."""
     with db.read() as tx:
         calendar = booking_calendars.get(tx, calendar_id or "")
-    return calendar is None or calendar.settings.get("autoConfirm") is not False
-
-
-def slot_minutes(db: Db, calendar_id: str | None) -> int | None:
-    """How long a slot of a booking calendar is; None when there is no such calendar."""
-    with db.read() as tx:
-        calendar = booking_calendars.get(tx, calendar_id or "")
-    return calendar.slot_minutes if calendar else None
+    return Unsaid() if calendar is None else calendar.unsaid
 
 
 def list_calendars(db: Db, location_id: str) -> list[BookingCalendar]:

@@ -11,7 +11,7 @@ from aiohttp import web
 from bridge.domain.model import Appointment, SyncState
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown, VersionMismatch
 from bridge.service import book, booking_calendars
-from bridge.service.book import Created, Scope
+from bridge.service.book import AppointmentChange, Created, NewAppointment, Scope
 from bridge.service.idempotency import Answer
 from bridge.service.look_first import Looked, look_first
 from bridge.web import answers, fields, idempotency, requests
@@ -35,13 +35,7 @@ async def create(request: web.Request) -> web.Response:
 
 async def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bool = False) -> web.Response:
     context = request.app[CONTEXT]
-    new = fields.new_appointment(
-        body.value,
-        body.problems,
-        location_id=requests.location_for(request, body.value.location_id),
-        slot_minutes=booking_calendars.slot_minutes(context.db, body.value.calendar_id) or fields.DEFAULT_MINUTES,
-        status="confirmed" if booking_calendars.confirms(context.db, body.value.calendar_id) else "new",
-    )
+    new = _new(request, body)
     looked = None
     if new.check_slot:
         looked = await look_first(context, new.location_id, new.booking_calendar_id, new.user_id)
@@ -64,6 +58,15 @@ async def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bo
     return response
 
 
+def _new(request: web.Request, body: Body[AppointmentBody]) -> NewAppointment:
+    return fields.new_appointment(
+        body.value,
+        body.problems,
+        location_id=requests.location_for(request, body.value.location_id),
+        unsaid=booking_calendars.unsaid(request.app[CONTEXT].db, body.value.calendar_id),
+    )
+
+
 async def read(request: web.Request) -> web.Response:
     """One appointment; a deleted one for 90 days."""
     context = request.app[CONTEXT]
@@ -81,11 +84,19 @@ async def update(request: web.Request) -> web.Response:
     body = await requests.body_of(request, AppointmentBody)
     query, reader = requests.query_of(request, ScopeQuery)
     reader.done()
-    return await _waited(request, await _update(request, body, request.match_info["eventId"], query.scope))
+
+    def change(current: Appointment) -> AppointmentChange:
+        return fields.appointment_change(body.value, body.problems, current)
+
+    return await _waited(request, await _update(request, body, request.match_info["eventId"], change, query.scope))
 
 
 async def _update(
-    request: web.Request, body: Body[AppointmentBody], appointment_id: str, scope: Scope | None = None
+    request: web.Request,
+    body: Body[AppointmentBody],
+    appointment_id: str,
+    change: Callable[[Appointment], AppointmentChange],
+    scope: Scope | None = None,
 ) -> web.Response:
     context = request.app[CONTEXT]
     locations = requests.locations_of(request)
@@ -104,7 +115,7 @@ async def _update(
             appointment = book.update_appointment(
                 context.db,
                 appointment_id,
-                fields.appointment_change(body.value, body.problems, current),
+                change(current),
                 locations=locations,
                 # A change is worked out from what is there: if that is no longer so, it is worked out again.
                 expected_version=current.version if expected is None else expected,
@@ -123,7 +134,7 @@ async def _update(
 
 
 async def put_by_external_id(request: web.Request) -> web.Response:
-    """Create or change the appointment that the CRM knows by this id of its own."""
+    """Create or replace the appointment that the CRM knows by this id of its own."""
     external_id = request.match_info["externalId"]
     if not is_id(external_id):
         detail = "An externalId has 1 to 255 characters, no control characters among them."
@@ -141,7 +152,8 @@ async def _put(request: web.Request, body: Body[AppointmentBody], external_id: s
         known = book.find_by_external_id(request.app[CONTEXT].db, location_id, external_id)
     if known is not None and known.deleted_at is None:
         requests.refuse_if_present(request, known.version)
-        return await _update(request, body, known.id)
+        new = _new(request, body)
+        return await _update(request, body, known.id, lambda current: fields.replacement(new, current))
     requests.refuse_if_absent(request)
     try:
         return await _create(request, body.with_values(external_id=external_id), anew=True)

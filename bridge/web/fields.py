@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.domain.booking_calendars import Unsaid
 from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot
 from bridge.domain.time_zones import is_time_zone
 from bridge.errors import FieldProblem, Invalid
 from bridge.service.book import UNSET, AppointmentChange, NewAppointment, NewBlockedSlot, read_invitee, read_rrule
-from bridge.web.shapes.appointments import AppointmentBody
+from bridge.web.shapes.appointments import MOST_METADATA, AppointmentBody
 from bridge.web.shapes.blocked_slots import BlockedSlotBody
 from bridge.web.times import BadTime, Time, day_of, parse_day, parse_time, start_of
 
 DAY = 86_400
 #: The longest single appointment or blocked slot, and the longest span of a listing, in seconds.
 LONGEST = 366 * DAY
-DEFAULT_MINUTES = 30
 
 #: Fields that live in the bridge only, kept as they are.
 _KEPT = ("meeting_location_type", "meeting_location_id", "metadata", "contact", "reminders", "to_notify")
@@ -103,13 +104,9 @@ def new_appointment(
     problems: Iterable[FieldProblem],
     *,
     location_id: str | None,
-    slot_minutes: int,
-    status: str = "confirmed",
+    unsaid: Unsaid,
 ) -> NewAppointment:
-    """A new appointment. Without an end it takes `slot_minutes`, or one day; without a `status` it has the one given.
-
-    Raises `Invalid`.
-    """
+    """A new appointment, with what is `unsaid`; one of whole days takes one. Raises `Invalid`."""
     reader = Reader(list(problems))
     location_id = reader.location(location_id)
     zone = reader.zone(body.timezone)
@@ -117,14 +114,14 @@ def new_appointment(
         reader.wrong("calendarId", "missing", "Name the calendar to book.")
     if body.start_time is None:
         reader.wrong("startTime", "missing", "Say when it starts.")
-    kept = _kept(body)
+    kept = _kept(reader, body, {})
     invitee = _invitee(reader, body.invite_contact, kept.get("contact"))
     if body.all_day:
         start, end = _new_days(reader, body, zone)
     else:
         start = reader.time("startTime", body.start_time, zone)
         ends = reader.time("endTime", body.end_time, zone)
-        end = ends.at if ends is not None else start.at + slot_minutes * 60 if start is not None else 0
+        end = ends.at if ends is not None else start.at + unsaid.length if start is not None else 0
     if start is not None and not reader.is_wrong("endTime"):
         reader.order(start.at, end)
     rrule = reader.rrule(body.rrule)
@@ -145,7 +142,7 @@ def new_appointment(
             description=body.description or "",
             address=body.address or "",
             rrule=rrule,
-            status=body.appointment_status or status,
+            status=body.appointment_status or unsaid.status,
             invitee=invitee,
         ),
         utc_offset=start.utc_offset,
@@ -173,7 +170,7 @@ def appointment_change(
     """A change to an appointment: only what was sent; null clears. Raises `Invalid`."""
     reader = Reader(list(problems))
     sent = body.model_fields_set
-    kept = _kept(body)
+    kept = _kept(reader, body, current.extra)
     changes: dict[str, Any] = {}
     offset = None
     if sent & {"start_time", "end_time", "timezone", "all_day"}:
@@ -201,6 +198,18 @@ def appointment_change(
         user_id=body.assigned_user_id if body.assigned_user_id is not None else UNSET,
         booking_calendar_id=body.calendar_id if body.calendar_id is not None else UNSET,
         extra={_camel(name): kept.get(_camel(name)) for name in _KEPT if name in sent},
+    )
+
+
+def replacement(new: NewAppointment, current: Appointment) -> AppointmentChange:
+    """The change that makes an appointment the new one, whatever it was. Whose time it takes stays, if nobody says."""
+    return AppointmentChange(
+        fields={field.name: getattr(new.fields, field.name) for field in dataclasses.fields(new.fields)},
+        utc_offset=new.utc_offset,
+        contact_id=new.contact_id,
+        user_id=new.user_id if new.user_id is not None else UNSET,
+        booking_calendar_id=new.booking_calendar_id,
+        extra={**dict.fromkeys(current.extra), **new.extra},
     )
 
 
@@ -318,17 +327,28 @@ def _invitee(reader: Reader, wanted: bool | None, contact: object) -> str | None
         return None
 
 
-def _kept(body: AppointmentBody) -> dict[str, object]:
-    simple = {name for name in _KEPT if name not in {"contact", "reminders"}}
+def _kept(reader: Reader, body: AppointmentBody, before: Mapping[str, object]) -> dict[str, object]:
+    """What is kept of a body, as it is kept. Of objects, only the members that were sent are changed (RFC 7396)."""
+    simple = {name for name in _KEPT if name not in {"contact", "metadata", "reminders"}}
     values = body.model_dump(include=simple, exclude_none=True, by_alias=True)
     if body.contact is not None:
-        values["contact"] = body.contact.model_dump(include=set(type(body.contact).model_fields), exclude_none=True)
+        given = body.contact.model_dump(include=set(type(body.contact).model_fields), exclude_unset=True)
+        values["contact"] = _merged(before.get("contact"), given)
+    if body.metadata is not None:
+        values["metadata"] = metadata = _merged(before.get("metadata"), body.metadata)
+        if len(metadata) > MOST_METADATA:
+            reader.wrong("metadata", "too_long", f"{MOST_METADATA} entries at most, with those that are there.")
     if body.reminders is not None:
         values["reminders"] = [{"minutesBefore": reminder.minutes_before} for reminder in body.reminders]
     values = {name: value for name, value in values.items() if value not in ({}, [])}
     if body.address and "meeting_location_type" not in body.model_fields_set:
         values["meetingLocationType"] = "custom"
     return values
+
+
+def _merged(before: object, given: Mapping[str, object]) -> dict[str, object]:
+    whole = {**(before if isinstance(before, dict) else {}), **given}
+    return {name: value for name, value in whole.items() if value is not None}
 
 
 def _camel(name: str) -> str:

@@ -100,11 +100,12 @@ def test_from_nothing_to_appointments_and_webhooks(place, node, receiver):
             check=False, cwd=folder, env=env, capture_output=True, text=True, timeout=2 * PATIENCE,
         )  # fmt: skip
         assert done.returncode == 0, (done.stdout, done.stderr, program.errors())
-        said = done.stdout.splitlines()[-4:]
+        said = done.stdout.splitlines()[-5:]
         assert re.fullmatch(r"Intro call at \S+\+0[12]:00: synced", said[0]), said
-        assert said[1] == "cancelled"
-        assert said[2].startswith("Demo at "), "the first free time, which was given back"
-        assert said[3].startswith("Second demo at ")
+        assert said[1] == '{"email":"grace@example.com","answer":null}'
+        assert said[2] == "cancelled"
+        assert said[3].startswith("Demo at "), "the first free time, which was given back"
+        assert said[4].startswith("Second demo at ")
         events = eventually(lambda: [found for found in [login.texts(home)] if len(found) == 2])[0]
         name = next(name for name, ics in events.items() if "SUMMARY:Demo" in ics)
         login.put(home, name, events[name].replace("SUMMARY:Demo", "SUMMARY:Lunch and demo"))

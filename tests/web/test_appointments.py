@@ -355,6 +355,56 @@ async def test_by_the_crm_s_own_id_it_is_created_changed_and_booked_anew(api):
     assert api.stored() == before
 
 
+async def test_by_the_crm_s_own_id_it_is_replaced_as_a_whole(api):
+    path = "/v1/appointments/by-external-id/x1"
+    team = api.add_calendar("ada", "bob") if api.add_user("bob") else ""
+    whole = {**ALL, "calendarId": team, "inviteContact": True, "rrule": "FREQ=DAILY;COUNT=2", "toNotify": True}
+    del whole["externalId"]
+    first = await api("PUT", path, api.body(**whole))
+    assert first.status == 201, first.json
+    again = await api("PUT", path, api.body(**whole))
+    assert (again.status, again.json) == (200, first.json), "the same again changes nothing"
+    bare = api.body(calendarId=team, title=None, endTime=None, timezone=None)
+    second = await api("PUT", path, bare)
+    assert second.status == 200, second.json
+    wanted = await api("PUT", "/v1/appointments/by-external-id/x2", {**bare, "startTime": "2027-03-10T10:00:00+01:00"})
+    ours = {"id", "externalId", "startTime", "endTime", "dateAdded", "dateUpdated", "version", "sync", "assignedUserId"}
+    for name in (second.json.keys() | wanted.json.keys()) - ours:
+        assert second.json[name] == wanted.json[name], name
+    assert (second.json["id"], second.json["assignedUserId"]) == (first.json["id"], "ada"), "whose time it takes stays"
+    assert second.json["endTime"] == "2027-03-09T10:30:00+01:00"
+    assert (await api("PUT", path, bare)).json["version"] == second.json["version"]
+    for name in ("calendarId", "startTime"):
+        lacking = {key: value for key, value in bare.items() if key != name}
+        answer = await api("PUT", path, lacking)
+        assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, f"/{name}")
+
+
+async def test_by_the_crm_s_own_id_what_left_a_series_does_not_come_twice(api):
+    path = "/v1/appointments/by-external-id/x1"
+    body = api.body(rrule="FREQ=DAILY;COUNT=3")
+    await api("PUT", path, body)
+    times = (await api("GET", EVENTS, params={**WEEK, "userId": "ada"})).json["events"]
+    await api("PUT", f"{APPOINTMENTS}/{times[1]['id']}", {"startTime": "2027-03-10T15:00:00"})
+    again = await api("PUT", path, body)
+    assert (again.status, again.json["version"]) == (200, 2), "the series without it is what it was"
+    times = (await api("GET", EVENTS, params={**WEEK, "userId": "ada"})).json["events"]
+    assert [one["startTime"][8:16] for one in times] == ["09T10:00", "10T15:00", "11T10:00"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_of_objects_only_what_is_sent_is_changed(api, method):
+    made = await api.book(metadata={"a": "1", "b": "2"}, contact={"name": "Grace", "email": "g@example.com"})
+    path = f"{APPOINTMENTS}/{made['id']}"
+    changed = await api(method, path, {"metadata": {"b": None, "c": "3"}, "contact": {"phone": "1", "email": None}})
+    assert changed.json["metadata"] == {"a": "1", "c": "3"}
+    assert changed.json["contact"] == {"name": "Grace", "phone": "1"}
+    many = await api(method, path, {"metadata": {f"k{n}": "v" for n in range(49)}})
+    assert (many.status, many.json["errors"][0]["pointer"]) == (422, "/metadata")
+    cleared = await api(method, path, {"metadata": None, "contact": None})
+    assert (cleared.json["metadata"], "contact" in cleared.json) == ({}, False)
+
+
 async def test_the_crm_s_own_id_belongs_to_one_appointment_of_a_location(api):
     first = await api.book(externalId="x1")
     same = await api("POST", APPOINTMENTS, api.body(externalId="x1"))

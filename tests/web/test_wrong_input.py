@@ -34,7 +34,7 @@ WRONG = {
     "inviteContact": [1, "yes"],
     "rrule": [5, True, [], {}, "\x00", "x" * 4001],
     "contact": [5, "Ada", [], {"name": 5}, {"email": "\x00"}, {"phone": "0" * 65}],
-    "metadata": [5, "x", [], {"k": 5}, {"k": None}, {"k" * 41: "v"}, {"k": "v" * 501}, {str(n): "" for n in range(51)}],
+    "metadata": [5, "x", [], {"k": 5}, {"k" * 41: "v"}, {"k": "v" * 501}, {str(n): "" for n in range(51)}],
     "reminders": [
         5,
         "x",

@@ -242,11 +242,11 @@ def update_appointment(
         if part is not None:
             before, change = instances.by_itself(tx, part, seen, now=now), _of_part(change, part)
         after = _changed(tx, before, change)
+        user = visibility.user(tx, after.user_id)
+        after = replace(after, fields=_with_exceptions(tx, before, _zoned(after.fields, user), part))
         if after == before:
             return seen
-        user = visibility.user(tx, after.user_id)
-        fields = _with_exceptions(tx, before, _zoned(after.fields, user), part)
-        after = replace(after, fields=fields, version=before.version + 1, updated_at=max(now, before.updated_at))
+        after = replace(after, version=before.version + 1, updated_at=max(now, before.updated_at))
         if part is not None:
             instances.take_away(tx, part, after, now=now)
         if _takes_time_anew(before, after):

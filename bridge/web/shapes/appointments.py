@@ -27,8 +27,11 @@ class Reminder(Shape):
     minutes_before: Annotated[StrictInt, Field(ge=0, le=40_320)]
 
 
+MOST_METADATA = 50
+#: In a change, null takes an entry out.
 Metadata = Annotated[
-    dict[Annotated[Line, Field(max_length=40)], Annotated[Text, Field(max_length=500)]], Field(max_length=50)
+    dict[Annotated[Line, Field(max_length=40)], Annotated[Text, Field(max_length=500)] | None],
+    Field(max_length=MOST_METADATA),
 ]
 
 
