@@ -263,6 +263,7 @@ class Appointment:
     uid: str
     sync_state: SyncState
     sync_error: str | None
+    #: When its event was last read back from where it lives; None: not yet.
     synced_at: int | None
     #: Where the event lives upstream; None until the first push chose the primary calendar.
     calendar_id: str | None

@@ -22,6 +22,11 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def same_when(one: AppointmentFields, other: AppointmentFields) -> bool:
+    """Whether both say the same of when it is."""
+    return all(getattr(one, name) == getattr(other, name) for name in WHEN)
+
+
 @dataclass(frozen=True, slots=True)
 class Merge:
     """The outcome. Field names are those of AppointmentFields."""

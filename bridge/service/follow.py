@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bridge.domain import ical, reconcile
 from bridge.domain.changes import ChangeOrigin
-from bridge.domain.model import Appointment, Calendar, MirrorItem, SyncState, TwoWay
+from bridge.domain.model import Appointment, Calendar, MirrorItem, Role, SyncState, TwoWay
 from bridge.errors import Unreadable
 from bridge.service import book, changes
 from bridge.service.publish import Delta
@@ -29,9 +29,8 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
         return
     if (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
         # A second copy is no business of the Appointment's. But where the first one is gone, this is where it went.
-        if booked.agreed is None or mirror.get(tx, booked.calendar_id or "", booked.href) is not None:
-            return
-        _moved_to(tx, delta, booked, item, before)
+        if booked.agreed is not None and booked.synced_at is not None and _is_new_home(tx, booked, item):
+            _moved_to(tx, delta, booked, item, before)
         return
     _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before)
 
@@ -44,6 +43,18 @@ def answered(tx: Tx, booked: Appointment, item: MirrorItem, *, now: int) -> Appo
     after = replace(booked, answer=answer, version=booked.version + 1, updated_at=now)
     _put(tx, booked, after, now=now)
     return after
+
+
+def _is_new_home(tx: Tx, booked: Appointment, item: MirrorItem) -> bool:
+    """Whether the Appointment's event, which was read back once, is no longer where it was; or is back in the Primary.
+
+    An event in the Primary can be written, so where one was seen in another calendar meanwhile, it is the one.
+    """
+    if mirror.get(tx, booked.calendar_id or "", booked.href or "") is None:
+        return True
+    homes = [accounts.calendar(tx, calendar_id or "") for calendar_id in (booked.calendar_id, item.calendar_id)]
+    before, after = (home is not None and home.role == Role.PRIMARY for home in homes)
+    return after and not before
 
 
 def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
@@ -175,6 +186,10 @@ def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, befor
     booked = replace(booked, calendar_id=item.calendar_id, href=item.href)
     if not home.once_primary:
         booked = replace(booked, sync_error=not_ours(home))
+    elif home.role == Role.PRIMARY and booked.sync_state == SyncState.FAILED:
+        booked = book.queue(tx, booked, now=delta.now)  # what could not be written where it was, can be here
+    elif booked.sync_state == SyncState.SYNCED:
+        booked = replace(booked, sync_error=None)
     bookings.put_appointment(tx, booked)
     _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from bridge.domain import ical
+from bridge.domain import ical, reconcile
 from bridge.domain import publish as decide
 from bridge.domain.ical import Rendered
 from bridge.domain.model import (
@@ -70,8 +70,9 @@ class Delta:
         for uid in uids:
             candidates = []
             before = published.hrefs_with_prefix(tx, self.user.id, decide.href_prefix(uid))
-            for item in [] if is_echo(tx, self.user.id, uid) else mirror.by_uid(tx, self.user.id, uid):
-                # Not before: of an appointment that is booked there is nothing to read.
+            for item in mirror.by_uid(tx, self.user.id, uid):
+                if is_echo(tx, self.user.id, item):
+                    continue
                 sources = sources or sources_of(tx, self.user)
                 key = (item.calendar_id, item.href, item.etag)
                 try:
@@ -83,7 +84,7 @@ class Delta:
                     before = [href for href in before if href != decide.slot_href(item)]
                 else:
                     candidates.append((item, rendered))
-            items = decide.blocked_slots(candidates)
+            items = decide.blocked_slots(candidates, self._booked(tx, uid, span) if candidates else None)
             self.put += items
             self.remove += decide.differing(before, items)
 
@@ -91,6 +92,14 @@ class Delta:
         """Write it all as one revision. Returns the revision, or None when nothing differed."""
         changes.icloud_slots(tx, self.user, self.put, self.remove, now=self.now)
         return published.apply(tx, self.user.id, put=self.put, remove=self.remove, now=self.now)
+
+    def _booked(self, tx: Tx, uid: str, span: Interval) -> Rendered | None:
+        """The User's own Appointment with this UID, if there is one, as it is published."""
+        booked = bookings.appointment_by_uid(tx, uid)
+        if booked is None or booked.user_id != self.user.id:
+            return None
+        left = as_the_person_left_it(tx, booked)
+        return decide.render_appointment(booked, time_zone=self.user.time_zone, span=span, upstream=left)
 
     def _replace(self, item: PublishedItem | None, href: str) -> None:
         if item is None:
@@ -234,12 +243,26 @@ def as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
     return item.ics if item is not None else booked.carried
 
 
-def is_echo(tx: Tx, user_id: str, uid: str) -> bool:
-    """Whether events with this UID are the User's own pushed appointment seen again.
+def is_echo(tx: Tx, user_id: str, item: MirrorItem) -> bool:
+    """Whether an object is the User's own pushed Appointment seen again, which counts in its place.
 
-    A colleague who reads the same event, invited or in a shared calendar, is kept busy by it like by any other.
+    That is so only where the Appointment's event lives, and while it says when the Appointment is, or is about to. What
+    else has the UID (a copy; the event seen through another account; a person's other time for it, which the
+    Appointment does not follow by setting) takes time like any other event. So it does for a colleague.
     """
-    booked = bookings.appointment_by_uid(tx, uid)
-    return (
-        booked is not None and booked.user_id == user_id and (booked.wanted_upstream or outbox.is_open(tx, booked.id))
-    )
+    booked = bookings.appointment_by_uid(tx, item.uid)
+    if (
+        booked is None
+        or booked.user_id != user_id
+        or (booked.calendar_id, booked.href) != (item.calendar_id, item.href)
+    ):
+        return False
+    waits = outbox.is_open(tx, booked.id)
+    if not booked.wanted_upstream:
+        return waits  # to be removed
+    if waits and booked.agreed is not None and not reconcile.same_when(booked.fields, booked.agreed):
+        return True  # to be moved by the CRM
+    try:
+        return reconcile.same_when(booked.fields, ical.upstream_fields(item.ics, like=booked.fields))
+    except Unreadable:
+        return True

@@ -165,9 +165,8 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
                 return None
             # What is sent is noted before it is: should the answer be lost, and a person change the event before the
             # bridge finds it, their change is told from ours.
-            booked = replace(
-                booked, calendar_id=calendar.id, href=_href(calendar.url, booked.uid), agreed=booked.fields
-            )
+            href = _href(calendar.url, booked.uid)
+            booked = replace(booked, calendar_id=calendar.id, href=href, agreed=booked.fields, synced_at=None)
             bookings.put_appointment(tx, booked)
         href = booked.href or _href(calendar.url, booked.uid)
         return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href))
@@ -387,6 +386,7 @@ def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None =
         # Servers rewrite words, never times: a person moved it between our write and our reading it back.
         delta = publish.Delta(_user(tx, booked), now)
         follow.seen(tx, delta, item, replace(item, ics=sent))
+        delta.upstream(tx, [item.uid])
         delta.apply(tx)
         return
     # It may have been a blocked slot for a moment, if the mirror saw it before the Appointment knew its own event.

@@ -1,0 +1,229 @@
+"""Objects that carry an appointment's UID and are not its event: copies, moves, and one calendar seen twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.domain.model import Interval, ItemKind, TwoWay
+from bridge.errors import SlotUnavailable, Unreachable
+from bridge.remote.memory import MemoryRemote
+from bridge.service import book, connect, mirror, push, roles, users
+from bridge.service.book import AppointmentChange
+from bridge.store import accounts, published
+
+from .agreement import assert_agreement, run_to_quiescence
+from .conftest import NOW
+
+DAY = 86_400
+#: The appointment is on Tuesday at 09:00 in Berlin, for half an hour; what is done to it is done in UTC.
+AT = NOW + DAY
+LATER = AT + 4 * 3600
+
+
+class Anybody(MemoryRemote):
+    """A server that knows several logins: they see the same calendars."""
+
+    def __init__(self, server, username, password):
+        super().__init__(server, server.username, server.password)
+
+
+async def booked(world, **fields):
+    made = book.create_appointment(world.db, world.new(**fields), now=world.now()).appointment
+    await push.push_due(world.context)
+    await poll(world)
+    return made
+
+
+async def poll(world):
+    with world.db.read() as tx:
+        connected = accounts.all_of(tx, "ada")
+    for account in connected:
+        await mirror.mirror_account(world.context, account.id)
+
+
+def stored(world, made):
+    return book.get_appointment(world.db, made.id, locations=None)
+
+
+def the_event(world, name="Home"):
+    ((href, text),) = world.server.texts(world.urls[name]).items()
+    return href.rpartition("/")[2], text
+
+
+def at_another_time(text):
+    return text.replace("T090000", "T130000").replace("T093000", "T133000")
+
+
+def busy(world):
+    with world.db.read() as tx:
+        return sorted((b.start, b.end, b.kind) for b in published.busy(tx, "ada", Interval(NOW - DAY, NOW + 60 * DAY)))
+
+
+def book_at(world, start):
+    return book.create_appointment(world.db, world.new(start=start, end=start + 1800), now=world.now())
+
+
+def change(world, made, **fields):
+    book.update_appointment(
+        world.db,
+        made.id,
+        AppointmentChange(fields=fields),
+        locations=None,
+        expected_version=None,
+        check_slot=False,
+        now=world.now(),
+    )
+
+
+OWN = (AT, AT + 1800, ItemKind.APPOINTMENT)
+COPY = (LATER, LATER + 1800, ItemKind.ICLOUD)
+
+
+@pytest.mark.parametrize("name", ["Home", "Work"])
+async def test_a_copy_at_another_time_takes_that_time_too(world, name):
+    await booked(world)
+    _, text = the_event(world)
+    world.server.edit(world.urls[name], "copy.ics", at_another_time(text))
+    await poll(world)
+    assert busy(world) == [OWN, COPY]
+    with pytest.raises(SlotUnavailable):
+        book_at(world, LATER)
+
+
+@pytest.mark.parametrize("rrule", [None, "RRULE:FREQ=WEEKLY;COUNT=4"])
+async def test_a_copy_at_the_same_time_shows_once(world, rrule):
+    made = await booked(world, rrule=rrule)
+    before = busy(world)
+    world.server.edit(world.urls["Work"], "copy.ics", the_event(world)[1])
+    await poll(world)
+    assert busy(world) == before
+    assert list(world.merged()) == [f"{made.id}.ics"]
+    # The CRM moves its own: the copy stays where it is, and blocks there.
+    change(world, made, start=LATER, end=LATER + 1800)
+    await run_to_quiescence(world, rounds=2)
+    assert {one[2] for one in busy(world) if one[0] == AT} == {ItemKind.ICLOUD}
+    # And a cancelled one leaves the copy blocking.
+    change(world, made, status="cancelled")
+    await run_to_quiescence(world, rounds=2)
+    assert {one[2] for one in busy(world)} == {ItemKind.ICLOUD}
+
+
+async def test_what_the_crm_moves_frees_its_old_time_at_once(world):
+    made = await booked(world)
+    change(world, made, start=LATER, end=LATER + 1800)
+    assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
+    await run_to_quiescence(world, rounds=2)
+    assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
+
+
+async def test_an_event_that_the_crm_could_not_move_blocks_where_it_is(world):
+    made = await booked(world)
+    world.server.calendars[world.urls["Home"]].writable = False
+    change(world, made, start=LATER, end=LATER + 1800)
+    await run_to_quiescence(world, rounds=12)
+    assert busy(world) == [(AT, AT + 1800, ItemKind.ICLOUD), (LATER, LATER + 1800, ItemKind.APPOINTMENT)]
+
+
+async def test_a_moved_event_that_is_only_reported_takes_both_times(world):
+    made = await booked(world)
+    users.change_user(world.db, "ada", two_way=TwoWay.REPORT, now=world.now())
+    name, text = the_event(world)
+    world.server.edit(world.urls["Home"], name, at_another_time(text))
+    await poll(world)
+    assert busy(world) == [OWN, COPY]
+    with pytest.raises(SlotUnavailable):
+        book_at(world, LATER)
+    # The CRM gives in: one time again.
+    change(world, made, start=LATER, end=LATER + 1800)
+    await run_to_quiescence(world, rounds=2)
+    assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
+    assert_agreement(world)
+
+
+async def test_a_moved_event_takes_its_time_until_it_is_restored(world):
+    await booked(world)
+    users.change_user(world.db, "ada", two_way=TwoWay.RESTORE, now=world.now())
+    name, text = the_event(world)
+    world.server.edit(world.urls["Home"], name, at_another_time(text))
+    await poll(world)
+    assert busy(world) == [OWN, COPY]
+    await run_to_quiescence(world, rounds=2)
+    assert busy(world) == [OWN]
+    assert "T090000" in the_event(world)[1]
+    assert_agreement(world)
+
+
+async def test_a_person_who_moves_it_to_a_conflict_calendar_and_to_another_time_is_followed(world):
+    made = await booked(world)
+    name, text = the_event(world)
+    world.server.edit(world.urls["Home"], name, None)
+    world.server.edit(world.urls["Work"], name, at_another_time(text))
+    await poll(world)
+    assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
+    assert stored(world, made).fields.start == LATER
+
+
+# --- One calendar, seen through two accounts -------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def shared(world):
+    """Ada's Home is shared with a second account of hers, which reads it as a conflict calendar."""
+    world.context.remotes.remote = Anybody
+    second = await connect.connect(world.context, "ada", "icloud", "second@example.com", world.server.password)
+    with world.db.read() as tx:
+        seen = next(c for c in accounts.calendars(tx, account_id=second.id) if c.name == "Home")
+    await roles.choose(world.context, "ada", conflicts=[seen.id])
+    world.ids["Home, shared"] = seen.id
+    world.ids["second"] = second.id
+    return world
+
+
+async def test_an_event_whose_write_went_unanswered_stays_in_the_primary(shared):
+    world = shared
+    made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
+
+    def lose(method):
+        if method == "after-PUT":
+            raise Unreachable("u")
+
+    world.server.on_call = lose
+    await push.push_due(world.context)
+    world.server.on_call = lambda _: None
+    await mirror.mirror_account(world.context, world.ids["second"])
+    assert stored(world, made).calendar_id == world.ids["Home"]
+    await run_to_quiescence(world, rounds=2)
+    change(world, made, title="Second call")
+    await run_to_quiescence(world, rounds=2)
+    assert "Second call" in the_event(world)[1]
+    assert stored(world, made).calendar_id == world.ids["Home"]
+    assert list(world.merged()) == [f"{made.id}.ics"]
+
+
+async def test_what_a_person_does_to_it_is_followed_once_whichever_account_sees_it_first(shared):
+    world = shared
+    made = await booked(world)
+    name, text = the_event(world)
+    for first in ("second", "account"):
+        account_id = {"second": world.ids["second"], "account": world.account_id}[first]
+        world.server.edit(world.urls["Home"], name, at_another_time(text) if first == "second" else text)
+        at = LATER if first == "second" else AT
+        await mirror.mirror_account(world.context, account_id)
+        assert at in [start for start, _, _ in busy(world)]
+        await poll(world)
+        assert busy(world) == [(at, at + 1800, ItemKind.APPOINTMENT)]
+    # Missing in one account for a moment, it is not carried off to the other for good.
+    calendar = world.server.calendars[world.urls["Home"]]
+    world.server.edit(world.urls["Home"], name, None)
+    await mirror.mirror_account(world.context, world.account_id)
+    world.server.edit(world.urls["Home"], name, text)
+    await poll(world)
+    await poll(world)
+    assert calendar.objects
+    assert (stored(world, made).calendar_id, stored(world, made).sync_error) == (world.ids["Home"], None)
+    world.server.edit(world.urls["Home"], name, None)
+    await poll(world)
+    world.later(60)
+    await poll(world)
+    assert stored(world, made).fields.status == "cancelled"
+    assert busy(world) == []
