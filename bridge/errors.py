@@ -202,6 +202,8 @@ class Unknown(BridgeError):
 
     kind: str
     id: str
+    #: The User among whose things it was looked for; None: among all.
+    user_id: str | None = None
 
 
 @dataclass

@@ -95,7 +95,7 @@ def _(error: ChildFailed) -> str:
 
 @sentence.register
 def _(error: Unknown) -> str:
-    return f'There is no {error.kind} "{error.id}".{_shown_by(error.kind)}'
+    return f'There is no {error.kind} "{error.id}".{_shown_by(error.kind, error.user_id)}'
 
 
 @sentence.register
@@ -135,22 +135,23 @@ def _(error: AccountNotConnected) -> str:
         server=error.url or error.provider,
         provider=error.provider,
         because=f" ({error.detail})" if error.detail else "",
+        detail=error.detail,
     )
 
 
-def _shown_by(kind: str) -> str:
-    command = _LISTS.get(kind)
-    return f" To see what there is: {command}" if command else ""
+def _shown_by(kind: str, user_id: str | None = None) -> str:
+    command = _LISTS.get(kind) or (_LISTS_OF_USER.get(kind) if user_id else None)
+    return f" To see what there is: {command}{f' {user_id}' if user_id else ''}" if command else ""
 
 
 #: The command that shows what there is of a kind.
 _LISTS = {
     "user": "bridge user list",
     "account": "bridge account list",
-    "calendar": "bridge calendars list USER",
-    "calendar password": "bridge password list USER",
     "token": "bridge token list",
 }
+#: The same, for what is listed only for one user.
+_LISTS_OF_USER = {"calendar": "bridge calendars list", "calendar password": "bridge password list"}
 
 _NOT_CONNECTED = {
     "bad_password": "{server} refuses the user name or the password. Check both, then try again.",
@@ -193,7 +194,8 @@ _NOT_CONNECTED = {
         " or allow_http = true if you trust that network."
     ),
     "unknown_provider": (
-        'There is no provider "{provider}"{because}. Use one that is there, or add a table [providers.{provider}].'
+        'There is no provider "{provider}". Use one of those that there are: {detail}; or add a table'
+        " [providers.{provider}]."
     ),
     "server_error": "{server} has trouble of its own{because}. Try again later.",
 }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import count, instant, json_option, print_json, progress, table, yes_option
+from bridge.cli.output import count, instant, json_option, print_json, progress, table
+from bridge.domain.model import Account
+from bridge.errors import Unknown
 from bridge.service import connect as connecting
-from bridge.service import roles, users
+from bridge.service import preview, roles, users
+from bridge.service.preview import DisconnectPreview
 
 
 @click.group()
@@ -88,12 +92,48 @@ def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
 
 @account.command()
 @click.argument("user_id", metavar="USER")
-@click.argument("account_id", metavar="ACCOUNT")
-@yes_option
+@click.argument("name", metavar="ACCOUNT")
+@click.option("--yes", is_flag=True, help="Do it, without being asked.")
 @pass_opened
-def disconnect(opened: Opened, user_id: str, account_id: str) -> None:
-    """Forget ACCOUNT of USER: its password for good, its blocked slots at once. Nothing changes in iCloud."""
-    opened.run(lambda bridge: connecting.disconnect(bridge, user_id, account_id))
+def disconnect(opened: Opened, user_id: str, name: str, *, yes: bool) -> None:
+    """Forget ACCOUNT of USER: its password for good, its blocked slots at once. Nothing changes in iCloud.
+
+    An account is named by its id, or by its user name where only one has that name.
+    """
+    with opened.store(read_only=True) as db:
+        user = users.get_user(db, user_id)
+        one = _find(connecting.list_accounts(db, user_id), name, user_id)
+        will = preview.disconnect_preview(db, user_id, one.id, now=opened.now)
+    if not yes:
+        click.echo(f"Disconnect {one.username} ({one.provider}) of {user.name}:", err=True)
+        for line in _consequences(will):
+            click.echo(f"  {line}", err=True)
+        click.confirm("Do it?", abort=True, err=True)
+    opened.run(lambda bridge: connecting.disconnect(bridge, user_id, one.id))
     with opened.store() as db:
-        opened.note(db, "account disconnected", account_id)
-    click.echo(f"Disconnected {account_id}.")
+        opened.note(db, "account disconnected", one.id)
+    click.echo(f"Disconnected {one.username} ({one.id}).")
+
+
+def _find(accounts: Sequence[Account], name: str, user_id: str) -> Account:
+    """The account with this id, or the only one with this user name. Raises `Unknown`."""
+    found = [one for one in accounts if one.id == name] or [one for one in accounts if one.username == name]
+    if not found:
+        raise Unknown("account", name, user_id)
+    if len(found) > 1:
+        raise click.ClickException(f'Several accounts have the user name "{name}". Name one by its id.')
+    return found[0]
+
+
+def _consequences(will: DisconnectPreview) -> Iterator[str]:
+    if will.calendars:
+        yield f"No longer read: {', '.join(calendar.name for calendar in will.calendars)}."
+    if will.going:
+        yield f"Removed at once: {count(will.going, 'blocked slot')} ahead. The CRM may book that time."
+    if will.written:
+        yield f"Kept, in the CRM and on the server: {count(will.written, 'appointment')} ahead."
+    if will.waiting:
+        yield f"Not written: {count(will.waiting, 'appointment')} on the way to it, until there is another Primary."
+    if will.loses_primary:
+        yield "No Primary calendar is left: the CRM can't book until another one is chosen."
+    yield "Erased for good: the stored password."

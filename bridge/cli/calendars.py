@@ -96,10 +96,10 @@ def set_roles(
         known = roles.list_calendars(bridge.db, user_id)
         chosen: str | roles.Keep | None = None if no_primary else roles.KEEP
         if primary:
-            chosen = _find(known, primary).id
+            chosen = _find(known, primary, user_id).id
         checked: Sequence[str] | roles.Keep = [] if no_conflicts else roles.KEEP
         if conflicts:
-            checked = [_find(known, name).id for name in conflicts]
+            checked = [_find(known, name, user_id).id for name in conflicts]
         progress("Reading the chosen calendars …")
         change = await roles.choose(
             bridge, user_id, primary=chosen, conflicts=checked, appointments=roles.Appointments(appointments)
@@ -159,7 +159,7 @@ def set_settings(
     changes = {key: value for key, value in given.items() if value is not None}
 
     async def work(bridge: Bridge) -> SlotSettings:
-        calendar = _find(roles.list_calendars(bridge.db, user_id), name)
+        calendar = _find(roles.list_calendars(bridge.db, user_id), name, user_id)
         settings = replace(calendar.settings, **changes)
         if changes:
             progress("Writing its blocked slots anew …")
@@ -186,12 +186,12 @@ def _blocks(blocks: bool) -> str:
     return "block" if blocks else "do not block"
 
 
-def _find(calendars: Sequence[Calendar], name: str) -> Calendar:
+def _find(calendars: Sequence[Calendar], name: str, user_id: str) -> Calendar:
     """The calendar with this id or address, or the only one with this name. Raises `Unknown`."""
     exact = [one for one in calendars if name == one.id or name.rstrip("/") == one.url.rstrip("/")]
     found = exact or [one for one in calendars if one.present and one.name.casefold() == name.casefold()]
     if not found:
-        raise Unknown("calendar", name)
+        raise Unknown("calendar", name, user_id)
     if len(found) > 1:
         raise click.ClickException(
             f'Several calendars are called "{name}". Name it by id: {", ".join(c.id for c in found)}'

@@ -6,10 +6,11 @@ import click
 
 from bridge.cli.export import export
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import facts, json_option, print_json, table, yes_option
+from bridge.cli.output import count, facts, json_option, print_json, table
 from bridge.domain import time_zones
 from bridge.domain.model import TwoWay
 from bridge.service import connect, users
+from bridge.store.db import Db
 
 
 def _time_zone(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
@@ -161,11 +162,27 @@ def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | N
 
 @user.command()
 @click.argument("user_id", metavar="ID")
-@yes_option
+@click.option("--yes", is_flag=True, help="Do it, without being asked.")
 @pass_opened
-def remove(opened: Opened, user_id: str) -> None:
+def remove(opened: Opened, user_id: str, *, yes: bool) -> None:
     """Remove the user ID: accounts, appointments, passwords, merged calendar. Events in iCloud stay there."""
     with opened.store() as db:
+        if not yes:
+            _ask_to_remove(db, user_id)
         users.remove_user(db, user_id, now=opened.now)
         opened.note(db, "user removed", user_id)
     click.echo(f"Removed {user_id}.")
+
+
+def _ask_to_remove(db: Db, user_id: str) -> None:
+    user = users.get_user(db, user_id)
+    logins = ", ".join(account.username for account in connect.list_accounts(db, user_id))
+    in_use = sum(one.revoked_at is None for one in users.list_passwords(db, user_id))
+    click.echo(f"Remove {user.name} ({user.id}, location {user.location_id}), for good:", err=True)
+    for line in (
+        f"accounts with their passwords: {logins or 'none'}",
+        f"the merged calendar, and {count(in_use, 'calendar password')} that open it",
+        "appointments and blocked slots of the CRM; events in iCloud stay there",
+    ):
+        click.echo(f"  {line}", err=True)
+    click.confirm("Do it?", abort=True, err=True)

@@ -141,7 +141,7 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
         account = accounts.get(tx, account_id)
         user = users.get(tx, user_id)
         if account is None or user is None or account.user_id != user_id:
-            raise Unknown("account", account_id)
+            raise Unknown("account", account_id, user_id)
         refuse_if_fixed(tx, What.ACCOUNT, account_id)
         uids = set()
         outbox.bury_account(tx, account_id, error=_DISCONNECTED, now=now)

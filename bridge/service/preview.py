@@ -87,7 +87,7 @@ def disconnect_preview(db: Db, user_id: str, account_id: str, *, now: int) -> Di
     with db.read() as tx:
         account = accounts.get(tx, account_id)
         if account is None or account.user_id != user_id:
-            raise Unknown("account", account_id)
+            raise Unknown("account", account_id, user_id)
         all_read = accounts.calendars(tx, user_id=user_id, roles=[Role.PRIMARY, Role.CONFLICT])
         read = [calendar for calendar in all_read if calendar.account_id == account_id]
         kept = [calendar for calendar in all_read if calendar.account_id != account_id]

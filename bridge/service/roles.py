@@ -229,5 +229,5 @@ def calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, User,
     user = users.get(tx, user_id)
     account = accounts.get(tx, calendar.account_id) if calendar else None
     if calendar is None or user is None or account is None or calendar.user_id != user_id:
-        raise Unknown("calendar", calendar_id)
+        raise Unknown("calendar", calendar_id, user_id)
     return calendar, user, account

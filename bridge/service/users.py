@@ -200,7 +200,7 @@ def revoke_password(db: Db, user_id: str, password_id: str, now: int) -> None:
     """Revoke one calendar password. Raises `Unknown`."""
     with db.write() as tx:
         if not passwords.revoke(tx, user_id, password_id, now):
-            raise Unknown("calendar password", password_id)
+            raise Unknown("calendar password", password_id, user_id)
 
 
 def add_token(db: Db, *, label: str, location_ids: Iterable[str], scopes: Iterable[str], now: int) -> tuple[str, str]:

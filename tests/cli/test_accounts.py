@@ -155,7 +155,7 @@ def test_an_unknown_provider_is_told_with_those_there_are(anna: Command, home: L
         "account", "connect", "anna", "--provider", "hom", "--username", "alice", "--password-stdin", typed="x"
     )
 
-    assert 'There is no provider "hom" (home, icloud)' in said
+    assert 'There is no provider "hom". Use one of those that there are: home, icloud;' in said
 
 
 def test_accounts_are_listed_without_their_secrets(anna: Command, home: Login) -> None:
@@ -177,15 +177,26 @@ def test_accounts_are_listed_without_their_secrets(anna: Command, home: Login) -
 
 
 def test_disconnecting_asks_and_then_forgets(anna: Command, home: Login) -> None:
-    home.make_calendar("Private")
+    home.put(home.make_calendar("Private"), "dentist.ics", EVENT)
     account_id = connect(anna, home)
 
-    assert anna("account", "disconnect", "anna", account_id, typed="n\n").exit_code == 1
+    anna.done("calendars", "set", "anna", "--primary", "Private")
+    asked = anna("account", "disconnect", "anna", account_id, typed="n\n")
+    assert asked.exit_code == 1
+    for words in (
+        f"Disconnect {home.username} (home) of",
+        "No longer read: Private.",
+        "Removed at once: 1 blocked slot ahead. The CRM may book that time.",
+        "No Primary calendar is left",
+        "Erased for good: the stored password.",
+    ):
+        assert words in asked.output
     assert stored_accounts() == 1
-    anna.done("account", "disconnect", "anna", account_id, "--yes")
+    assert "Disconnected" in anna.done("account", "disconnect", "anna", home.username, "--yes")
 
     assert stored_accounts() == 0
-    assert "There is no account" in anna.refused("account", "disconnect", "anna", account_id, "--yes")
+    again = anna.refused("account", "disconnect", "anna", account_id, "--yes")
+    assert f'There is no account "{account_id}". To see what there is: bridge account list anna' in again
 
 
 @pytest.fixture

@@ -86,7 +86,10 @@ def test_a_user_s_time_zone_and_what_icloud_may_change_can_be_set(anna: Command)
 
 
 def test_removing_a_user_asks_unless_told_not_to(anna: Command) -> None:
-    assert anna("user", "remove", "anna", typed="n\n").exit_code == 1
+    asked = anna("user", "remove", "anna", typed="n\n")
+    assert asked.exit_code == 1
+    assert "(anna, location " in asked.output
+    assert "accounts with their passwords: none" in asked.output
     assert len(anna.json("user", "list")) == 1
 
     anna.done("user", "remove", "anna", "--yes")
