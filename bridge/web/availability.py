@@ -124,7 +124,8 @@ async def free_busy(request: web.Request) -> web.Response:
             "timeMin": tell(span.start),
             "timeMax": tell(span.end),
             "calendars": {id_: _occupied(occupied, tell) for id_, occupied in found.items()},
-        }
+        },
+        headers=body.ignored(),  # Google's programs send more than the bridge needs
     )
 
 

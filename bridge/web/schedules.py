@@ -40,7 +40,7 @@ async def create(request: web.Request) -> web.Response:
         lambda schedule: Answer(
             201,
             json.dumps({"schedule": document(schedule)}, ensure_ascii=False),
-            {"Location": f"{PATH}/{schedule.id}"},
+            {"Location": f"{PATH}/{schedule.id}", **body.ignored()},
         ),
     )
 
@@ -80,7 +80,7 @@ async def update(request: web.Request) -> web.Response:
         locations=requests.locations_of(request),
         now=context.clock(),
     )
-    return web.json_response({"schedule": document(schedule)})
+    return web.json_response({"schedule": document(schedule)}, headers=body.ignored())
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -129,7 +129,8 @@ async def set_of_calendar(request: web.Request) -> web.Response:
         create=creates,
         now=context.clock(),
     )
-    return web.json_response({"schedule": document(schedule)}, status=201 if creates else 200)
+    headers = body.ignored()
+    return web.json_response({"schedule": document(schedule)}, status=201 if creates else 200, headers=headers)
 
 
 def document(schedule: Schedule) -> dict[str, Any]:

@@ -155,3 +155,14 @@ async def test_a_token_made_at_the_command_line_works_until_it_is_revoked(api, m
     everything = bridge("token", "add", "all").splitlines()[0]
     reader.token = everything
     assert (await reader("DELETE", f"{EVENTS}/{appointment['id']}")).status == 200
+
+
+async def test_pages_of_others_can_not_use_the_api_from_a_browser(api):
+    """A token in a page would be everybody's who looks at the page."""
+    asks = {"Origin": "https://crm.example.com", "Access-Control-Request-Method": "POST"}
+    async with api.client.options(EVENTS, headers=asks) as preflight:
+        assert preflight.status == 401
+        assert not [name for name in preflight.headers if name.startswith("Access-Control-")]
+    answer = await api("GET", EVENTS, params={**WEEK, "userId": "ada"}, headers={"Origin": "https://crm.example.com"})
+    assert answer.status == 200
+    assert not [name for name in answer.headers if name.startswith("Access-Control-")]

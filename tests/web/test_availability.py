@@ -230,6 +230,13 @@ async def test_free_busy_is_google_s_shape_without_titles(crm):
     }
 
 
+async def test_free_busy_takes_what_google_s_programs_send(crm):
+    asked = {"timeMin": "2027-03-09T00:00:00Z", "timeMax": "2027-03-10T00:00:00Z", "items": [{"id": "ada"}]}
+    answer = await crm("POST", "/v1/freebusy", {**asked, "groupExpansionMax": 10, "calendarExpansionMax": 5})
+    assert answer.status == 200
+    assert answer.headers["X-Ignored-Fields"] == "calendarExpansionMax, groupExpansionMax"
+
+
 async def test_free_busy_never_takes_what_is_not_known_for_free(crm):
     crm.add_user("bo")
     crm.world.later(1000)

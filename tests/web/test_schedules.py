@@ -121,6 +121,15 @@ async def test_all_that_is_wrong_with_a_schedule_is_said_at_once(crm):
     }
 
 
+async def test_fields_that_nobody_knows_are_named(crm):
+    body = {"userId": "ada", "name": "Hours", "timezone": "Europe/Berlin", "colour": "red"}
+    made = await crm("POST", SCHEDULES, body)
+    assert (made.status, made.headers["X-Ignored-Fields"]) == (201, "colour")
+    one = f"{SCHEDULES}/{made.json['schedule']['id']}"
+    assert (await crm("PUT", one, {"colour": "blue"})).headers["X-Ignored-Fields"] == "colour"
+    assert "X-Ignored-Fields" not in (await crm("PUT", one, {"name": "Opening hours"})).headers
+
+
 async def test_time_zones_that_highlevel_refuses_are_taken(crm):
     for zone in ("UTC", "America/Argentina/Buenos_Aires"):
         assert (await crm("POST", SCHEDULES, schedule(("09:00", "10:00"), timezone=zone))).status == 201

@@ -37,7 +37,7 @@ class DaySlots(Shape):
     slots: list[AwareDatetime | Range]
 
 
-class FreeSlots(RootModel[dict[str, DaySlots]]):
+class FreeSlots(RootModel[dict[Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")], DaySlots]]):
     """Free slots by day, such as `2030-01-15`."""
 
 
