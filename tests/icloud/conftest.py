@@ -11,8 +11,7 @@ import pytest
 
 from bridge.domain.model import Interval
 from bridge.errors import RemoteError
-from bridge.service import book, mirror, push
-from bridge.service.book import AppointmentChange
+from bridge.service import mirror, push
 from bridge.store import mirror as mirror_store
 from bridge.store import published
 from tests import upstreams
@@ -131,38 +130,10 @@ async def poll(world):
         return error
 
 
-def make(world, **fields):
-    """An appointment of the CRM's."""
-    return book.create_appointment(world.db, world.new(check_slot=False, **fields), now=world.now()).appointment
-
-
-def change(world, made, **fields):
-    """Change an appointment in the CRM."""
-    book.update_appointment(
-        world.db,
-        made.id,
-        AppointmentChange(fields=fields),
-        locations=None,
-        expected_version=None,
-        check_slot=False,
-        now=world.now(),
-    )
-
-
-def cancel(world, made):
-    """Delete an appointment in the CRM."""
-    book.delete_event(world.db, made.id, locations=None, expected_version=None, now=world.now())
-
-
-def stored(world, made):
-    """An appointment as it is now."""
-    return book.get_appointment(world.db, made.id, locations=None)
-
-
 def events_of(world, made, name="Home"):
     """The names and texts of an appointment's events in a calendar."""
     texts = world.person.texts(world.urls[name])
-    return [(n, text) for n, text in texts.items() if re.search(rf"^UID:{stored(world, made).uid}\r?$", text, re.M)]
+    return [(n, text) for n, text in texts.items() if re.search(rf"^UID:{world.stored(made).uid}\r?$", text, re.M)]
 
 
 def the_event(world, made, name="Home"):

@@ -15,15 +15,11 @@ from .conftest import (
     assert_both_sides_equal,
     blocked,
     busy,
-    cancel,
-    change,
     events_of,
     fill,
-    make,
     poll,
     rewrite,
     settle,
-    stored,
     the_event,
     writes,
 )
@@ -97,8 +93,8 @@ async def test_an_appointment_goes_out_once_in_place_and_follows_its_owner(every
     world, person = every, every.person
     fill(world, 3)
     others = person.texts(world.urls["Work"])
-    once = make(world)
-    weekly = make(world, start=FIRST + 7200, end=FIRST + 9000, rrule="RRULE:FREQ=WEEKLY;COUNT=3", title="Coaching")
+    once = world.make()
+    weekly = world.make(start=FIRST + 7200, end=FIRST + 9000, rrule="RRULE:FREQ=WEEKLY;COUNT=3", title="Coaching")
     await settle(world)
     name, text = the_event(world, once)
     assert "ATTENDEE" not in text
@@ -110,22 +106,22 @@ async def test_an_appointment_goes_out_once_in_place_and_follows_its_owner(every
     # The person's own additions survive what the CRM changes, and the event stays where it is.
     rewrite(world, once, "END:VEVENT", "X-MINE:keep me\r\nCOMMENT:bring cake\r\nEND:VEVENT")
     await settle(world)
-    change(world, once, title="Second call", start=FIRST + 3600, end=FIRST + 5400)
+    world.change(once, title="Second call", start=FIRST + 3600, end=FIRST + 5400)
     await settle(world)
     assert the_event(world, once)[0] == name
     assert all(words in the_event(world, once)[1] for words in ("Second call", "X-MINE:keep me", "COMMENT:bring cake"))
-    assert stored(world, once).sync_state == SyncState.SYNCED
+    assert world.stored(once).sync_state == SyncState.SYNCED
 
     # The person renames one, and moves a single instance of the other.
     rewrite(world, once, "SUMMARY:Second call", "SUMMARY:By hand")
     override = (
-        f"BEGIN:VEVENT\r\nUID:{stored(world, weekly).uid}\r\nDTSTAMP:20270301T000000Z\r\n"
+        f"BEGIN:VEVENT\r\nUID:{world.stored(weekly).uid}\r\nDTSTAMP:20270301T000000Z\r\n"
         f"RECURRENCE-ID:{stamp(SECOND + 7200)}\r\nDTSTART:{stamp(SECOND + 14_400)}\r\n"
         f"DTEND:{stamp(SECOND + 16_200)}\r\nSUMMARY:Coaching\r\nEND:VEVENT\r\n"
     )
     rewrite(world, weekly, "END:VCALENDAR", f"{override}END:VCALENDAR".replace("\\", r"\\"))
     await settle(world)
-    assert stored(world, once).fields.title == "By hand"
+    assert world.stored(once).fields.title == "By hand"
     assert (SECOND + 14_400, SECOND + 16_200) in busy(world)
     assert (SECOND + 7200, SECOND + 9000) not in busy(world)
     assert_both_sides_equal(world)
@@ -135,10 +131,10 @@ async def test_an_appointment_goes_out_once_in_place_and_follows_its_owner(every
     assert (person.texts(world.urls["Home"]), len(writes(world))) == before, "what is settled is not written again"
 
     # Cancelled by the CRM, and by the person.
-    cancel(world, once)
+    world.cancel(once)
     person.delete(world.urls["Home"], the_event(world, weekly)[0])
     await settle(world)
-    assert stored(world, weekly).fields.status == "cancelled"
+    assert world.stored(weekly).fields.status == "cancelled"
     assert events_of(world, once) + events_of(world, weekly) == []
     assert not any(href.startswith("apt_") for href in world.merged())
     assert person.texts(world.urls["Work"]) == others
@@ -151,7 +147,7 @@ async def test_an_appointment_goes_out_once_in_place_and_follows_its_owner(every
 async def test_another_primary(every):
     """Upcoming appointments move along, whatever the server thinks of a UID that it has seen before."""
     world = every
-    once, weekly = make(world), make(world, start=FIRST + 7200, end=FIRST + 9000, rrule="RRULE:FREQ=WEEKLY;COUNT=3")
+    once, weekly = world.make(), world.make(start=FIRST + 7200, end=FIRST + 9000, rrule="RRULE:FREQ=WEEKLY;COUNT=3")
     await settle(world)
     rewrite(world, weekly, "END:VEVENT", "X-MINE:keep me\r\nEND:VEVENT")
     await settle(world)

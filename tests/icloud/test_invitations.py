@@ -10,7 +10,7 @@ from tests.service.real import make_real_world
 from tests.upstreams import icloud
 from tests.upstreams.icloud import Drop, Mail
 
-from .conftest import FIRST, cancel, change, make, rewrite, settle, stored, the_event, writes
+from .conftest import FIRST, rewrite, settle, the_event, writes
 
 ATTENDEE = r"ATTENDEE(?:[^\r\n]|\r\n )*\r\n"
 GRACE, JOAN = "grace@crm.example", "joan@crm.example"
@@ -26,7 +26,7 @@ async def cloud(tmp_path):
 
 
 def invite(world, **fields):
-    return make(world, invitee=GRACE, extra={"contact": {"name": "Grace Example", "email": GRACE}}, **fields)
+    return world.make(invitee=GRACE, extra={"contact": {"name": "Grace Example", "email": GRACE}}, **fields)
 
 
 def mails(world):
@@ -41,11 +41,11 @@ def answer(world, made, partstat):
 
 
 async def test_nobody_gets_mail_who_was_not_to_be_invited(cloud):
-    made = make(cloud, extra={"contact": {"name": "Grace Example", "email": GRACE}})
+    made = cloud.make(extra={"contact": {"name": "Grace Example", "email": GRACE}})
     await settle(cloud)
-    change(cloud, made, title="Other", start=FIRST + 3600, end=FIRST + 5400)
+    cloud.change(made, title="Other", start=FIRST + 3600, end=FIRST + 5400)
     await settle(cloud)
-    cancel(cloud, made)
+    cloud.cancel(made)
     await settle(cloud)
     assert cloud.server.mails == []
 
@@ -57,8 +57,8 @@ async def test_the_contact_is_invited_once_by_the_persons_own_address(cloud):
     text = the_event(cloud, made)[1]
     assert f"ORGANIZER:mailto:{cloud.person.username}" in text
     assert 'ATTENDEE;CN="Grace Example"' in text.replace("\r\n ", "")
-    assert stored(cloud, made).sync_state == SyncState.SYNCED
-    change(cloud, made, title="Intro call")
+    assert cloud.stored(made).sync_state == SyncState.SYNCED
+    cloud.change(made, title="Intro call")
     await settle(cloud)
     assert mails(cloud) == [(GRACE, "REQUEST")], "what changes nothing tells nobody anything"
 
@@ -68,35 +68,35 @@ async def test_a_lost_answer_invites_nobody_twice(cloud):
     cloud.server.fail(Drop.AFTER, method="PUT")
     await settle(cloud)
     assert mails(cloud) == [(GRACE, "REQUEST")]
-    assert stored(cloud, made).sync_state == SyncState.SYNCED
+    assert cloud.stored(made).sync_state == SyncState.SYNCED
 
 
 async def test_an_answer_reaches_the_crm_and_survives_its_changes(cloud):
     made = invite(cloud)
     await settle(cloud)
-    version = stored(cloud, made).version
+    version = cloud.stored(made).version
     answer(cloud, made, "ACCEPTED")
     await settle(cloud)
-    seen = stored(cloud, made)
+    seen = cloud.stored(made)
     assert (seen.answer, seen.version, seen.sync_state) == ("accepted", version + 1, SyncState.SYNCED)
-    change(cloud, made, title="Another title", description="More to say")
+    cloud.change(made, title="Another title", description="More to say")
     await settle(cloud)
     assert "PARTSTAT=ACCEPTED:" in the_event(cloud, made)[1]
     answer(cloud, made, "DECLINED")
     await settle(cloud)
-    assert stored(cloud, made).answer == "declined"
-    assert stored(cloud, made).fields.status == "confirmed", "what comes of it is up to the CRM"
+    assert cloud.stored(made).answer == "declined"
+    assert cloud.stored(made).fields.status == "confirmed", "what comes of it is up to the CRM"
 
 
 async def test_an_answer_that_comes_while_a_change_is_on_its_way_is_kept(cloud):
     made = invite(cloud)
     await settle(cloud)
-    change(cloud, made, title="Another title")
+    cloud.change(made, title="Another title")
     answer(cloud, made, "TENTATIVE")
     await settle(cloud)
     text = the_event(cloud, made)[1]
     assert "PARTSTAT=TENTATIVE" in text and "SUMMARY:Another title" in text
-    assert stored(cloud, made).answer == "tentative"
+    assert cloud.stored(made).answer == "tentative"
 
 
 async def test_a_rule_against_the_persons_changes_is_none_against_answers(cloud):
@@ -105,17 +105,17 @@ async def test_a_rule_against_the_persons_changes_is_none_against_answers(cloud)
     await settle(cloud)
     answer(cloud, made, "ACCEPTED")
     await settle(cloud)
-    assert (stored(cloud, made).answer, stored(cloud, made).sync_state) == ("accepted", SyncState.SYNCED)
+    assert (cloud.stored(made).answer, cloud.stored(made).sync_state) == ("accepted", SyncState.SYNCED)
 
 
 async def test_an_invitation_taken_back(cloud):
     made = invite(cloud)
     await settle(cloud)
-    change(cloud, made, invitee=None)
+    cloud.change(made, invitee=None)
     await settle(cloud)
     assert "ATTENDEE" not in the_event(cloud, made)[1]
     assert mails(cloud)[:1] == [(GRACE, "REQUEST")]
-    change(cloud, made, title="Nobody hears of this")
+    cloud.change(made, title="Nobody hears of this")
     before = mails(cloud)
     await settle(cloud)
     assert mails(cloud) == before
@@ -126,17 +126,17 @@ async def test_another_contact_takes_the_place_of_the_first(cloud):
     await settle(cloud)
     answer(cloud, made, "ACCEPTED")
     await settle(cloud)
-    change(cloud, made, invitee=JOAN)
+    cloud.change(made, invitee=JOAN)
     await settle(cloud)
     text = the_event(cloud, made)[1].replace("\r\n ", "")
     assert JOAN in text and GRACE not in text
-    assert (stored(cloud, made).fields.invitee, stored(cloud, made).answer) == (JOAN, None)
+    assert (cloud.stored(made).fields.invitee, cloud.stored(made).answer) == (JOAN, None)
 
 
 async def test_cancelled_the_contact_is_told(cloud):
     made = invite(cloud)
     await settle(cloud)
-    cancel(cloud, made)
+    cloud.cancel(made)
     await settle(cloud)
     assert mails(cloud) == [(GRACE, "REQUEST"), (GRACE, "CANCEL")]
 
@@ -146,8 +146,8 @@ async def test_whom_the_person_removes_is_not_invited_again(cloud):
     await settle(cloud)
     rewrite(cloud, made, ATTENDEE, "")
     await settle(cloud)
-    assert stored(cloud, made).fields.invitee is None
-    change(cloud, made, title="Another title")
+    assert cloud.stored(made).fields.invitee is None
+    cloud.change(made, title="Another title")
     await settle(cloud)
     assert "ATTENDEE" not in the_event(cloud, made)[1]
 
@@ -157,7 +157,7 @@ async def test_the_persons_own_guests_stay(cloud):
     await settle(cloud)
     rewrite(cloud, made, "END:VEVENT", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:guest@x.example\r\nEND:VEVENT")
     await settle(cloud)
-    change(cloud, made, invitee=None, title="Another title")
+    cloud.change(made, invitee=None, title="Another title")
     await settle(cloud)
     text = the_event(cloud, made)[1].replace("\r\n ", "")
     assert "guest@x.example" in text and GRACE not in text
@@ -193,9 +193,9 @@ async def test_the_merged_calendar_names_no_guests(cloud):
 async def test_every_server_keeps_it_in_one_event(real):
     made = invite(real)
     await settle(real)
-    change(real, made, title="Another title")
+    real.change(made, title="Another title")
     await settle(real)
-    assert (stored(real, made).sync_state, stored(real, made).fields.invitee) == (SyncState.SYNCED, GRACE)
+    assert (real.stored(made).sync_state, real.stored(made).fields.invitee) == (SyncState.SYNCED, GRACE)
     assert GRACE in the_event(real, made)[1].replace("\r\n ", "")
     puts = len(writes(real))
     await settle(real)

@@ -22,14 +22,11 @@ from .conftest import (
     assert_both_sides_equal,
     blocked,
     busy,
-    change,
     events_of,
     fill,
-    make,
     poll,
     rewrite,
     settle,
-    stored,
     the_event,
     writes,
 )
@@ -88,15 +85,15 @@ async def test_a_writing_that_goes_wrong_leaves_one_event(cloud, fault):
     world = cloud
     made = []
     for nth in range(1, 4):
-        made.append(make(world, start=world.now() + nth * 86_400, end=world.now() + nth * 86_400 + 1800))
+        made.append(world.make(start=world.now() + nth * 86_400, end=world.now() + nth * 86_400 + 1800))
         world.server.fail(fault, nth=nth)
         await push.push_due(world.context)
         world.later(600)
-    change(world, made[0], title="Second call")
+    world.change(made[0], title="Second call")
     world.server.fail(fault, method="PUT")
     await push.push_due(world.context)
     await once_all_is_well(world)
-    assert all(stored(world, one).sync_state == SyncState.SYNCED for one in made)
+    assert all(world.stored(one).sync_state == SyncState.SYNCED for one in made)
     assert all(len(events_of(world, one)) == 1 for one in made)
     assert len(world.person.texts(world.urls["Home"])) == 3
     assert "Second call" in the_event(world, made[0])[1]
@@ -195,18 +192,18 @@ async def test_one_refusal_is_no_proof(cloud):
     world.server.fail(Status(401))
     await poll(world)
     assert the_account(world).state == AccountState.CONNECTED
-    made = make(world)
+    made = world.make()
     world.server.fail(Status(401), method="PUT")
     await push.push_due(world.context)
     assert the_account(world).state == AccountState.CONNECTED
     await once_all_is_well(world)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
 
 
 async def test_a_password_that_was_revoked_and_a_new_one(real):
     world = real
     fill(world, 4)
-    made = make(world)
+    made = world.make()
     await settle(world)
     before, ids, sent = world.merged(), dict(world.ids), len(writes(world))
     world.person.change_password()
@@ -215,12 +212,12 @@ async def test_a_password_that_was_revoked_and_a_new_one(real):
     assert account.state == AccountState.NEEDS_PASSWORD
     assert "app-specific password" in account.reason
     assert world.merged() == before
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     for _ in range(3):
         await push.push_due(world.context)
         world.later(3600)
     assert len(writes(world)) == sent, "left in peace"
-    assert stored(world, made).sync_state == SyncState.PENDING
+    assert world.stored(made).sync_state == SyncState.PENDING
     world.person.put(world.urls["Work"], "new.ics", event("new"))
 
     await connect.connect(world.context, "ada", "icloud", world.person.username, world.person.password)
@@ -278,11 +275,11 @@ async def test_a_calendar_that_can_only_be_read(tmp_path, told):
                 await roles.choose(world.context, "ada", primary=team.id)
         else:
             await roles.choose(world.context, "ada", primary=team.id, conflicts=[])
-            made = make(world)
+            made = world.make()
             for _ in range(plan.FORBIDDEN_ATTEMPTS + 2):
                 await push.push_due(world.context)
                 world.later(4000)
-            assert stored(world, made).sync_state == SyncState.FAILED
+            assert world.stored(made).sync_state == SyncState.FAILED
             (user,) = status(world.db)
             assert [failed.id for failed in user.failed] == [made.id]
             assert "read-only" in user.failed[0].error
@@ -295,21 +292,21 @@ async def test_those_who_share_a_calendar_are_told_of_each_change_once(tmp_path)
     with icloud.running() as server:
         world = await make_real_world(tmp_path / "bridge.db", server)
         world.person.share(world.urls["Home"], server.login("boss@icloud.example"))
-        made = make(world)
+        made = world.make()
         await settle(world)
         assert [notice.method for notice in server.notices] == ["PUT"]
         await settle(world)
-        change(world, made, title=stored(world, made).fields.title)
+        world.change(made, title=world.stored(made).fields.title)
         await settle(world)
         assert len(server.notices) == 1, "nothing changed"
-        change(world, made, title="Second call")
-        change(world, made, title="Third call")
+        world.change(made, title="Second call")
+        world.change(made, title="Third call")
         await settle(world)
         assert [notice.method for notice in server.notices] == ["PUT", "PUT"], "in place, and both changes at once"
         rewrite(world, made, "SUMMARY:Third call", "SUMMARY:By hand")
         await settle(world)
         assert len(server.notices) == 2, "what the person did is not written back to them"
-        change(world, made, title="By hand", description="")
+        world.change(made, title="By hand", description="")
         await settle(world)
         assert len(server.notices) == 2
         assert server.mails == []
@@ -333,12 +330,12 @@ async def test_the_primary_is_deleted(real):
     """All stays until the person, who is told, chooses: another Primary takes over what is to come."""
     world = real
     fill(world, 3, "Home")
-    made = make(world)
+    made = world.make()
     await settle(world)
     world.person.delete(world.urls["Home"])
     await settle(world)
     assert len(world.merged()) == 4
-    assert stored(world, made).fields.status == "confirmed"
+    assert world.stored(made).fields.status == "confirmed"
     (user,) = status(world.db)
     assert any("no longer there" in advice for advice in user.advice)
     assert "no longer there" in the_calendar(world, "Home").trouble
@@ -346,14 +343,14 @@ async def test_the_primary_is_deleted(real):
     assert list(world.merged()) == [f"{made.id}.ics"]
     await settle(world)
     assert len(events_of(world, made, "Hobby")) == 1
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
     assert_both_sides_equal(world, read=("Hobby", "Work"))
 
 
 async def test_disconnected_and_connected_again(real):
     world = real
     fill(world, 3)
-    made = make(world)
+    made = world.make()
     await settle(world)
     await connect.disconnect(world.context, "ada", world.account_id)
     assert list(world.merged()) == [f"{made.id}.ics"], "blocked slots go at once, appointments stay"
@@ -364,7 +361,7 @@ async def test_disconnected_and_connected_again(real):
     await settle(world)
     assert len(events_of(world, made)) == 1
     assert blocked(world) == 3
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     await settle(world)
     assert "Second call" in the_event(world, made)[1]
     assert_both_sides_equal(world)
@@ -374,7 +371,7 @@ async def test_disconnected_and_connected_again(real):
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
 async def test_a_move_to_another_primary_that_is_interrupted(cloud, fault, method):
     world = cloud
-    made = [make(world, start=world.now() + n * 86_400, end=world.now() + n * 86_400 + 1800) for n in range(1, 4)]
+    made = [world.make(start=world.now() + n * 86_400, end=world.now() + n * 86_400 + 1800) for n in range(1, 4)]
     await settle(world)
     before = busy(world)
     await roles.choose(world.context, "ada", primary=world.ids["Hobby"], conflicts=[world.ids["Home"]])
@@ -394,7 +391,7 @@ async def test_a_move_to_another_primary_that_is_interrupted(cloud, fault, metho
 
 async def test_an_event_that_is_never_taken_ends_up_in_plain_sight(cloud):
     world = cloud
-    made = make(world)
+    made = world.make()
     world.server.fail(Status(412), method="PUT", times=1000)
     for _ in range(plan.FORBIDDEN_ATTEMPTS + 3):
         await push.push_due(world.context)
@@ -405,5 +402,5 @@ async def test_an_event_that_is_never_taken_ends_up_in_plain_sight(cloud):
     world.server.faults.planned.clear()
     assert push.retry(world.context, made.id)
     await settle(world)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
     assert len(world.person.texts(world.urls["Home"])) == 1

@@ -10,8 +10,8 @@ import pytest
 from bridge.domain.model import AppointmentFields, Titles
 from bridge.remote.base import Home
 from bridge.remote.memory import ROOT, MemoryRemote, MemoryServer
-from bridge.service import connect, roles, users
-from bridge.service.book import NewAppointment
+from bridge.service import book, connect, roles, users
+from bridge.service.book import AppointmentChange, NewAppointment
 from bridge.service.context import Context
 from bridge.store import published
 from bridge.store.db import Db
@@ -130,6 +130,30 @@ class World:
             },
             fields=AppointmentFields(**fields),
         )
+
+    def make(self, **changes):
+        """A new appointment, as in `new`, whatever else is at that time."""
+        return book.create_appointment(self.db, self.new(check_slot=False, **changes), now=self.now()).appointment
+
+    def change(self, made, **fields):
+        """The CRM changes an appointment, whatever else is at that time."""
+        return book.update_appointment(
+            self.db,
+            made.id,
+            AppointmentChange(fields=fields),
+            locations=None,
+            expected_version=None,
+            check_slot=False,
+            now=self.now(),
+        )
+
+    def cancel(self, made):
+        """The CRM deletes an appointment."""
+        book.delete_event(self.db, made.id, locations=None, expected_version=None, now=self.now())
+
+    def stored(self, made):
+        """An appointment as it is now."""
+        return book.get_appointment(self.db, made.id, locations=None)
 
 
 def event(uid, *, start="20270308T100000", end="20270308T110000", title="Dentist", extra=""):

@@ -98,7 +98,7 @@ async def test_an_update_changes_the_event_in_place_and_keeps_what_is_not_ours(w
 async def test_a_cancelled_appointment_leaves_icloud_and_the_merged_calendar(world):
     made = book.create_appointment(world.db, world.new(), now=world.now()).appointment
     await push.push_due(world.context)
-    book.delete_event(world.db, made.id, locations=None, expected_version=None, now=world.now())
+    world.cancel(made)
     assert world.merged() == {}
     await push.push_due(world.context)
     assert world.server.texts(world.urls["Home"]) == {}
@@ -114,12 +114,12 @@ async def test_what_a_person_does_to_the_event_comes_back(world):
     name = href.rpartition("/")[2]
     world.server.edit(url, name, text.replace("SUMMARY:Intro call", "SUMMARY:Call Ada"))
     await poll(world)
-    renamed = book.get_appointment(world.db, made.id, locations=None)
+    renamed = world.stored(made)
     assert (renamed.fields.title, renamed.version) == ("Call Ada", 2)
     assert await push.push_due(world.context) == 0, "and is not written back"
     world.server.edit(url, name, None)
     await poll(world)
-    gone = book.get_appointment(world.db, made.id, locations=None)
+    gone = world.stored(made)
     assert gone.fields.status == "cancelled"
     assert world.merged() == {}
 
@@ -251,7 +251,7 @@ async def test_a_colleague_who_reads_an_appointment_s_event_is_kept_busy_by_it_a
     with world.db.read() as tx:
         (slot,) = published.busy(tx, "bob", Interval(made.fields.start, made.fields.end))
     assert slot.kind == ItemKind.ICLOUD
-    kept = book.get_appointment(world.db, made.id, locations=None)
+    kept = world.stored(made)
     assert (kept.fields.title, kept.href) == ("Intro call", href)
 
 
@@ -272,4 +272,4 @@ async def test_a_lost_answer_and_then_a_refusal_make_no_second_event(world):
         world.later(120)
 
     assert len(world.server.texts(world.urls["Home"])) == 1
-    assert book.get_appointment(world.db, made.id, locations=None).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED

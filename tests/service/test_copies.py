@@ -8,7 +8,6 @@ from bridge.domain.model import Interval, ItemKind, TwoWay
 from bridge.errors import SlotUnavailable, Unreachable
 from bridge.remote.memory import MemoryRemote
 from bridge.service import book, connect, mirror, push, roles, users
-from bridge.service.book import AppointmentChange
 from bridge.store import accounts, published
 
 from .agreement import assert_agreement, run_to_quiescence
@@ -42,7 +41,7 @@ async def poll(world):
 
 
 def stored(world, made):
-    return book.get_appointment(world.db, made.id, locations=None)
+    return world.stored(made)
 
 
 def the_event(world, name="Home"):
@@ -64,15 +63,7 @@ def book_at(world, start):
 
 
 def change(world, made, **fields):
-    book.update_appointment(
-        world.db,
-        made.id,
-        AppointmentChange(fields=fields),
-        locations=None,
-        expected_version=None,
-        check_slot=False,
-        now=world.now(),
-    )
+    world.change(made, **fields)
 
 
 OWN = (AT, AT + 1800, ItemKind.APPOINTMENT)

@@ -158,7 +158,7 @@ async def cancel(world):
     with world.db.read() as tx:
         still = bookings.appointments_of_user(tx, "ada")
     for one in still:
-        book.delete_event(world.db, one.id, locations=None, expected_version=None, now=world.now())
+        world.cancel(one)
     await push.push_due(world.context)
     await poll(world)
 

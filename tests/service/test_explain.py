@@ -168,7 +168,7 @@ async def test_appointments_and_blocked_slots_of_the_crm(world):
     await push.push_due(world.context)
     await poll(world)
     assert [(f.why, f.blocks) for f in told(world).findings] == [(Why.APPOINTMENT, True), (Why.ECHO, False)]
-    book.delete_event(world.db, made.id, locations=None, expected_version=None, now=world.now())
+    world.cancel(made)
     await push.push_due(world.context)
     answer = told(world)
     assert (answer.blocked, [f.why for f in answer.findings]) == (False, [Why.NOT_WANTED])

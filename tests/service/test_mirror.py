@@ -455,15 +455,7 @@ async def test_a_person_s_edit_that_meets_a_push_in_the_middle_of_a_run_is_seen(
     async def changes(self, where, token):
         if where == url and not busy:
             busy.append(1)
-            book.update_appointment(
-                world.db,
-                made.id,
-                book.AppointmentChange(fields={"address": "Room 5"}),
-                locations=None,
-                expected_version=None,
-                check_slot=False,
-                now=world.now(),
-            )
+            world.change(made, address="Room 5")
             await push.push_due(world.context)
             text = world.server.texts(url)[href]
             world.server.edit(url, href.rpartition("/")[2], text.replace("Intro call", "Renamed"))
@@ -474,7 +466,7 @@ async def test_a_person_s_edit_that_meets_a_push_in_the_middle_of_a_run_is_seen(
     world.server.edit(url, "other.ics", event("other"))
     await poll(world)
     await poll(world)
-    assert book.get_appointment(world.db, made.id, locations=None).fields.title == "Renamed"
+    assert world.stored(made).fields.title == "Renamed"
 
 
 # --- Accounts and calendars that change ------------------------------------------------------------------------------
@@ -562,7 +554,7 @@ async def test_a_calendar_that_is_gone_does_not_keep_a_deleted_appointment_alive
     del world.server.calendars[world.urls["Work"]]
     world.server.edit(world.urls["Home"], f"{made.uid}.ics", None)
     await poll(world)
-    assert book.get_appointment(world.db, made.id, locations=None).fields.status == "cancelled"
+    assert world.stored(made).fields.status == "cancelled"
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -587,7 +579,7 @@ async def test_a_small_calendar_that_is_empty_for_a_moment_loses_nothing(world, 
     world.server.edit(world.urls["Home"], "new.ics", event("new"))  # so that it is looked at
     await poll(world)
     assert world.merged() == before
-    assert book.get_appointment(world.db, made.id, locations=None).fields.status == "confirmed"
+    assert world.stored(made).fields.status == "confirmed"
     assert "kept" in calendar(world, "Home").last_error
     with world.db.read() as tx:
         assert accounts.next_poll(tx) <= world.now() + plan.HOLD_SECONDS, "it is looked at again soon"
@@ -637,15 +629,7 @@ async def test_an_account_that_moves_to_another_partition_and_path_loses_nothing
     assert world.merged() == before
     assert account(world).home_url == new
     assert server.requests.count("GET") == 0
-    book.update_appointment(
-        world.db,
-        made.id,
-        book.AppointmentChange(fields={"title": "Moved along"}),
-        locations=None,
-        expected_version=None,
-        check_slot=False,
-        now=world.now(),
-    )
+    world.change(made, title="Moved along")
     await push.push_due(world.context)
     (text,) = server.texts(f"{new}home/").values()
     assert "Moved along" in text

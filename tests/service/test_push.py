@@ -22,37 +22,12 @@ from bridge.errors import (
     Unreachable,
 )
 from bridge.remote.memory import MemoryRemote, failing
-from bridge.service import book, connect, mirror, push, roles
-from bridge.service.book import AppointmentChange
+from bridge.service import connect, mirror, push, roles
 from bridge.service.status import status
 from bridge.store import accounts, outbox
 
 from .agreement import assert_agreement, run_to_quiescence
 from .conftest import event, move_partition
-
-
-def make(world, **fields):
-    return book.create_appointment(world.db, world.new(**fields), now=world.now()).appointment
-
-
-def change(world, made, **fields):
-    return book.update_appointment(
-        world.db,
-        made.id,
-        AppointmentChange(fields=fields),
-        locations=None,
-        expected_version=None,
-        check_slot=False,
-        now=world.now(),
-    )
-
-
-def cancel(world, made):
-    book.delete_event(world.db, made.id, locations=None, expected_version=None, now=world.now())
-
-
-def stored(world, made):
-    return book.get_appointment(world.db, made.id, locations=None)
 
 
 def entries(world, *states):
@@ -90,15 +65,15 @@ TRANSIENT = [
 @pytest.mark.parametrize("method", ["PUT", "after-PUT", "GET", "DELETE", "after-DELETE"])
 async def test_what_passes_leaves_exactly_one_event_or_none(world, method, error):
     world.server.on_call = failing(method, error, times=2)
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     for _ in range(4):
         await push.push_due(world.context)
         world.later(120)
     await run_to_quiescence(world, rounds=3)
     assert_agreement(world)
-    cancel(world, made)
+    world.cancel(made)
     await run_to_quiescence(world, rounds=4)
     assert_agreement(world)
     assert world.server.texts(world.urls["Home"]) == {}
@@ -107,9 +82,9 @@ async def test_what_passes_leaves_exactly_one_event_or_none(world, method, error
 @pytest.mark.parametrize("error", [Refused("u"), CredentialsWithheld("u")], ids=lambda e: type(e).__name__)
 async def test_what_does_not_pass_is_shown_and_can_be_tried_again(world, error):
     world.server.on_call = failing("PUT", error, times=2)
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.FAILED
+    assert world.stored(made).sync_state == SyncState.FAILED
     (user,) = status(world.db)
     (failed,) = user.failed
     assert failed.id == made.id
@@ -117,7 +92,7 @@ async def test_what_does_not_pass_is_shown_and_can_be_tried_again(world, error):
     assert push.retry(world.context, made.id)
     world.server.on_call = lambda _: None
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
     assert not push.retry(world.context, made.id)
 
 
@@ -125,10 +100,10 @@ async def test_a_server_that_takes_a_write_is_reachable_again_and_read_at_once(w
     world.server.on_call = failing("PROPFIND", Unreachable("u"))
     with pytest.raises(Unreachable):
         await mirror.mirror_account(world.context, world.account_id)
-    made = make(world)
+    made = world.make()
     assert mirror.due(world.context, limit=9) == []
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
     with world.db.read() as tx:
         account = accounts.get(tx, world.account_id)
     assert (account.state, account.state_reason) == (AccountState.CONNECTED, "")
@@ -137,18 +112,18 @@ async def test_a_server_that_takes_a_write_is_reachable_again_and_read_at_once(w
 
 async def test_a_403_is_given_up_on_only_after_a_while(world):
     world.server.on_call = failing("PUT", Forbidden("u"), times=99)
-    made = make(world)
+    made = world.make()
     for _ in range(plan.FORBIDDEN_ATTEMPTS - 2):  # one of them is used to try another UID at once
         await push.push_due(world.context)
-        assert stored(world, made).sync_state == SyncState.PENDING
+        assert world.stored(made).sync_state == SyncState.PENDING
         world.later(3600)
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.FAILED
+    assert world.stored(made).sync_state == SyncState.FAILED
 
 
 async def test_a_refused_password_pauses_everything_and_a_new_one_goes_on(world):
     world.server.password = "revoked"
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     with world.db.read() as tx:
         assert accounts.get(tx, world.account_id).state == AccountState.NEEDS_PASSWORD
@@ -156,18 +131,18 @@ async def test_a_refused_password_pauses_everything_and_a_new_one_goes_on(world)
     assert await push.push_due(world.context) == 0
     await connect.connect(world.context, "ada", "icloud", world.server.username, "revoked")
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
 
 
 async def test_a_401_that_does_not_happen_again_is_no_refused_password(world):
     world.server.on_call = failing("PUT", Unauthorized("u"))
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     with world.db.read() as tx:
         assert accounts.get(tx, world.account_id).state == AccountState.CONNECTED
     world.later(60)
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
 
 
 async def test_a_password_that_can_t_be_opened_loses_no_appointment(world):
@@ -178,7 +153,7 @@ async def test_a_password_that_can_t_be_opened_loses_no_appointment(world):
         raise SecretUnreadable("the key")
 
     remotes.for_account = locked
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     with pytest.raises(SecretUnreadable):
         await poll(world)
@@ -190,7 +165,7 @@ async def test_a_password_that_can_t_be_opened_loses_no_appointment(world):
     remotes.for_account = working
     await poll(world)
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
 
 
 async def test_one_appointment_that_trips_a_bug_does_not_keep_others_from_being_written(world, monkeypatch):
@@ -202,42 +177,42 @@ async def test_one_appointment_that_trips_a_bug_does_not_keep_others_from_being_
         return real(appointment, **options)
 
     monkeypatch.setattr(push.ical, "upstream_event", trips)
-    trip = make(world, title="Trips")
-    good = make(world, start=world.now() + 200_000, end=world.now() + 201_800)
+    trip = world.make(title="Trips")
+    good = world.make(start=world.now() + 200_000, end=world.now() + 201_800)
     await push.push_due(world.context)
-    assert stored(world, good).sync_state == SyncState.SYNCED
-    assert stored(world, trip).sync_state == SyncState.PENDING
+    assert world.stored(good).sync_state == SyncState.SYNCED
+    assert world.stored(trip).sync_state == SyncState.PENDING
     monkeypatch.undo()
     world.later(60)
     await push.push_due(world.context)
-    assert stored(world, trip).sync_state == SyncState.SYNCED
+    assert world.stored(trip).sync_state == SyncState.SYNCED
 
 
 async def test_a_write_whose_answer_was_lost_and_that_a_person_changed_since_keeps_the_person_s_change(world):
     world.server.on_call = failing("after-PUT", Unreachable("u"))
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     name, text = only_event(world)
     world.server.edit(world.urls["Home"], name, text.replace("Intro call", "By hand"))
     world.later(60)
     await run_to_quiescence(world, rounds=3)
-    assert stored(world, made).fields.title == "By hand"
+    assert world.stored(made).fields.title == "By hand"
     assert_agreement(world)
 
 
 async def test_a_write_that_would_change_nothing_is_not_sent(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     sent = len(world.server.writes)
-    change(world, made, title="Other")
-    change(world, made, title="Intro call")
+    world.change(made, title="Other")
+    world.change(made, title="Intro call")
     await push.push_due(world.context)
     assert len(world.server.writes) == sent
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
 
 
 async def test_a_lease_that_runs_out_while_the_work_goes_on_does_no_harm(world):
-    made = make(world)
+    made = world.make()
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def put(self, url, href, ics, *, etag):
@@ -253,8 +228,8 @@ async def test_a_lease_that_runs_out_while_the_work_goes_on_does_no_harm(world):
     await push.push_due(world.context)
     world.later(60)
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.SYNCED
-    change(world, made, title="Second call")
+    assert world.stored(made).sync_state == SyncState.SYNCED
+    world.change(made, title="Second call")
     await push.push_due(world.context)
     go_on.set()
     await slow
@@ -265,7 +240,7 @@ async def test_a_lease_that_runs_out_while_the_work_goes_on_does_no_harm(world):
 
 
 async def test_an_update_that_the_server_never_takes_is_shown_and_not_asked_again_each_minute(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
 
@@ -275,14 +250,14 @@ async def test_an_update_that_the_server_never_takes_is_shown_and_not_asked_agai
 
     asked = []
     world.context.remotes.remote = type("Odd", (MemoryRemote,), {"put": put})
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     for _ in range(180):
         await push.push_due(world.context)
         world.later(60)
     assert len(asked) <= plan.FORBIDDEN_ATTEMPTS
     (user,) = status(world.db)
     (failed,) = user.failed
-    assert (failed.id, stored(world, made).sync_state) == (made.id, SyncState.FAILED)
+    assert (failed.id, world.stored(made).sync_state) == (made.id, SyncState.FAILED)
     assert "retry" in failed.error
     world.context.remotes.remote = MemoryRemote
     assert push.retry(world.context, made.id)
@@ -292,11 +267,11 @@ async def test_an_update_that_the_server_never_takes_is_shown_and_not_asked_agai
 
 @pytest.mark.parametrize("refusal", [NotFound("u"), Forbidden("u")], ids=lambda e: type(e).__name__)
 async def test_cancelling_while_the_account_moves_to_another_partition_leaves_no_event_behind(world, refusal):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
     new = move_partition(world, refusal)
-    cancel(world, made)
+    world.cancel(made)
     for _ in range(3):
         await push.push_due(world.context)
         world.later(5)
@@ -310,11 +285,11 @@ async def test_cancelling_while_the_account_moves_to_another_partition_leaves_no
 
 
 async def test_an_event_deleted_by_the_person_while_the_crm_changes_it_is_made_anew_once(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
     world.server.edit(world.urls["Home"], only_event(world)[0], None)
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     await run_to_quiescence(world)
     assert_agreement(world)
     assert "Second call" in only_event(world)[1]
@@ -322,13 +297,13 @@ async def test_an_event_deleted_by_the_person_while_the_crm_changes_it_is_made_a
 
 @pytest.mark.parametrize("name", [None, "renamed-on-the-way.ics"])
 async def test_an_event_moved_to_a_conflict_calendar_is_followed_and_never_written_there(world, name):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
     move(world, "Home", "Work", name)
     written = len(world.server.writes)
     await poll(world)
-    followed = stored(world, made)
+    followed = world.stored(made)
     assert followed.fields.status == "confirmed"
     assert followed.calendar_id == world.ids["Work"]
     assert list(world.merged()) == [f"{made.id}.ics"]
@@ -336,22 +311,22 @@ async def test_an_event_moved_to_a_conflict_calendar_is_followed_and_never_writt
     old, text = only_event(world, "Work")
     world.server.edit(world.urls["Work"], old, text.replace("Intro call", "Renamed"))
     await poll(world)
-    assert stored(world, made).fields.title == "Renamed"
+    assert world.stored(made).fields.title == "Renamed"
     assert await push.push_due(world.context) == 0
     assert len(world.server.writes) == written
     world.server.edit(world.urls["Work"], old, None)
     await poll(world)
-    assert stored(world, made).fields.status == "cancelled"
+    assert world.stored(made).fields.status == "cancelled"
     assert world.merged() == {}
 
 
 async def test_an_event_moved_to_a_calendar_that_is_not_read_is_followed(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
     move(world, "Home", "Hobby")
     await poll(world)
-    followed = stored(world, made)
+    followed = world.stored(made)
     assert followed.fields.status == "confirmed"
     assert followed.calendar_id == world.ids["Hobby"]
     assert "Hobby" in followed.sync_error
@@ -359,19 +334,19 @@ async def test_an_event_moved_to_a_calendar_that_is_not_read_is_followed(world):
 
 
 async def test_an_event_moved_away_and_back_is_the_same_appointment(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     for source, target in (("Home", "Work"), ("Work", "Home")):
         await poll(world)
         move(world, source, target)
     await poll(world)
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     await run_to_quiescence(world, rounds=3)
     assert_agreement(world)
 
 
 async def test_an_event_moved_where_it_can_t_be_looked_for_is_not_cancelled_until_it_can(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
     move(world, "Home", "Work")
@@ -383,56 +358,56 @@ async def test_an_event_moved_where_it_can_t_be_looked_for_is_not_cancelled_unti
 
     world.context.remotes.remote = type("Odd", (MemoryRemote,), {"changes": changes})
     await poll(world)
-    assert stored(world, made).fields.status == "confirmed"
+    assert world.stored(made).fields.status == "confirmed"
     world.context.remotes.remote = MemoryRemote
     await poll(world)
-    assert stored(world, made).calendar_id == world.ids["Work"]
+    assert world.stored(made).calendar_id == world.ids["Work"]
 
 
 async def test_the_crm_s_change_of_an_event_that_was_moved_away_makes_no_second_one(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
     move(world, "Home", "Work")
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     await run_to_quiescence(world, rounds=4)
     everywhere = [t for url in world.urls.values() for t in world.server.texts(url).values() if "apt_" in t]
     assert len(everywhere) == 1
     assert list(world.merged()) == [f"{made.id}.ics"]
-    assert "never writes" in stored(world, made).sync_error
+    assert "never writes" in world.stored(made).sync_error
     assert {href.split("/")[2] for _, href in world.server.writes} == {"home"}
 
 
 async def test_the_crm_s_cancelling_an_event_that_was_moved_away_leaves_it_and_says_so(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
     await poll(world)
     move(world, "Home", "Work")
     await poll(world)
-    cancel(world, made)
+    world.cancel(made)
     await run_to_quiescence(world, rounds=2)
-    assert stored(world, made).sync_state == SyncState.FAILED
+    assert world.stored(made).sync_state == SyncState.FAILED
     assert len(world.server.texts(world.urls["Work"])) == 1
     (slot,) = world.merged()
     assert slot.startswith("ics_"), "it is still there, so it still blocks"
 
 
 async def test_a_uid_that_the_account_knows_already_is_no_dead_end(world):
-    made = make(world)
+    made = world.make()
     world.server.edit(world.urls["Hobby"], "copy.ics", event(made.uid))
     await push.push_due(world.context)
-    assert stored(world, made).sync_state == SyncState.SYNCED
-    assert stored(world, made).uid != made.uid
+    assert world.stored(made).sync_state == SyncState.SYNCED
+    assert world.stored(made).uid != made.uid
     await poll(world)
     assert list(world.merged()) == [f"{made.id}.ics"]
 
 
 async def test_an_appointment_that_comes_back_to_life_is_one_event_again(world):
-    made = make(world)
+    made = world.make()
     await push.push_due(world.context)
-    change(world, made, status="cancelled")
+    world.change(made, status="cancelled")
     await push.push_due(world.context)
-    change(world, made, status="confirmed")
+    world.change(made, status="confirmed")
     await run_to_quiescence(world, rounds=3)
     assert_agreement(world)
     assert len(world.server.texts(world.urls["Home"])) == 1
@@ -442,8 +417,8 @@ async def test_an_appointment_that_comes_back_to_life_is_one_event_again(world):
 
 
 async def test_appointments_left_behind_stay_and_move_when_the_crm_changes_them(world):
-    first = make(world)
-    second = make(world, start=world.now() + 200_000, end=world.now() + 201_800)
+    first = world.make()
+    second = world.make(start=world.now() + 200_000, end=world.now() + 201_800)
     await run_to_quiescence(world, rounds=1)
     await roles.choose(
         world.context,
@@ -455,18 +430,18 @@ async def test_appointments_left_behind_stay_and_move_when_the_crm_changes_them(
     assert await push.push_due(world.context) == 0
     assert len(world.server.texts(world.urls["Home"])) == 2
     assert len(world.merged()) == 2
-    change(world, first, title="Second call")
+    world.change(first, title="Second call")
     await run_to_quiescence(world, rounds=3)
     assert "Second call" in only_event(world, "Hobby")[1]
     assert len(world.server.texts(world.urls["Home"])) == 1
-    cancel(world, second)
+    world.cancel(second)
     await run_to_quiescence(world, rounds=3)
     assert_agreement(world)
 
 
 async def test_disconnecting_takes_the_slots_and_the_secret_and_keeps_the_appointments(world):
     world.server.edit(world.urls["Work"], "a.ics", event("a"))
-    made = make(world)
+    made = world.make()
     await run_to_quiescence(world, rounds=1)
     with world.db.write() as tx:
         tx.execute("UPDATE accounts SET secret = :s", {"s": b"sealed-secret-to-forget"})
@@ -477,24 +452,24 @@ async def test_disconnecting_takes_the_slots_and_the_secret_and_keeps_the_appoin
     await connect.connect(world.context, "ada", "icloud", world.server.username, world.server.password)
     ids = {c.name: c.id for c in roles.list_calendars(world.db, "ada")}
     await roles.choose(world.context, "ada", primary=ids["Home"], conflicts=[ids["Work"]])
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     await run_to_quiescence(world, rounds=2)
     assert_agreement(world)
     assert len([w for w in world.server.writes if w[0] == "PUT"]) == 2
 
 
 async def test_what_was_cancelled_while_disconnected_is_removed_on_return(world):
-    made = make(world)
+    made = world.make()
     await run_to_quiescence(world, rounds=1)
     await connect.disconnect(world.context, "ada", world.account_id)
-    cancel(world, made)
+    world.cancel(made)
     await connect.connect(world.context, "ada", "icloud", world.server.username, world.server.password)
     await push.push_due(world.context)
     assert world.server.texts(world.urls["Home"]) == {}
 
 
 async def test_reconnected_with_another_primary_the_appointments_move_without_a_second_event(world):
-    make(world)
+    world.make()
     await run_to_quiescence(world, rounds=1)
     await connect.disconnect(world.context, "ada", world.account_id)
     await connect.connect(world.context, "ada", "icloud", world.server.username, world.server.password)
@@ -505,13 +480,13 @@ async def test_reconnected_with_another_primary_the_appointments_move_without_a_
 
 
 async def test_a_primary_that_was_deleted_gives_its_appointments_to_the_next(world):
-    made = make(world)
+    made = world.make()
     await run_to_quiescence(world, rounds=1)
     del world.server.calendars[world.urls["Home"]]
     await poll(world)
     world.later(plan.HOLD_SECONDS)
     await poll(world)
-    assert stored(world, made).fields.status == "confirmed", "deleting a calendar cancels nothing"
+    assert world.stored(made).fields.status == "confirmed", "deleting a calendar cancels nothing"
     (user,) = status(world.db)
     assert any("no longer there" in advice for advice in user.advice)
     await roles.choose(world.context, "ada", primary=world.ids["Hobby"])

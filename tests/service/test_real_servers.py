@@ -72,7 +72,7 @@ async def test_the_circle_and_what_it_costs(real):
     await poll(real)
     assert len(slots(real)) == 11
     assert any(item.last_end - item.first_start == 9000 for item in slots(real))
-    stored = book.get_appointment(real.db, made.id, locations=None)
+    stored = real.stored(made)
     assert (stored.fields.status, stored.calendar_id) == ("confirmed", real.ids["Work"])
     assert real.server.writes(real.urls["Work"]) == []
 
@@ -100,7 +100,7 @@ async def test_an_appointment_is_one_event_whatever_the_primary(real):
     ((_, text),) = real.person.texts(real.urls["Hobby"]).items()
     assert "Second call" in text
     assert list(real.merged()) == [f"{made.id}.ics"]
-    book.delete_event(real.db, made.id, locations=None, expected_version=None, now=real.now())
+    real.cancel(made)
     await push.push_due(real.context)
     assert real.person.texts(real.urls["Hobby"]) == {}
 
@@ -157,7 +157,7 @@ async def test_an_account_that_moves_to_another_partition(tmp_path, answer):
         await push.push_due(world.context)
         await poll(world)
         assert len(slots(world)) == 11
-        assert book.get_appointment(world.db, made.id, locations=None).sync_state == SyncState.SYNCED
+        assert world.stored(made).sync_state == SyncState.SYNCED
         await world.context.remotes.close()
 
 
@@ -170,6 +170,6 @@ async def test_a_uid_that_is_in_another_calendar_of_the_account(tmp_path, answer
         for _ in range(4):
             await push.push_due(world.context)
             world.later(400)
-        assert book.get_appointment(world.db, made.id, locations=None).sync_state == SyncState.SYNCED
+        assert world.stored(made).sync_state == SyncState.SYNCED
         assert len(world.person.texts(world.urls["Home"])) == 1
         await world.context.remotes.close()

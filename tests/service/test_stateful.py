@@ -24,7 +24,7 @@ from bridge.errors import BadAnswer, BridgeError, Forbidden, ServerFault, Thrott
 from bridge.remote.base import Changes
 from bridge.remote.memory import MemoryRemote, MemoryServer
 from bridge.service import book, connect, mirror, push, roles
-from bridge.service.book import AppointmentChange, NewBlockedSlot
+from bridge.service.book import NewBlockedSlot
 from bridge.store import accounts, bookings, outbox
 
 from .agreement import SUMMARY, UID, assert_agreement, run_to_quiescence
@@ -184,15 +184,7 @@ class Bridge(RuleBasedStateMachine):
     def change(self, one, fields):
         self.by_hand.pop(one.id, None)
         with suppress(BridgeError):
-            book.update_appointment(
-                self.world.db,
-                one.id,
-                AppointmentChange(fields=fields),
-                locations=None,
-                expected_version=None,
-                check_slot=False,
-                now=self.world.now(),
-            )
+            self.world.change(one, **fields)
 
     @rule(pick=st.randoms(use_true_random=False))
     def cancels(self, pick):

@@ -6,7 +6,6 @@ import pytest
 
 from bridge.domain.model import Interval, SyncState, TwoWay
 from bridge.service import book, mirror, push, users
-from bridge.service.book import AppointmentChange
 from bridge.store import published
 
 from .agreement import assert_agreement, run_to_quiescence
@@ -26,10 +25,6 @@ async def booked(world, **fields):
 
 async def poll(world):
     await mirror.mirror_account(world.context, world.account_id)
-
-
-def stored(world, made):
-    return book.get_appointment(world.db, made.id, locations=None)
 
 
 def the_event(world):
@@ -69,8 +64,8 @@ async def test_an_instance_that_the_person_deletes_frees_its_time(world):
     rewrite(world, "RRULE:", f"EXDATE:{stamp(SECOND)}\r\nRRULE:")
     await poll(world)
     assert [start for start, _ in busy(world)] == [FIRST, FIRST + 14 * DAY, FIRST + 21 * DAY - 3600]
-    assert "EXDATE" in stored(world, made).fields.rrule
-    assert stored(world, made).version == 2
+    assert "EXDATE" in world.stored(made).fields.rrule
+    assert world.stored(made).version == 2
     assert await push.push_due(world.context) == 0
 
 
@@ -83,15 +78,7 @@ async def test_an_instance_that_the_person_moves_blocks_where_it_was_put(world):
     assert len(busy(world)) == 4
     assert list(world.merged()) == [f"{made.id}.ics"]
     # What the CRM changes later leaves the instance where the person put it.
-    book.update_appointment(
-        world.db,
-        made.id,
-        AppointmentChange(fields={"title": "Second call"}),
-        locations=None,
-        expected_version=None,
-        check_slot=False,
-        now=world.now(),
-    )
+    world.change(made, title="Second call")
     assert (SECOND + 7200, SECOND + 9000) in busy(world), "while it waits to be written, too"
     await run_to_quiescence(world, rounds=2)
     assert (SECOND + 7200, SECOND + 9000) in busy(world)
@@ -120,7 +107,7 @@ async def test_the_whole_series_moved_by_the_person_is_followed(world):
     moved = text.replace("T090000", "T110000").replace("T093000", "T113000")
     world.server.edit(world.urls["Home"], name, moved)
     await poll(world)
-    assert stored(world, made).fields.start == FIRST + 7200
+    assert world.stored(made).fields.start == FIRST + 7200
     assert [start - 7200 for start, _ in busy(world)] == [FIRST + w * 7 * DAY - s for w, s in WEEKS]
 
 
@@ -151,7 +138,7 @@ async def test_a_renamed_event(world, choice):
     rewrite(world, "SUMMARY:Intro call", "SUMMARY:By hand")
     await poll(world)
     await push.push_due(world.context)
-    after = stored(world, made)
+    after = world.stored(made)
     expected = {
         TwoWay.ACCEPT: ("By hand", SyncState.SYNCED, True),
         TwoWay.REPORT: ("Intro call", SyncState.CONFLICT, True),
@@ -169,7 +156,7 @@ async def test_a_deleted_event(world, choice):
     world.server.edit(world.urls["Home"], the_event(world)[0], None)
     await poll(world)
     await push.push_due(world.context)
-    after = stored(world, made)
+    after = world.stored(made)
     there = len(world.server.texts(world.urls["Home"]))
     expected = {
         TwoWay.ACCEPT: ("cancelled", SyncState.NOT_SYNCED, 0),
@@ -185,17 +172,9 @@ async def test_what_was_only_reported_is_settled_by_the_crm_s_next_write(world):
     users.change_user(world.db, "ada", two_way=TwoWay.REPORT, now=world.now())
     rewrite(world, "SUMMARY:Intro call", "SUMMARY:By hand")
     await poll(world)
-    book.update_appointment(
-        world.db,
-        made.id,
-        AppointmentChange(fields={"title": "Second call"}),
-        locations=None,
-        expected_version=None,
-        check_slot=False,
-        now=world.now(),
-    )
+    world.change(made, title="Second call")
     await run_to_quiescence(world, rounds=2)
-    assert stored(world, made).sync_state == SyncState.SYNCED
+    assert world.stored(made).sync_state == SyncState.SYNCED
     assert_agreement(world)
 
 
