@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
 from bridge.service import audit, sessions, users
 from bridge.settings import Settings
 from bridge.web.pages import attempts
+from bridge.web.pages.routes import ROUTES
 from bridge.web.pages.visit import COOKIE
 from tests.pages.conftest import close, make_site
 
@@ -61,7 +63,18 @@ async def test_a_calendar_password_signs_in_and_leads_on_to_what_was_asked_for(s
     assert opened.url == "/profile/subscribe"
 
 
-@pytest.mark.parametrize("next_page", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:x"])
+@pytest.mark.parametrize(
+    "next_page",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "javascript:x",
+        "/\t/evil.example",
+        " //evil.example",
+        "\\\\evil.example",
+    ],
+)
 async def test_signing_in_never_leads_elsewhere(site, next_page):
     visitor = await site.browser()
     data = {"user": "ada", "password": site.password()[1], "next": next_page}
@@ -86,6 +99,7 @@ async def test_many_wrong_passwords_have_to_wait_but_lock_nobody_else_out(site):
         assert (
             await visitor.post("/sign-in", {"user": "ada", "password": "no"}, X_Forwarded_For="9.9.9.9")
         ).status == 401
+        await (await site.browser()).post("/sign-in", right, X_Forwarded_For="9.9.9.9")  # which pays off nothing
     waiting = await visitor.post("/sign-in", right, X_Forwarded_For="1.1.1.1, 9.9.9.9")
     assert waiting.status == 429
     assert "Wait 10 minutes" in waiting.text
@@ -200,6 +214,25 @@ async def test_a_form_without_this_browsers_token_does_nothing(site):
     )
     assert across.status == 403
     assert users.list_passwords(site.world.db, "ada") == []
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if route.method == "POST"}))
+async def test_no_form_works_from_another_site(site, path):
+    for visitor in (await site.signed_in(), await site.admin(), await site.browser()):
+        assert (await visitor.send(re.sub(r"{\w+}", "x", path), {"csrf": "guessed"})).status == 403
+
+
+async def test_nothing_is_framed_kept_or_told_to_others_whatever_the_answer(site):
+    visitor = await site.browser()
+    for path in (site.link(), "/link/none", "/sign-in", "/sign-in/admin", "/status", "/nowhere", "/"):
+        for method in ("GET", "HEAD", "POST"):
+            async with visitor.client.request(
+                method, path, headers={"Accept": "text/html"}, allow_redirects=False
+            ) as r:
+                assert (path, method, r.headers["Cache-Control"]) == (path, method, "no-store")
+                assert r.headers["Referrer-Policy"] == "no-referrer"
+                assert r.headers["X-Frame-Options"] == "DENY"
+                assert "frame-ancestors 'none'" in r.headers["Content-Security-Policy"]
 
 
 async def test_the_crm_gets_settings_links_for_its_own_users_only(site):

@@ -14,7 +14,7 @@ ADDRESSES = 10_000
 @dataclass(slots=True)
 class Attempts:
     """Failures by address. In memory: one sidecar serves all pages. Counted by address, so that nobody can lock
-    somebody else out."""
+    somebody else out; a success clears nothing, or whoever has one good password could try others for ever."""
 
     _failed: dict[str, deque[int]] = field(default_factory=dict)
 
@@ -30,7 +30,3 @@ class Attempts:
         if peer not in self._failed and len(self._failed) >= ADDRESSES:
             del self._failed[next(iter(self._failed))]
         self._failed.setdefault(peer, deque(maxlen=FAILURES)).append(now)
-
-    def succeed(self, peer: str) -> None:
-        """A success clears an address."""
-        self._failed.pop(peer, None)

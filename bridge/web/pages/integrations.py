@@ -76,7 +76,6 @@ async def connect_account(request: web.Request, user: User) -> web.Response:
     except AccountNotConnected as error:
         attempts.fail(who, now=context.clock())
         return again(words.not_connected(error))
-    attempts.succeed(who)
     audit.record(context.db, visitor(request).actor, "account connected", connected.id, now=context.clock())
     return redirect(request, "/profile/integrations?done=connected")
 

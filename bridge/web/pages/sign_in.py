@@ -105,7 +105,6 @@ def _first_page(who: Visitor | None) -> str:
 
 
 def _signed_in(request: web.Request, secret: str, onward: str, first_page: str) -> web.Response:
-    request.app[ATTEMPTS].succeed(visit.peer(request))
     before = request[VISIT]
     if before.visitor is not None:
         sessions.sign_out(request.app[CONTEXT].db, before.secret)
