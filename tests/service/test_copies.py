@@ -40,10 +40,6 @@ async def poll(world):
         await mirror.mirror_account(world.context, account.id)
 
 
-def stored(world, made):
-    return world.stored(made)
-
-
 def the_event(world, name="Home"):
     ((href, text),) = world.server.texts(world.urls[name]).items()
     return href.rpartition("/")[2], text
@@ -60,10 +56,6 @@ def busy(world):
 
 def book_at(world, start):
     return book.create_appointment(world.db, world.new(start=start, end=start + 1800), now=world.now())
-
-
-def change(world, made, **fields):
-    world.change(made, **fields)
 
 
 OWN = (AT, AT + 1800, ItemKind.APPOINTMENT)
@@ -90,18 +82,18 @@ async def test_a_copy_at_the_same_time_shows_once(world, rrule):
     assert busy(world) == before
     assert list(world.merged()) == [f"{made.id}.ics"]
     # The CRM moves its own: the copy stays where it is, and blocks there.
-    change(world, made, start=LATER, end=LATER + 1800)
+    world.change(made, start=LATER, end=LATER + 1800)
     await run_to_quiescence(world, rounds=2)
     assert {one[2] for one in busy(world) if one[0] == AT} == {ItemKind.ICLOUD}
     # And a cancelled one leaves the copy blocking.
-    change(world, made, status="cancelled")
+    world.change(made, status="cancelled")
     await run_to_quiescence(world, rounds=2)
     assert {one[2] for one in busy(world)} == {ItemKind.ICLOUD}
 
 
 async def test_what_the_crm_moves_frees_its_old_time_at_once(world):
     made = await booked(world)
-    change(world, made, start=LATER, end=LATER + 1800)
+    world.change(made, start=LATER, end=LATER + 1800)
     assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
     await run_to_quiescence(world, rounds=2)
     assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
@@ -110,7 +102,7 @@ async def test_what_the_crm_moves_frees_its_old_time_at_once(world):
 async def test_an_event_that_the_crm_could_not_move_blocks_where_it_is(world):
     made = await booked(world)
     world.server.calendars[world.urls["Home"]].writable = False
-    change(world, made, start=LATER, end=LATER + 1800)
+    world.change(made, start=LATER, end=LATER + 1800)
     await run_to_quiescence(world, rounds=12)
     assert busy(world) == [(AT, AT + 1800, ItemKind.ICLOUD), (LATER, LATER + 1800, ItemKind.APPOINTMENT)]
 
@@ -125,7 +117,7 @@ async def test_a_moved_event_that_is_only_reported_takes_both_times(world):
     with pytest.raises(SlotUnavailable):
         book_at(world, LATER)
     # The CRM gives in: one time again.
-    change(world, made, start=LATER, end=LATER + 1800)
+    world.change(made, start=LATER, end=LATER + 1800)
     await run_to_quiescence(world, rounds=2)
     assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
     assert_agreement(world)
@@ -151,7 +143,7 @@ async def test_a_person_who_moves_it_to_a_conflict_calendar_and_to_another_time_
     world.server.edit(world.urls["Work"], name, at_another_time(text))
     await poll(world)
     assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
-    assert stored(world, made).fields.start == LATER
+    assert world.stored(made).fields.start == LATER
 
 
 # --- One calendar, seen through two accounts -------------------------------------------------------------------------
@@ -182,12 +174,12 @@ async def test_an_event_whose_write_went_unanswered_stays_in_the_primary(shared)
     await push.push_due(world.context)
     world.server.on_call = lambda _: None
     await mirror.mirror_account(world.context, world.ids["second"])
-    assert stored(world, made).calendar_id == world.ids["Home"]
+    assert world.stored(made).calendar_id == world.ids["Home"]
     await run_to_quiescence(world, rounds=2)
-    change(world, made, title="Second call")
+    world.change(made, title="Second call")
     await run_to_quiescence(world, rounds=2)
     assert "Second call" in the_event(world)[1]
-    assert stored(world, made).calendar_id == world.ids["Home"]
+    assert world.stored(made).calendar_id == world.ids["Home"]
     assert list(world.merged()) == [f"{made.id}.ics"]
 
 
@@ -211,10 +203,10 @@ async def test_what_a_person_does_to_it_is_followed_once_whichever_account_sees_
     await poll(world)
     await poll(world)
     assert calendar.objects
-    assert (stored(world, made).calendar_id, stored(world, made).sync_error) == (world.ids["Home"], None)
+    assert (world.stored(made).calendar_id, world.stored(made).sync_error) == (world.ids["Home"], None)
     world.server.edit(world.urls["Home"], name, None)
     await poll(world)
     world.later(60)
     await poll(world)
-    assert stored(world, made).fields.status == "cancelled"
+    assert world.stored(made).fields.status == "cancelled"
     assert busy(world) == []
