@@ -450,6 +450,9 @@ def test_good_rules(rrule):
         "FREQ=DAILY;INTERVAL=0",
         "FREQ=DAILY;INTERVAL=99999",
         "FREQ=DAILY;UNTIL=tomorrow",
+        "FREQ=DAILY;UNTIL=20300231",
+        "FREQ=DAILY;UNTIL=20301332T000000Z",
+        "FREQ=DAILY;UNTIL=00010101T000000Z",
         "FREQ=DAILY;BYHOUR=9,10",
         "FREQ=WEEKLY;BYDAY=MONDAY",
         "FREQ=WEEKLY;BYDAY=2MO",
@@ -478,3 +481,17 @@ def test_a_rule_in_canonical_form():
     assert ical.normalise_rrule("FREQ=DAILY\nEXDATE;TZID=Europe/Berlin:20270301T100000") == (
         "RRULE:FREQ=DAILY\nEXDATE:20270301T090000Z"
     )
+
+
+@pytest.mark.parametrize("until", ["99991231T235959Z", "99991231", "22010101T000000"])
+def test_an_end_after_all_appointments_is_none(until):
+    rrule = f"FREQ=WEEKLY;UNTIL={until}\nEXDATE:20270308T090000Z,99990101T000000Z\nEXDATE;VALUE=DATE:00010101"
+    assert ical.rrule_problem(rrule) is None
+    kept = ical.normalise_rrule(rrule)
+    assert kept == "RRULE:FREQ=WEEKLY\nEXDATE:20270308T090000Z"
+    text = written(replace(FIELDS, rrule=kept))
+    assert "RRULE:FREQ=WEEKLY\r\n" in text
+    theirs = text.replace("RRULE:FREQ=WEEKLY", f"RRULE:FREQ=WEEKLY;UNTIL={until}")
+    assert read(theirs, like=replace(FIELDS, rrule=kept)).rrule == kept
+    other = written(replace(FIELDS, rrule=kept, title="Other"), onto=theirs)
+    assert f"UNTIL={until}" in other, "what says the same is not written anew"

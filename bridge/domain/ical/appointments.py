@@ -20,6 +20,7 @@ from bridge.domain.ical.editing import Edit, without_params
 from bridge.domain.ical.events import Event, Moment, event, same_kind, until_of
 from bridge.domain.ical.judge import Judge
 from bridge.domain.ical.moves import Move
+from bridge.domain.ical.recurrence import LAST
 from bridge.domain.ical.rendering import Rendered, Stretch, at, published, single_stretch, until_value
 from bridge.domain.ical.repeats import excluded, normalise_rrule, read_rrule
 from bridge.domain.ical.rules import Rule
@@ -172,6 +173,7 @@ def _said(component: Component, root: Component, like: AppointmentFields) -> _Sa
     instance = single(read_event)
     start = read_event.start
     rule = read_event.rules[0] if read_event.rules else None
+    until = until_of(rule, start) if rule is not None else None
     left_out = [same_kind(m, start) for m in [*read_event.exdates, *_cancelled(root, zones)]]
     at_start = dt.timedelta(hours=start.local.hour, minutes=start.local.minute, seconds=start.local.second)
     return _Said(
@@ -181,7 +183,7 @@ def _said(component: Component, root: Component, like: AppointmentFields) -> _Sa
         start.is_date,
         start.zone.key if isinstance(start.zone, ZoneInfo) and not start.is_date and tzid_of(start.zone) else None,
         replace(rule, until=None) if rule is not None else None,
-        until_of(rule, start) if rule is not None else None,
+        until if until is not None and until < LAST else None,
         frozenset(
             (start._replace(local=m.local + at_start) if m.is_date and not start.is_date else m).instant
             for m in left_out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from bridge.domain.ical import content, recurrence, rules
@@ -17,6 +18,8 @@ from bridge.domain.ical.zones import Zones, hinted, local, named
 #: Limits that no calendar of a person comes near.
 _MOST = 5_000
 _WIDEST = 1_000
+#: The years in which appointments can be. What lies beyond them says nothing, and strict servers refuse some of it.
+_YEARS = range(2000, 2201)
 #: A rule without its name before it.
 _BARE_RULE = re.compile(r"[A-Za-z-]+=")
 
@@ -50,6 +53,10 @@ def rrule_problem(rrule: str) -> str | None:
         return "Appointments recur by the Gregorian calendar: leave out RSCALE and SKIP."
     if rule.count is not None and rule.until is not None:
         return "Give COUNT or UNTIL, not both."
+    if rule.until is not None and (
+        moment(rule.until, Line("UNTIL", "", ""), _NO_ZONES, _LOCAL) is None or _year(rule.until) < _YEARS.start
+    ):
+        return f"UNTIL is a day that there is, from the year {_YEARS.start} on."
     if (rule.count or 1) > _MOST or rule.interval > _WIDEST or len(read.exdates) > _MOST:
         return f"COUNT and the number of EXDATE values go up to {_MOST}, INTERVAL up to {_WIDEST}."
     if recurrence.first(rule, dt.datetime(2024, 1, 1), None) is None:
@@ -58,13 +65,19 @@ def rrule_problem(rrule: str) -> str | None:
 
 
 def normalise_rrule(rrule: str) -> str:
-    """The canonical text of an `rrule` without a problem: its RRULE line, then EXDATE lines, values sorted."""
+    """The canonical text of an `rrule` without a problem: its RRULE line, then EXDATE lines, values sorted.
+
+    An UNTIL after all appointments, such as 99991231T235959Z, is none: that is how programs say "for ever".
+    """
     read = _read(rrule, [])
     if read is None:
         return rrule
-    lines = [f"RRULE:{read.rule.text()}"]
+    rule = read.rule
+    if rule.until is not None and _year(rule.until) >= _YEARS.stop:
+        rule = replace(rule, until=None)
+    lines = [f"RRULE:{rule.text()}"]
     kinds: dict[tuple[str, bool], set[str]] = {}
-    for exdate in read.exdates:
+    for exdate in (one for one in read.exdates if _year(one.value) in _YEARS):
         kinds.setdefault((exdate.params, exdate.value.endswith("Z")), set()).add(exdate.value)
     lines += [f"EXDATE{params}:{','.join(sorted(values))}" for (params, _), values in sorted(kinds.items())]
     return "\n".join(lines)
@@ -132,6 +145,10 @@ def _exdates(line: Line, complaints: list[str]) -> list[Line]:
         else:
             found.append(Line("EXDATE", "", content.utc(at.instant)))
     return found
+
+
+def _year(value: str) -> int:
+    return int(value[:4])
 
 
 #: Marks a value without a zone.
