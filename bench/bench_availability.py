@@ -22,7 +22,6 @@ import gc
 import http.client
 import json
 import logging
-import multiprocessing
 import random
 import statistics
 import subprocess
@@ -39,10 +38,12 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import icalendar
 import recurring_ical_events
-from aiohttp import web
 from lxml import etree
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from serving import running, serve
 
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Interval, Titles
@@ -130,34 +131,10 @@ async def add_user(context: Context, server: MemoryServer, name: str, urls: list
     return calendar.id
 
 
-def serve(path: Path, port: int, ready: Event) -> None:
-    """The sidecar's API, in a process of its own."""
-    logging.disable()
-
-    async def run() -> None:
-        context = Context(Db(path), OpenVault(), MemoryRemotes(MemoryServer()), lambda: NOW, Titles.BUSY, lambda: None)
-        runner = web.AppRunner(make_web_app(context), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        ready.set()
-        await asyncio.Event().wait()
-
-    asyncio.run(run())
-
-
-@contextmanager
-def sidecar(path: Path) -> Iterator[int]:
-    """The port that it listens on."""
-    spawn = multiprocessing.get_context("spawn")
-    port, ready = free_port(), spawn.Event()
-    process = spawn.Process(target=serve, args=(path, port, ready), daemon=True)
-    process.start()
-    try:
-        ready.wait(60)
-        yield port
-    finally:
-        process.terminate()
-        process.join()
+def serve_bridge(path: Path, port: int, ready: Event) -> None:
+    """The sidecar's API."""
+    context = Context(Db(path), OpenVault(), MemoryRemotes(MemoryServer()), lambda: NOW, Titles.BUSY, lambda: None)
+    serve(make_web_app(context), port, ready)
 
 
 # --- The peer --------------------------------------------------------------------------------------------------------
@@ -287,7 +264,7 @@ def main() -> None:
             "one user, ten remote calendars: service": timed(free_slots, given.rounds),
             "ten booking calendars at once: service": timed(ask_for_ten, given.rounds),
         }
-        with sidecar(path) as port:
+        with running(serve_bridge, path) as port:
             connection = http.client.HTTPConnection("127.0.0.1", port)
             headers = {"Authorization": f"Bearer {loaded.token}", "Content-Type": "application/json"}
 

@@ -17,23 +17,23 @@ import asyncio
 import datetime as dt
 import json
 import logging
-import multiprocessing
 import random
-import socket
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from serving import running, serve
 
 from bridge.domain.model import Titles
 from bridge.remote.memory import MemoryServer
@@ -122,13 +122,13 @@ def bodies(calendars: Sequence[str]) -> Iterator[bytes]:
 
 
 def serve_bridge(path: Path, port: int, ready: Event) -> None:
-    """The sidecar's API, in a process of its own."""
+    """The sidecar's API."""
     settings = Settings.model_validate({"api": {"burst_requests": 1_000_000, "daily_requests": 1_000_000_000}})
     serve(make_web_app(context_of(path, MemoryServer()), settings), port, ready)
 
 
 def serve_peer(path: Path, port: int, ready: Event) -> None:
-    """The peer, in a process of its own."""
+    """The peer."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
@@ -142,35 +142,6 @@ def serve_peer(path: Path, port: int, ready: Event) -> None:
     app = web.Application()
     app.router.add_post(PATH, create)
     serve(app, port, ready)
-
-
-def serve(app: web.Application, port: int, ready: Event) -> None:
-    logging.disable()
-
-    async def run() -> None:
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        ready.set()
-        await asyncio.Event().wait()
-
-    asyncio.run(run())
-
-
-@contextmanager
-def running(target: Callable[[Path, int, Event], None], path: Path) -> Iterator[int]:
-    """A server in a process of its own; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    ready = multiprocessing.Event()
-    process = multiprocessing.Process(target=target, args=(path, port, ready), daemon=True)
-    process.start()
-    try:
-        assert ready.wait(60), "the server does not start"
-        yield port
-    finally:
-        process.terminate()
-        process.join()
 
 
 # --- Asking ----------------------------------------------------------------------------------------------------------
