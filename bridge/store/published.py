@@ -75,7 +75,7 @@ def apply(tx: Tx, user_id: str, *, put: Iterable[PublishedItem], remove: Iterabl
 
 
 def expand(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> None:
-    """Replace the occurrences of items, and the span for which they are stored: nothing that a client is told of.
+    """Replace when items take time, and the span for which that is stored: nothing that a client is told of.
 
     An item that changed or went meanwhile is left alone: its occurrences were renewed with it.
     """
@@ -87,6 +87,18 @@ def expand(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> None:
 def etags(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, str]:
     """The ETags of those of these items that are there, by href."""
     return {row["href"]: row["etag"] for row in by_href(tx, _KNOWN, user_id, hrefs) if row["live"]}
+
+
+def prune(tx: Tx, *, before: int) -> None:
+    """Forget what was removed before an instant: whoever has not asked since has to ask for everything."""
+    gone = "ics IS NULL AND changed_at < :before"
+    tx.execute(
+        "UPDATE users SET tombstones_from = pruned.revision FROM"
+        f" (SELECT user_id, MAX(revision) AS revision FROM published_items WHERE {gone} GROUP BY user_id) AS pruned"
+        " WHERE pruned.user_id = users.id AND pruned.revision > users.tombstones_from",
+        {"before": before},
+    )
+    tx.execute(f"DELETE FROM published_items WHERE {gone}", {"before": before})
 
 
 def least_expanded(tx: Tx, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
@@ -133,6 +145,12 @@ def get(tx: Tx, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
     """The items with these hrefs that exist, in no order."""
     query = f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
     return [_item(row) for row in by_href(tx, query, user_id, list(hrefs))]
+
+
+def changed_at(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, int]:
+    """When each of these items last changed, Unix seconds."""
+    query = "SELECT href, changed_at FROM published_items WHERE user_id = :user_id AND href IN"
+    return {row["href"]: row["changed_at"] for row in by_href(tx, query, user_id, hrefs)}
 
 
 def hrefs_with_prefix(tx: Tx, user_id: str, prefix: str) -> list[str]:
@@ -328,9 +346,19 @@ def _expand(tx: Tx, user_id: str, items: Sequence[PublishedItem]) -> None:
     _forget_occurrences(tx, _ids(tx, user_id, items).values())
     _put_occurrences(tx, user_id, items)
     tx.executemany(
-        "UPDATE published_items SET expanded_from = :from_, expanded_until = :until"
-        " WHERE user_id = :user_id AND href = :href",
-        [{"user_id": user_id, "href": i.href, "from_": _expanded(i)[0], "until": _expanded(i)[1]} for i in items],
+        "UPDATE published_items SET expanded_from = :from_, expanded_until = :until, first_start = :first_start,"
+        " last_end = :last_end WHERE user_id = :user_id AND href = :href",
+        [
+            {
+                "user_id": user_id,
+                "href": i.href,
+                "from_": _expanded(i)[0],
+                "until": _expanded(i)[1],
+                "first_start": i.first_start,
+                "last_end": i.last_end,
+            }
+            for i in items
+        ],
     )
 
 

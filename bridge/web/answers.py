@@ -96,4 +96,7 @@ def blocked_slot_view(view: BlockedSlotView) -> dict[str, Any]:
         "appointmentStatus": None,
         "origin": str(view.origin),
         "readOnly": view.read_only,
+        "deleted": view.deleted,
+        "dateAdded": format_utc(view.created_at),
+        "dateUpdated": format_utc(view.updated_at),
     }

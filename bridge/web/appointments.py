@@ -18,7 +18,7 @@ from bridge.web import answers, fields, idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.requests import Body
-from bridge.web.shapes.appointments import AppointmentBody, EventsQuery, ScopeQuery
+from bridge.web.shapes.appointments import AppointmentBody, ScopeQuery
 from bridge.web.shapes.base import is_id
 from bridge.web.times import format_utc
 
@@ -181,7 +181,7 @@ async def delete(request: web.Request) -> web.Response:
 
 async def list_all(request: web.Request) -> web.Response:
     """The appointments of a user or a calendar in a span, recurring ones once for each of their times."""
-    wanted = requests.listing(request, EventsQuery)
+    wanted = requests.listing(request)
     # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
     found = await asyncio.to_thread(
         book.list_appointments, request.app[CONTEXT].db, wanted, locations=requests.locations_of(request)

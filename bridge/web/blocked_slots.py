@@ -15,7 +15,6 @@ from bridge.service.idempotency import Answer
 from bridge.web import answers, fields, idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.requests import Body
-from bridge.web.shapes.base import SpanQuery
 from bridge.web.shapes.blocked_slots import BlockedSlotBody
 
 PATH = "/v1/calendars/events/block-slots"
@@ -41,8 +40,9 @@ async def create(request: web.Request) -> web.Response:
 
 async def read(request: web.Request) -> web.Response:
     """One blocked slot, from the CRM or from iCloud."""
+    context = request.app[CONTEXT]
     slot = book.get_blocked_slot(
-        request.app[CONTEXT].db, request.match_info["eventId"], locations=requests.locations_of(request)
+        context.db, request.match_info["eventId"], locations=requests.locations_of(request), now=context.clock()
     )
     if isinstance(slot, BlockedSlotView):
         return web.json_response({"event": answers.blocked_slot_view(slot)})
@@ -87,7 +87,7 @@ def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> 
 
 async def list_all(request: web.Request) -> web.Response:
     """All blocked time of a user or a calendar in a span: from iCloud and from the CRM."""
-    wanted = requests.listing(request, SpanQuery)
+    wanted = requests.listing(request)
     # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
     found = await asyncio.to_thread(
         book.list_blocked_slots, request.app[CONTEXT].db, wanted, locations=requests.locations_of(request)

@@ -21,8 +21,7 @@ from bridge.service.visibility import Listing, Locations
 from bridge.web.fields import LONGEST, Reader
 from bridge.web.keys import TOKEN
 from bridge.web.problems import Problem
-from bridge.web.shapes.appointments import EventsQuery
-from bridge.web.shapes.base import Query, Shape, SpanQuery
+from bridge.web.shapes.base import EventsQuery, Query, Shape
 
 S = TypeVar("S", bound=Shape)
 Q = TypeVar("Q", bound=Query)
@@ -211,17 +210,14 @@ def query_span(
     return Interval(start, end)
 
 
-def listing(request: web.Request, shape: type[SpanQuery]) -> Listing:
+def listing(request: web.Request) -> Listing:
     """What a listing's query asks for. Raises `Problem` (400, 404) and `Invalid`."""
-    query, reader = query_of(request, shape)
+    query, reader = query_of(request, EventsQuery)
     if not any(request.query.get(name) for name in ("userId", "calendarId", "groupId")):
         raise Problem(400, "missing_scope_parameter", "Say whose: give userId, calendarId or groupId.")
     location_id = reader.location(location_for(request, query.location_id))
     after = _place(reader, query.cursor)
-    updated_after, include_deleted = None, False
-    if isinstance(query, EventsQuery):
-        updated_after = query_time(reader, "updatedAfter", query.updated_after)
-        include_deleted = query.include_deleted
+    updated_after = query_time(reader, "updatedAfter", query.updated_after)
     span = query_span(reader, ("startTime", "endTime"), (query.start_time, query.end_time))
     if span.end - span.start > LONGEST:
         raise Problem(400, "range_too_large", "List 366 days at most; ask again for the rest.")
@@ -232,7 +228,7 @@ def listing(request: web.Request, shape: type[SpanQuery]) -> Listing:
         user_id=query.user_id,
         booking_calendar_id=query.calendar_id,
         group_id=query.group_id,
-        include_deleted=include_deleted,
+        include_deleted=query.include_deleted,
         updated_after=updated_after,
         after=after,
         # One more, which tells whether there is another page.

@@ -29,7 +29,6 @@ from bridge.web.shapes.appointments import (
     AppointmentBody,
     AppointmentEvent,
     AppointmentEvents,
-    EventsQuery,
     ScopeQuery,
     Succeeded,
 )
@@ -41,7 +40,7 @@ from bridge.web.shapes.availability import (
     FreeSlots,
     FreeSlotsQuery,
 )
-from bridge.web.shapes.base import SpanQuery
+from bridge.web.shapes.base import EventsQuery
 from bridge.web.shapes.blocked_slots import BlockedSlot, BlockedSlotBody, BlockedSlotEvent, BlockedTimes
 from bridge.web.shapes.booking_calendars import (
     BookingCalendarAnswer,
@@ -117,7 +116,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         Operation("PATCH", SLOT, blocked_slots.update, WRITE, "patch-block-slot", {200: BlockedSlot},
                   body=BlockedSlotBody, versioned=True, problems=(ONLY, "nonexistent_local_time")),
         Operation("GET", "/v1/calendars/blocked-slots", blocked_slots.list_all, READ, "get-blocked-slots",
-                  {200: BlockedTimes}, query=SpanQuery, problems=LISTING),
+                  {200: BlockedTimes}, query=EventsQuery, problems=LISTING),
     ),
     "Availability": (
         Operation("GET", CALENDAR + "/free-slots", availability.free_slots, SEE, "get-slots", {200: FreeSlots},

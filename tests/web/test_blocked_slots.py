@@ -51,6 +51,40 @@ async def test_a_change_touches_what_was_sent_and_nothing_else(api, method):
     assert moved.json["endTime"] == "2027-03-10T10:00:00+01:00", "a new start moves the end along"
 
 
+async def test_only_what_changed_since_and_what_was_deleted(api):
+    api.world.server.edit(api.world.urls["Work"], "dentist.ics", event("dentist"))
+    await api.poll()
+    old, gone, changed = [await api.block(title=title) for title in ("Old", "Gone", "Changed")]
+    api.world.later(60)
+    since = (await blocked(api))[0]["dateUpdated"]
+    api.world.later(60)
+    await api("DELETE", f"{EVENTS}/{gone['id']}")
+    await api("PUT", f"{SLOTS}/{changed['id']}", {"title": "Changed now"})
+    api.world.server.edit(
+        api.world.urls["Work"], "new.ics", event("new", start="20270310T100000", end="20270310T110000")
+    )
+    await api.poll()
+    assert len(await blocked(api)) == 4
+    news = await blocked(api, updatedAfter=since)
+    assert [(one["title"], one["origin"]) for one in news] == [("Changed now", "crm"), ("Busy", "icloud")]
+    with_deleted = await blocked(api, updatedAfter=since, includeDeleted="true")
+    assert {one["id"]: one["deleted"] for one in with_deleted if one["origin"] == "crm"} == {
+        gone["id"]: True,
+        changed["id"]: False,
+    }
+    assert old["id"] in {one["id"] for one in await blocked(api, includeDeleted="true")}
+
+
+async def test_one_that_was_deleted_can_be_read_for_ninety_days(api):
+    created = await api.block()
+    await api("DELETE", f"{EVENTS}/{created['id']}")
+    api.world.later(89 * 86_400)
+    assert (await api("GET", f"{SLOTS}/{created['id']}")).status == 200
+    api.world.later(2 * 86_400)
+    assert (await api("GET", f"{SLOTS}/{created['id']}")).status == 404
+    assert (await api("DELETE", f"{EVENTS}/{created['id']}")).status == 200
+
+
 async def test_deleted_it_frees_its_time(api):
     created = await api.block()
     for _ in range(2):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.domain.changes import ChangeOrigin
-from bridge.domain.model import BlockedSlot, Interval, ItemKind, Origin, User
+from bridge.domain.model import TOMBSTONE_SECONDS, BlockedSlot, Interval, ItemKind, Origin, User
 from bridge.errors import ReadOnly, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.visibility import Listing, Locations
@@ -48,6 +48,10 @@ class BlockedSlotView:
     user_id: str
     booking_calendar_id: str | None
     location_id: str
+    #: Of one from iCloud, both are when the bridge saw its event change last.
+    created_at: int
+    updated_at: int
+    deleted: bool = False
 
 
 #: Runs inside the slot's own transaction, so that what it writes and the slot are kept together or not at all.
@@ -95,12 +99,20 @@ def create_blocked_slot(db: Db, new: NewBlockedSlot, *, now: int, also: Also | N
     return slot
 
 
-def get_blocked_slot(db: Db, slot_id: str, *, locations: Locations) -> BlockedSlot | BlockedSlotView:
-    """The CRM BlockedSlot, deleted ones too, or one stretch of an iCloud blocked slot. Raises `Unknown`."""
+def get_blocked_slot(
+    db: Db, slot_id: str, *, locations: Locations, now: int | None = None
+) -> BlockedSlot | BlockedSlotView:
+    """The CRM BlockedSlot, deleted ones too, or one stretch of an iCloud blocked slot.
+
+    With `now`, one that was deleted long before is not there any more. Raises `Unknown`.
+    """
     with db.read() as tx:
         if is_icloud(slot_id):
             return icloud_slot(tx, slot_id, locations)
-        return visibility.slot(tx, slot_id, locations)
+        found = visibility.slot(tx, slot_id, locations)
+    if now is not None and (found.deleted_at or now) <= now - TOMBSTONE_SECONDS:
+        raise Unknown("blocked slot", slot_id)
+    return found
 
 
 def update_blocked_slot(
@@ -141,13 +153,20 @@ def update_blocked_slot(
 
 
 def list_blocked_slots(db: Db, listing: Listing, *, locations: Locations) -> list[BlockedSlotView]:
-    """All blocked time in the span, made in the CRM or come from iCloud, by start. Raises `Unknown`."""
+    """All blocked time in the span, made in the CRM or come from iCloud, by start. Raises `Unknown`.
+
+    Of deleted ones, only the CRM's own can be listed: what went from iCloud is not kept.
+    """
+    changed_after = -(2**62) if listing.updated_after is None else listing.updated_after
     with db.read() as tx:
         views = [
             view
             for user in visibility.scope(tx, listing, locations).users
-            for view in (*_crm_views(tx, user, listing.span), *_icloud_views(tx, user, listing.span))
-            if (view.start, view.id) > listing.after
+            for view in (
+                *_crm_views(tx, user, listing.span, include_deleted=listing.include_deleted),
+                *_icloud_views(tx, user, listing.span),
+            )
+            if (view.start, view.id) > listing.after and view.updated_at > changed_after
         ]
     return sorted(views, key=lambda view: (view.start, view.id))[: listing.limit]
 
@@ -193,8 +212,8 @@ def icloud_slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlotView:
     raise Unknown("blocked slot", slot_id)
 
 
-def _crm_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotView]:
-    for slot in bookings.blocked_slots_between(tx, span, user_id=user.id):
+def _crm_views(tx: Tx, user: User, span: Interval, *, include_deleted: bool) -> Iterator[BlockedSlotView]:
+    for slot in bookings.blocked_slots_between(tx, span, user_id=user.id, include_deleted=include_deleted):
         yield BlockedSlotView(
             id=slot.id,
             origin=Origin.CRM,
@@ -208,12 +227,16 @@ def _crm_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotView]:
             user_id=user.id,
             booking_calendar_id=slot.booking_calendar_id,
             location_id=slot.location_id,
+            created_at=slot.created_at,
+            updated_at=slot.updated_at,
+            deleted=slot.deleted_at is not None,
         )
 
 
 def _icloud_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotView]:
     blocked = [one for one in publish.busy(tx, user, span) if one.kind == ItemKind.ICLOUD]
     titles = publish.titles(tx, user, blocked)
+    changed_at = published.changed_at(tx, user.id, sorted({one.href for one in blocked}))
     for one in blocked:
         yield BlockedSlotView(
             id=f"{one.href.removesuffix('.ics')}_{one.start}",
@@ -228,4 +251,6 @@ def _icloud_views(tx: Tx, user: User, span: Interval) -> Iterator[BlockedSlotVie
             user_id=user.id,
             booking_calendar_id=None,
             location_id=user.location_id,
+            created_at=changed_at[one.href],
+            updated_at=changed_at[one.href],
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StrictBool, StrictInt, StrictStr
 
-from bridge.web.shapes.base import Id, Line, Query, Shape, SpanQuery, Text, TimeValue
+from bridge.web.shapes.base import Id, Line, Query, Shape, Text, TimeValue
 
 Status = Literal["new", "confirmed", "cancelled", "showed", "noshow", "invalid", "completed", "active"]
 
@@ -62,13 +62,6 @@ class AppointmentBody(Shape):
     invite_contact: StrictBool | None = None
     metadata: Metadata | None = None
     reminders: Annotated[list[Reminder], Field(max_length=10)] | None = None
-
-
-class EventsQuery(SpanQuery):
-    """Which appointments."""
-
-    updated_after: TimeValue | None = None
-    include_deleted: bool = False
 
 
 class ScopeQuery(Query):

@@ -107,8 +107,8 @@ class Query(Shape):
     NEEDED: ClassVar[tuple[str, ...]] = ()
 
 
-class SpanQuery(Query):
-    """Whose time, and from when until when."""
+class EventsQuery(Query):
+    """Whose events, from when until when, and which of them."""
 
     NEEDED = ("startTime", "endTime")
 
@@ -120,6 +120,8 @@ class SpanQuery(Query):
     end_time: TimeValue | None = None
     limit: Most | None = None
     cursor: Cursor | None = None
+    updated_after: TimeValue | None = None
+    include_deleted: bool = False
 
 
 def is_id(text: str) -> bool:

@@ -67,6 +67,10 @@ class BlockedTime(Shape):
     appointment_status: None
     origin: str
     read_only: bool
+    deleted: bool
+    #: Of one from iCloud, both are when the bridge saw its event change last.
+    date_added: AwareDatetime
+    date_updated: AwareDatetime
 
 
 class BlockedSlotEvent(Shape):
