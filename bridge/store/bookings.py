@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot, Interval, SyncState
 from bridge.store.db import Row, Tx
+from bridge.store.published import LONG
 
 
 def put_appointment(tx: Tx, appointment: Appointment) -> None:
@@ -228,9 +229,9 @@ def booked_times(
     found: list[tuple[int, int, str, str]] = []
     for calendar_id in booking_calendar_ids:
         rows = tx.execute(
-            f"{occurrence} AND a.start_at >= :start - 172800 AND a.start_at < :end"
-            f" UNION ALL {occurrence} AND a.start_at < :start - 172800"
-            " AND (a.rrule IS NOT NULL OR a.end_at - a.start_at > 172800)",
+            f"{occurrence} AND a.start_at >= :start - {LONG} AND a.start_at < :end"
+            f" UNION ALL {occurrence} AND a.start_at < :start - {LONG}"
+            f" AND (a.rrule IS NOT NULL OR a.end_at - a.start_at > {LONG})",
             {"user_id": user_id, "calendar_id": calendar_id, "start": span.start, "end": span.end},
         )
         found += [(start, end, calendar, href) for start, end, calendar, href in rows]

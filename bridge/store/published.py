@@ -256,16 +256,19 @@ def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()
     ).fetchall()
 
 
+#: What takes longer than this, in seconds, is found by an index of its own: the number stands in both.
+LONG = 172_800
+
 # What touches a span, found by two indexes: short occurrences begin in it or shortly before, and long ones are few. An
 # index by start or by end alone would walk through everything before or after the span.
 _OWNER = "o.owner = (SELECT number FROM users WHERE id = :user_id)"
 _SHORT = (
-    f"{_OWNER} AND o.start_at >= :start - 172800 AND o.start_at < :end"
+    f"{_OWNER} AND o.start_at >= :start - {LONG} AND o.start_at < :end"
     " AND (o.end_at > :start OR (o.end_at = o.start_at AND o.start_at = :start))"
 )
 _LONG = (
-    f"{_OWNER} AND o.end_at > :start AND o.start_at < :start - 172800 AND o.start_at < :end"
-    " AND o.end_at - o.start_at > 172800"
+    f"{_OWNER} AND o.end_at > :start AND o.start_at < :start - {LONG} AND o.start_at < :end"
+    f" AND o.end_at - o.start_at > {LONG}"
 )
 
 #: The items with something in a span: of `user_id`, from `start` to `end`.
