@@ -13,7 +13,7 @@ from enum import StrEnum
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-#: How long an Appointment or a BlockedSlot that was deleted can still be read, in seconds.
+#: How long what was deleted is told of, in seconds: by the API, and to who synchronises the merged calendar.
 TOMBSTONE_SECONDS = 90 * 86_400
 
 

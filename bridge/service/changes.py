@@ -71,6 +71,11 @@ def connection(tx: Tx, account: Account, *, was: AccountState | None, now: int, 
         changes.record(tx, [decide.of_connection(user, account, was=was, now=state)], now=now)
 
 
+def time_zone_changed(tx: Tx, user: User, *, now: int) -> None:
+    """Whatever lasts all day is at other times for a User from now on, though nothing of it was changed."""
+    changes.record(tx, [decide.resync(user, "time_zone_changed")], now=now)
+
+
 def user_removed(tx: Tx, user: User, *, now: int) -> None:
     """A User is about to be removed with everything of theirs: this is all that is told of them from now on."""
     changes.record(tx, [decide.resync(user, "user_removed")], now=now)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bridge.domain.model import TOMBSTONE_SECONDS
 from bridge.service import changes, webhooks
-from bridge.store import accounts, outbox, passwords
+from bridge.store import accounts, bookings, outbox, passwords, published
 from bridge.store.db import Db
 
 #: Settled outbox entries are kept this long, in seconds, for `explain`.
@@ -11,13 +12,15 @@ KEEP_DONE_SECONDS = 30 * 86_400
 
 
 def tidy(db: Db, *, now: int) -> None:
-    """Note when calendar passwords were last used, and forget what was settled or told long ago."""
+    """Note when calendar passwords were last used, and forget what was settled, told or deleted long ago."""
     used = passwords.collect_last_use(passwords.last_use_directory(db.path))
     with db.write() as tx:
         passwords.note_use(tx, used)
         outbox.prune(tx, before=now - KEEP_DONE_SECONDS)
         webhooks.prune(tx, now=now)
         changes.prune(tx, now=now)
+        published.prune(tx, before=now - TOMBSTONE_SECONDS)
+        bookings.prune(tx, before=now - TOMBSTONE_SECONDS)
 
 
 def bring_forward(db: Db, *, now: int) -> None:

@@ -134,6 +134,7 @@ def alter(tx: Tx, before: User, after: User, *, now: int) -> None:
     users.change(tx, after)
     if after.time_zone != before.time_zone:
         publish.publish_everything(tx, after, now=now)
+        changes.time_zone_changed(tx, after, now=now)
 
 
 def two_way(db: Db, user_id: str) -> TwoWay:

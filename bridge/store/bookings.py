@@ -101,6 +101,16 @@ def appointments_in(tx: Tx, calendar_id: str) -> list[Appointment]:
     return [_appointment(row) for row in rows]
 
 
+def prune(tx: Tx, *, before: int) -> None:
+    """Forget what was deleted before an instant, less appointments whose event may still be somewhere upstream."""
+    tx.execute(
+        "DELETE FROM appointments WHERE deleted_at < :before AND href IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM outbox WHERE outbox.appointment_id = appointments.id AND outbox.state <> 'done')",
+        {"before": before},
+    )
+    tx.execute("DELETE FROM blocked_slots WHERE deleted_at < :before", {"before": before})
+
+
 def appointments_adrift(tx: Tx, user_id: str) -> list[Appointment]:
     """A User's Appointments, deleted ones too, whose event was left behind where an account was disconnected."""
     rows = tx.execute(

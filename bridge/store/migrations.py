@@ -329,6 +329,8 @@ CREATE INDEX appointments_by_booking_calendar ON appointments (booking_calendar_
 CREATE INDEX long_appointments ON appointments (booking_calendar_id, start_at)
     WHERE rrule IS NOT NULL OR end_at - start_at > 172800;
 
+CREATE INDEX deleted_appointments ON appointments (deleted_at) WHERE deleted_at IS NOT NULL;
+
 CREATE INDEX appointments_by_master ON appointments (master_id) WHERE master_id IS NOT NULL;
 
 CREATE TABLE blocked_slots (
@@ -349,6 +351,8 @@ CREATE TABLE blocked_slots (
 );
 
 CREATE INDEX blocked_slots_by_user ON blocked_slots (user_id, start_at);
+
+CREATE INDEX deleted_blocked_slots ON blocked_slots (deleted_at) WHERE deleted_at IS NOT NULL;
 
 CREATE INDEX blocked_slots_by_expiry ON blocked_slots (expires_at)
     WHERE expires_at IS NOT NULL AND deleted_at IS NULL"""
@@ -399,6 +403,8 @@ CREATE TABLE published_items (
 );
 
 CREATE INDEX published_items_by_revision ON published_items (user_id, revision);
+
+CREATE INDEX tombstones ON published_items (changed_at) WHERE ics IS NULL;
 
 -- Recurring items, whose occurrences are stored up to a horizon.
 CREATE INDEX published_items_by_horizon ON published_items (user_id, expanded_until, expanded_from)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bridge.domain.model import Interval, SyncState, TwoWay
@@ -204,3 +206,10 @@ async def test_a_new_time_zone_moves_what_is_all_day_and_floating_in_one_revisio
     with world.db.read() as tx:
         assert published.head(tx, "ada").revision == revision + 1
         assert published.head(tx, "ada").time_zone == "America/New_York"
+    # What they span is of the new zone, too: nothing is looked for where it was.
+    for item in world.merged().values():
+        (taken,) = [b for b in busy(world) if b[0] == item.first_start]
+        assert taken[1] == item.last_end
+    with world.db.read() as tx:
+        told = [json.loads(row["document"]) for row in tx.execute("SELECT document FROM changes ORDER BY sequence")]
+    assert told[-1] == {"userId": "ada", "reason": "time_zone_changed"}
