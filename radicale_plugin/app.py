@@ -7,7 +7,6 @@ only where all that Radicale's depends on is the same again (see `repeats`).
 from __future__ import annotations
 
 import codecs
-import datetime as dt
 import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
@@ -15,29 +14,26 @@ from http import client
 from typing import Any
 
 from defusedxml import DefusedXmlException
-from radicale import app, config, httputils, xmlutils
+from radicale import config, httputils, xmlutils
 from radicale.app.get import requests_freebusy_view
 from radicale.log import LOG_LEVEL_NOTICE, logger
 
-from bridge.domain.model import Interval
 from bridge.store import whole
 from bridge.store.db import Locked, Tx
 from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.auth import Auth
 from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble, sliced
+from radicale_plugin.busy import with_busy
 from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
 from radicale_plugin.question import question
+from radicale_plugin.refusals import Environ, ReadOnly, Response, UnknownReport
 from radicale_plugin.repeats import Final, Repeats, Told
 from radicale_plugin.request import check, take_down
 from radicale_plugin.rights import Rights
 from radicale_plugin.sample import Piece, take_apart
 from radicale_plugin.storage import Storage
 from radicale_plugin.tree import CALENDAR
-
-#: Status, headers, body, and the request for the log: what a method of Radicale's returns.
-Response = tuple[int, Any, Any, str | None]
-Environ = dict[str, Any]
 
 #: Where `environ` says that the client takes gzip: Radicale is not to see it, and to compress.
 _GZIP = "radicale_plugin.gzip"
@@ -52,7 +48,7 @@ _UNAVAILABLE: Response = (
 )
 
 
-class Application(app.Application):  # type: ignore[misc] # Radicale is not typed for others
+class Application(ReadOnly):
     """Radicale over the bridge's store."""
 
     def __init__(self, configuration: config.Configuration) -> None:
@@ -106,6 +102,8 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
             answer.close()
             return status, headers, b""
         fields = dict(headers)
+        if "ETag" in fields and fields["ETag"] in environ.get("HTTP_IF_NONE_MATCH", ""):
+            return f"{client.NOT_MODIFIED} Not Modified", [("ETag", fields["ETag"])], b""
         if gzip and len(answer) >= WORTH_COMPRESSING and "Content-Encoding" not in fields:
             answer, _ = assemble([answer], gzip=True)
             fields |= {"Content-Encoding": "gzip", "Content-Length": str(len(answer))}
@@ -153,17 +151,21 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
                 finally:
                     ASKED.reset(before)
 
-        return _unless_locked(answer)
+        try:
+            return _unless_locked(answer)
+        except UnknownReport as e:
+            logger.warning("A REPORT that is not known: %s", e)
+            return self._error("D:supported-report", who[2])
 
     def _filled(self, tx: Tx, asked: Asked, response: Response, environ: Environ) -> Response:
         """What Radicale answered, with what it left to us put in."""
         if asked.too_much:
-            return self._refused(asked.too_much)
+            return self._too_much(asked.too_much)
         status, fields, answer, request = response
         headers = dict(fields)
         parts: list[bytes | Piece] = []
         if status == client.OK and asked.free_busy:
-            return status, headers | {"Content-Type": _CALENDAR}, _with_busy(answer, asked.busy), request
+            return status, headers | {"Content-Type": _CALENDAR}, with_busy(answer, asked.busy), request
         if status == client.OK and asked.whole and asked.everything:
             headers["Content-Type"] = _CALENDAR
             chunks = whole.chunks(tx, asked.head.user_id)
@@ -176,26 +178,27 @@ class Application(app.Application):  # type: ignore[misc] # Radicale is not type
         try:
             body, compressed = assemble(chunks, gzip=environ[_GZIP])
         except TooMuch as e:
-            return self._refused(str(e))
+            return self._too_much(str(e))
         if compressed:
             headers["Content-Encoding"] = "gzip"
         if parts:
             environ[_TOLD] = Told(asked, parts, environ[_GZIP])
         return status, headers, body, request
 
-    def _refused(self, why: str) -> Response:
-        """RFC 4791 section 7.8: what would take too long is to be asked for in smaller pieces."""
+    def _too_much(self, why: str) -> Response:
+        """RFC 4791 section 7.8: to be asked for in smaller pieces."""
         logger.warning("A request is refused: %s", why)
-        made: Response = self._webdav_error_response(client.FORBIDDEN, "D:number-of-matches-within-limits", {})
-        return made
+        return self._error("D:number-of-matches-within-limits", {})
 
     def _read_xml_request_body(self, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
         """The request as XML. Raises `RuntimeError` where it can't be understood, which Radicale answers with 400."""
         asked = ASKED.get()
         raw = httputils.read_raw_request_body(self.configuration, environ)
         request = self._parsed(raw, environ, request_info)
+        if request is None and environ["REQUEST_METHOD"].upper() == "REPORT":
+            raise RuntimeError("a REPORT of nothing")
         if request is not None:
-            check(request)
+            check(request, environ["REQUEST_METHOD"].upper())
             if asked is not None and asked.itself:
                 lead = xmlutils.make_href(asked.prefix, f"/{asked.head.user_id}/{CALENDAR}/")
                 take_down(request, asked, lead)
@@ -241,14 +244,3 @@ def _unless_locked(answer: Callable[[], Response]) -> Response:
     except Locked as e:
         logger.warning("The store can't be read: %s", e)
         return _UNAVAILABLE
-
-
-def _with_busy(answer: str, busy: Iterable[Interval]) -> bytes:
-    """Radicale's answer to a free-busy-query, in which there was nothing, with these times."""
-    lines = "".join(f"FREEBUSY;FBTYPE=BUSY:{_utc(time.start)}/{_utc(time.end)}\r\n" for time in busy)
-    return answer.replace("END:VFREEBUSY", f"{lines}END:VFREEBUSY", 1).encode()
-
-
-def _utc(instant: int) -> str:
-    at = dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(seconds=instant)
-    return f"{at.year:04}{at:%m%dT%H%M%SZ}"

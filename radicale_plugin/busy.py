@@ -14,6 +14,7 @@ from typing import Any
 
 from radicale.item import Item
 
+from bridge.domain.ical import content
 from bridge.domain.model import Interval
 
 
@@ -45,3 +46,9 @@ def _event(number: int, time: Interval) -> SimpleNamespace:
     if number:
         event.recurrence_id = start
     return event
+
+
+def with_busy(answer: str, busy: Iterable[Interval]) -> bytes:
+    """Radicale's answer to a free-busy-query, in which there was nothing, with these times."""
+    lines = "".join(f"FREEBUSY;FBTYPE=BUSY:{content.utc(time.start)}/{content.utc(time.end)}\r\n" for time in busy)
+    return answer.replace("END:VFREEBUSY", f"{lines}END:VFREEBUSY", 1).encode()

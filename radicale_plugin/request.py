@@ -10,6 +10,7 @@ from radicale.item import filter as radicale_filter
 
 from bridge.domain.model import Interval
 from radicale_plugin.asked import Asked
+from radicale_plugin.refusals import UnknownReport
 from radicale_plugin.sample import PRESENT
 
 _PROPFIND = xmlutils.make_clark("D:propfind")
@@ -22,14 +23,35 @@ _TIME_RANGE = xmlutils.make_clark("C:time-range")
 _CALENDAR_DATA = xmlutils.make_clark("C:calendar-data")
 _EXPAND = xmlutils.make_clark("C:expand")
 
+#: Those that Radicale answers, some of them with nothing, for which clients are known to depend on it.
+_REPORTS = frozenset(
+    {
+        *(_MULTIGET, _QUERY, _FREE_BUSY, xmlutils.make_clark("D:sync-collection")),
+        *map(xmlutils.make_clark, ("CR:addressbook-multiget", "CR:addressbook-query", "D:expand-property")),
+        *map(xmlutils.make_clark, ("D:principal-search-property-set", "D:principal-property-search")),
+    }
+)
+#: What is nested deeper is no request, and would have Radicale run out of stack.
+_DEEPEST = 50
+
 #: What names an item of ours, without the escapes and detours that a URL may take.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
-def check(request: ET.Element) -> None:
-    """Raises `RuntimeError` for what Radicale takes for granted."""
-    if request.tag == _PROPFIND and len(request) == 0:
-        raise RuntimeError("a propfind that asks for nothing")
+def check(request: ET.Element, method: str) -> None:
+    """Raises `RuntimeError` for what Radicale takes for granted, `UnknownReport` for a report that is none of these."""
+    level = [request]
+    for _ in range(_DEEPEST):
+        level = [child for one in level for child in one]
+    if level:
+        raise RuntimeError("elements in elements without end")
+    if method == "PROPFIND":
+        if request.tag != _PROPFIND or len(request) == 0:
+            raise RuntimeError("a PROPFIND of nothing")
+        if not all(element.tag.startswith("{") for element in request.iter()):
+            raise RuntimeError("an element without a namespace")
+    elif request.tag not in _REPORTS:
+        raise UnknownReport(request.tag[:100])
     if request.tag == _MULTIGET and not all(href.text for href in request.iter(_HREF)):
         raise RuntimeError("an empty href")
     if request.tag == _FREE_BUSY and request.find(_TIME_RANGE) is None:

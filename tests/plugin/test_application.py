@@ -304,6 +304,12 @@ class TestMended:
         ("method", "request_"),
         [
             ("PROPFIND", element("D:propfind")),
+            ("PROPFIND", "<x/>"),
+            ("PROPFIND", element("C:calendar-multiget")),
+            ("PROPFIND", element("D:propfind", "<D:prop><x/></D:prop>")),
+            ("PROPFIND", element("D:propfind", "<D:prop>" + "<D:a>" * 1000 + "</D:a>" * 1000 + "</D:prop>")),
+            ("REPORT", element("C:calendar-query", "<D:prop>" + "<D:a>" * 50_000 + "</D:a>" * 50_000 + "</D:prop>")),
+            ("REPORT", ""),
             ("PROPFIND", "<!DOCTYPE x [<!ENTITY e 'x'>]><x>&e;</x>"),
             ("REPORT", "<!DOCTYPE x [<!ENTITY e 'x'>]><x>&e;</x>"),
             ("REPORT", element("C:calendar-multiget", prop("D:getetag"), element("D:href"))),
@@ -314,6 +320,13 @@ class TestMended:
     def test_a_request_that_makes_no_sense(self, week: World, method: str, request_: str, path: str) -> None:
         assert week.ada.request(method, path, request_).status == 400
 
+    @pytest.mark.parametrize("request_", ["<x/>", element("D:acl-principal-prop-set"), element("D:propfind", "<D:x/>")])
+    def test_a_report_that_nobody_knows(self, week: World, request_: str) -> None:
+        """RFC 3253 section 3.6."""
+        answer = week.ada.request("REPORT", CRM, request_)
+        assert answer.status == 403
+        assert [child.tag for child in answer.xml] == [clark("D:supported-report")]
+
     def test_an_encoding_that_nobody_knows(self, week: World) -> None:
         asked = element("D:propfind", prop("D:getetag"))
         assert week.ada.request("PROPFIND", CRM, asked, content_type="text/xml; charset=klingon").status == 207
@@ -321,6 +334,22 @@ class TestMended:
     def test_a_body_that_is_too_long(self, week: World) -> None:
         answer = week.ada.request("REPORT", CRM, b" " * 1_000_001)
         assert answer.status == 413
+
+
+class TestWhatTheClientHasAlready:
+    """GET and HEAD with If-None-Match (RFC 9110 section 13.1.2)."""
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_the_calendar_and_an_item(self, week: World, method: str) -> None:
+        (item, *_) = week.ada.sync().resources
+        for path in (CRM, item):
+            etag = week.ada.request(method, path).headers["etag"]
+            for known in (etag, f'W/"x", {etag}'):
+                answer = week.ada.request(method, path, if_none_match=known)
+                assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", etag)
+            assert week.ada.request(method, path, if_none_match='"other"').status == 200
+        week.publish("monday", None)
+        assert week.ada.request(method, CRM, if_none_match=etag).status == 200
 
 
 class TestExpand:

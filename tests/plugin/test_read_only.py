@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from radicale import app as stock
 
 from bridge.service import users
+from radicale_plugin.app import Application
 
 from .conftest import World, ics
 from .dav import CRM, Client, Unread, clark, element
@@ -45,6 +47,37 @@ def test_forbidden(everything: World, method: str, place: str) -> None:
         anonymous = everything.nobody.request(method, path, Unread(), **headers)
         assert anonymous.status == 401
         assert anonymous.headers["www-authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "where", "privilege"),
+    [
+        ("PUT", CRM + "new.ics", CRM + "new.ics", "D:write-content"),
+        ("PROPPATCH", CRM, CRM, "D:write-properties"),
+        ("DELETE", CRM + "new.ics", CRM, "D:unbind"),
+        ("DELETE", CRM, "/ada/", "D:unbind"),
+        ("MKCALENDAR", "/ada/Reminders/", "/ada/", "D:bind"),
+        ("MKCOL", "/bob/x%20y/", "/bob/", "D:bind"),
+    ],
+)
+def test_what_it_would_take(
+    everything: World, kind: type[stock.Application], method: str, path: str, where: str, privilege: str
+) -> None:
+    """RFC 3744 section 7.1.1."""
+    answer = everything.ada.request(method, path, Unread(), x_script_name="/dav")
+    assert answer.status == 403
+    if kind is Application:
+        (needed,) = answer.xml
+        assert needed.tag == clark("D:need-privileges")
+        assert needed.findtext(f"{clark('D:resource')}/{clark('D:href')}") == "/dav" + where
+        assert [one.tag for one in needed.find(f"{clark('D:resource')}/{clark('D:privilege')}")] == [clark(privilege)]
+
+
+def test_what_is_allowed_is_said(everything: World, kind: type[stock.Application]) -> None:
+    if kind is Application:
+        answer = everything.ada.request("OPTIONS", CRM)
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS, PROPFIND, REPORT"
+        assert answer.headers["dav"] == "1, 3, calendar-access"
 
 
 @pytest.mark.parametrize("place", ["/", "/ada/", CRM, ITEM])

@@ -1,0 +1,82 @@
+"""Radicale, saying in the terms of the protocol what can't be done here, and what can."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from http import client
+from typing import Any
+
+from radicale import app, httputils, pathutils, xmlutils
+from radicale.log import logger
+
+#: Status, headers, body, and the request for the log: what a method of Radicale's returns.
+Response = tuple[int, Any, Any, str | None]
+Environ = dict[str, Any]
+
+_ALLOWED = "GET, HEAD, OPTIONS, PROPFIND, REPORT"
+#: No locks, no address books, and nothing can be made.
+_COMPLIANCE = "1, 3, calendar-access"
+
+
+class UnknownReport(Exception):
+    """A REPORT that nobody here knows."""
+
+
+class ReadOnly(app.Application):  # type: ignore[misc] # Radicale is not typed for others
+    """Where Radicale refuses to write, it names the privilege that nobody has (RFC 3744 section 7.1.1)."""
+
+    def do_OPTIONS(self, *request: Any) -> Response:
+        """What the tree that is served allows, rather than what Radicale could do with another."""
+        status, headers, answer, text = super().do_OPTIONS(*request)
+        return status, headers | {"Allow": _ALLOWED, "DAV": _COMPLIANCE}, answer, text
+
+    def do_PUT(self, *request: Any) -> Response:
+        """Refused."""
+        return self._explained(super().do_PUT, "D:write-content", *request)
+
+    def do_PROPPATCH(self, *request: Any) -> Response:
+        """Refused."""
+        return self._explained(super().do_PROPPATCH, "D:write-properties", *request)
+
+    def do_DELETE(self, *request: Any) -> Response:
+        """Refused."""
+        return self._explained(super().do_DELETE, "D:unbind", *request)
+
+    def do_MOVE(self, *request: Any) -> Response:
+        """Refused."""
+        return self._explained(super().do_MOVE, "D:unbind", *request)
+
+    def do_MKCOL(self, *request: Any) -> Response:
+        """Refused."""
+        return self._explained(super().do_MKCOL, "D:bind", *request)
+
+    def do_MKCALENDAR(self, *request: Any) -> Response:
+        """Refused."""
+        return self._explained(super().do_MKCALENDAR, "D:bind", *request)
+
+    def _explained(
+        self, method: Callable[..., Response], privilege: str, environ: Environ, prefix: str, path: str, *who: Any
+    ) -> Response:
+        response = method(environ, prefix, path, *who)
+        user, _, request_info = who
+        if response != httputils.NOT_ALLOWED or not user:  # who is asked to log in first
+            return response
+        logger.notice("Access to %r denied for %r", path, user)
+        # What is bound to a parent or unbound from it takes that of the parent (RFC 3744 appendix B).
+        where = path if privilege.startswith("D:write") else pathutils.parent_path(path)
+        return self._error("D:need-privileges", request_info, _resource(xmlutils.make_href(prefix, where), privilege))
+
+    def _error(self, condition: str, request_info: dict[str, Any], *inside: ET.Element) -> Response:
+        """403, for a condition that is not met (RFC 4918 section 16)."""
+        error = xmlutils.webdav_error(condition)
+        error[0].extend(inside)
+        headers = {"Content-Type": f"text/xml; charset={self._encoding}"}
+        return client.FORBIDDEN, headers, self._xml_response(error, request_info), None
+
+
+def _resource(href: str, privilege: str) -> ET.Element:
+    resource = ET.Element(xmlutils.make_clark("D:resource"))
+    ET.SubElement(resource, xmlutils.make_clark("D:href")).text = href
+    ET.SubElement(ET.SubElement(resource, xmlutils.make_clark("D:privilege")), xmlutils.make_clark(privilege))
+    return resource
