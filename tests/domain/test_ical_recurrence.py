@@ -424,6 +424,22 @@ def test_a_span_that_no_list_could_fill_ends_in_one_stretch():
     assert found[-1].end == at("2080-01-01")
 
 
+def test_a_series_that_leaves_no_day_free_and_others_beside_it():
+    """Each needs a day of its own to stand for it, and there is none."""
+    others = [event(f"DTSTART;VALUE=DATE:202703{day:02}", "DURATION:P3D", uid=f"other {day}") for day in range(1, 29)]
+    every_day = event("DTSTART;VALUE=DATE:20270227", "RRULE:FREQ=DAILY")
+    found = slot(calendar(every_day, *others))
+    assert {o.end - o.start for o in found.occurrences if o.start == at("2027-03-10")} == {86_400, 3 * 86_400}
+    assert covered(found, "2028-12-31 12:00") and not covered(found, "2027-02-26 12:00")
+    assert ical.occurrences(found.ics, HORIZON, time_zone=BERLIN) == found.occurrences
+    assert slot(calendar(event("DTSTART;VALUE=DATE:20270227", "RRULE:FREQ=WEEKLY"), *others)).last_end is None
+
+
+def test_an_added_date_in_the_skipped_hour():
+    assert blocked(calendar(event(START, "DURATION:PT3H", "RDATE;TZID=Europe/Berlin:20270328T023000"))) == [
+        "2027-03-01 10:00 +180", "2027-03-28 03:30 +180"]  # fmt: skip
+
+
 # --- Against other implementations ---------------------------------------------------------------------------------
 
 WEEKDAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
@@ -563,6 +579,7 @@ def test_what_is_published_is_what_was_found(ics):
 SCRAPS = [
     *("", "0", "9", "-1", "T", "Z", ";", ":", ",", "=", "\n", "\r\n", "\\", "\x00", "\ud800", "/", "P", "PT"),
     *("20270301", "99991231T235959Z", "00010101T000000", "FREQ=SECONDLY", "INTERVAL=999999999", "UNTIL=00010101"),
+    *("\ufeff", "\r", "\udcc3", "RSCALE=CHINESE;", "RSCALE=HEBREW;BYMONTH=5L;", "SKIP=FORWARD;", "EXRULE:FREQ=DAILY"),
     *("COUNT=5", "BYDAY=", "BYSETPOS=-1", "RDATE:", "EXDATE:", "RRULE:", "RANGE=THISANDFUTURE", "DURATION:P999999999D"),
 ]
 NAMES = ["several_unrelated_events", "weekly_with_every_kind_of_override", "windows_zone_with_vtimezone"]

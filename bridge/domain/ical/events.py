@@ -241,6 +241,8 @@ def _rdates(component: Component, start: Moment, length: Length, zones: Zones) -
                 at = Moment(dt.datetime.combine(at.local.date(), start.local.time()), start.zone, False)
             elif start.is_date and not at.is_date:
                 at = Moment(dt.datetime.combine(at.local.date(), dt.time()), zones.user, True)
+            elif not at.is_date:
+                at = at._replace(local=local(at.instant, at.zone))  # a skipped time is the one that clocks show then
             found.append((at, _period(at, end, line, zones) if slash and not at.is_date else None))
     return found
 

@@ -17,6 +17,8 @@ from bridge.domain.model import Interval, Occurrence
 #: Equal input, equal bytes: when a slot was rendered says nothing about it.
 _DTSTAMP = "DTSTAMP:20000101T000000Z"
 _DAY = 86_400
+#: No further from a stretch than this stands another time for it.
+_NEAR = dt.timedelta(days=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +59,48 @@ class Slot:
     added: dict[int, Moment] = field(default_factory=dict)
     #: It goes on after what is listed.
     goes_on: bool = False
+    #: Where to look on for a free place, by a place that is taken.
+    taken: dict[int, Moment] = field(default_factory=dict)
     #: Further lines of every event.
     details: tuple[str, ...] = ()
 
 
-def slot_from(stretch: Stretch, user_zone: dt.tzinfo) -> Slot:
-    zone = user_zone if stretch.all_day else dt.UTC
-    start, end = (local(at, zone) for at in (stretch.start, stretch.end))
-    if stretch.all_day:
-        start, end = (at.replace(hour=0, minute=0, second=0) for at in (start, end))
-    return Slot(Pattern(Moment(start, zone, stretch.all_day), Length(end - start), (), ()), stretch.summary)
+class Crowded(Exception):
+    """No day near a stretch is free to stand for it."""
+
+
+def slot_from(stretch: Stretch, days_in: dt.tzinfo | None) -> Slot:
+    """A Slot of one stretch, told apart from those to be added by its day in this zone; with None by its second."""
+    if stretch.all_day and days_in is not None:
+        start, end = (local(at, days_in).replace(hour=0, minute=0, second=0) for at in (stretch.start, stretch.end))
+        place = Moment(start, days_in, True)
+    else:
+        start, end = (local(at, dt.UTC) for at in (stretch.start, stretch.end))
+        place = Moment(start, dt.UTC, False)
+    slot = Slot(Pattern(place, Length(end - start), (), ()), stretch.summary)
+    if _as_it_is(slot, place) != stretch:
+        slot.overrides[place.instant] = stretch
+    return slot
 
 
 def add(slot: Slot, stretch: Stretch) -> None:
-    """Add a stretch: an RDATE, with an override unless the series' own length and name fit.
+    """Add a stretch: an RDATE, with an override unless the series' own length and name fit. Raises `Crowded`.
 
     An RDATE only has to be unlike the others: where its place is taken, the next free one stands for it.
     """
     made = slot.pattern
     step = dt.timedelta(days=1) if made.start.is_date else dt.timedelta(seconds=1)
     place = at(max(stretch.start, made.start.instant), made.start)
+    far = place.local + _NEAR
+    passed: list[int] = []
     while (key := place.instant) in slot.added or key in slot.excluded or made.has(key):
         if _as_it_is(slot, place) == stretch and key not in slot.excluded and key not in slot.overrides:
             return  # it is there already
-        place = place._replace(local=place.local + step)
+        passed.append(key)
+        place = slot.taken.get(key) or place._replace(local=place.local + step)
+        if place.local > far:
+            raise Crowded
+    slot.taken.update(dict.fromkeys(passed, place))
     slot.added[key] = place
     if _as_it_is(slot, place) != stretch:
         slot.overrides[key] = stretch

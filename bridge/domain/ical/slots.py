@@ -97,14 +97,29 @@ def _assemble(root: Component, zones: Zones, judge: Judge, years: Interval) -> S
     several, orphans = read(root, zones, years.start)
     native = [series for series in several if judge.blocks(series.master) and _can_be_said(series, judge)]
     main = next((series for series in native if series.pattern.rules), native[0] if native else None)
-    stretches = [_stretch(judge.with_travel(single(o)), judge.title(o)) for o in orphans if judge.blocks(o)]
+    alone = [_stretch(judge.with_travel(single(o)), judge.title(o)) for o in orphans if judge.blocks(o)]
     rest = [series for series in several if series is not main]
-    for series in rest:
-        stretches += _listed(series, judge, years)
+    try:
+        return _joined(main, rest, alone, judge, years, days_in=zones.user)
+    except rendering.Crowded:
+        return _joined(None, several, alone, judge, years, days_in=None)
+
+
+def _joined(
+    main: Series | None,
+    rest: list[Series],
+    alone: list[Stretch],
+    judge: Judge,
+    years: Interval,
+    *,
+    days_in: dt.tzinfo | None,
+) -> Slot | None:
+    """One series as it is, all others stretch by stretch. Raises `Crowded`, unless `days_in` is None."""
+    stretches = [*alone, *(stretch for series in rest for stretch in _listed(series, judge, years))]
     slot = None if main is None else slot_of(main, judge, years)
     for stretch in _bounded(stretches):
         if slot is None:
-            slot = rendering.slot_from(stretch, zones.user)
+            slot = rendering.slot_from(stretch, days_in)
         else:
             rendering.add(slot, stretch)
     if slot is not None and any(series.pattern.last is None for series in rest):
