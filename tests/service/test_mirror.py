@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.domain import plan
-from bridge.domain.model import AccountState, Marks
+from bridge.domain.model import AccountState, Marks, MirrorItem
 from bridge.errors import (
     BadAnswer,
     Forbidden,
@@ -22,8 +22,10 @@ from bridge.errors import (
 from bridge.remote.base import Changes
 from bridge.remote.memory import ROOT, MemoryRemote, failing
 from bridge.service import book, mirror, people, push, roles
+from bridge.service.look_first import look_first
 from bridge.service.status import status
 from bridge.store import accounts
+from bridge.store import mirror as mirror_store
 
 from .conftest import NOW, event, move_partition
 
@@ -467,6 +469,75 @@ async def test_a_person_s_edit_that_meets_a_push_in_the_middle_of_a_run_is_seen(
     await poll(world)
     await poll(world)
     assert world.stored(made).fields.title == "Renamed"
+
+
+def writing_over(world, href, times):
+    """A remote beside which somebody else (a push of the bridge's own) writes the object that it has just read."""
+    left = [times]
+
+    def written():
+        if left[0] > 0:
+            left[0] -= 1
+            item = MirrorItem(world.ids["Work"], href, f'"other-{left[0]}"', "Work0", event("Work0", title="Pushed"))
+            with world.db.write() as tx:
+                mirror_store.put(tx, "ada", [item])
+
+    async def multiget(self, url, hrefs):
+        found = await MemoryRemote.multiget(self, url, hrefs)
+        written()
+        return found
+
+    async def get(self, url, href):
+        found = await MemoryRemote.get(self, url, href)
+        written()
+        return found
+
+    seen_as(world, multiget=multiget, get=get)
+
+
+@pytest.mark.parametrize(("times", "fresh"), [(1, True), (9, False)])
+async def test_a_run_counts_only_if_nobody_wrote_over_what_it_read(world, times, fresh):
+    fill(world, 3)
+    await poll(world)
+    before = calendar(world).last_success_at
+    href = world.server.edit(
+        world.urls["Work"], "0.ics", event("Work0", start="20270309T140000", end="20270309T150000")
+    )
+    writing_over(world, href, times)
+    world.later(60)
+    await poll(world)
+    assert calendar(world).last_success_at == (world.now() if fresh else before)
+    seen_as(world)
+    world.later(60)
+    await poll(world)
+    assert calendar(world).last_success_at == world.now()
+    with world.db.read() as tx:
+        assert "T140000" in mirror_store.get(tx, world.ids["Work"], href).ics
+
+
+async def test_whoever_asks_at_the_same_time_shares_one_run(world):
+    await poll(world)
+    world.later(60)
+    world.server.requests.clear()
+    context = world.context
+    await asyncio.gather(
+        mirror.poll(context, world.account_id),
+        look_first(context, "loc", world.booking_calendar_id, None),
+        look_first(context, "loc", world.booking_calendar_id, None),
+        mirror.poll(context, world.account_id),
+    )
+    assert world.server.requests == ["PROPFIND"]
+    assert context.polls == {}
+
+
+async def test_what_is_chosen_while_a_run_is_under_way_is_in_when_the_choice_returns(world):
+    world.context.remotes.remote = Slow
+    fill(world, 3, "Hobby")
+    under_way = mirror.poll(world.context, world.account_id)
+    await asyncio.sleep(0)
+    await roles.choose(world.context, "ada", conflicts=[world.ids["Hobby"]])
+    assert under_way.done()
+    assert len(world.merged()) == 3
 
 
 # --- Accounts and calendars that change ------------------------------------------------------------------------------
