@@ -244,6 +244,8 @@ class CalendarsStale(BridgeError):
     """Calendars of these Users were not read, or too long ago: whether they are free can't be told."""
 
     user_ids: tuple[str, ...]
+    #: Those of them who have to give an account's new password first.
+    needs_password: tuple[str, ...] = ()
 
 
 @dataclass

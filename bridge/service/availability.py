@@ -16,7 +16,7 @@ from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.domain.hours import Opening, common, merged, openings
 from bridge.domain.model import Interval, User
 from bridge.domain.slots import Group, Person, SlotRules
-from bridge.errors import CalendarsStale, FieldProblem, Invalid, Unknown
+from bridge.errors import FieldProblem, Invalid, Unknown
 from bridge.service import people, publish, visibility
 from bridge.service.people import Known
 from bridge.service.visibility import Locations
@@ -244,7 +244,7 @@ def _enough(members: Sequence[Person], needed: int, known: Known) -> Group:
     """Those of whom enough is known. Raises `CalendarsStale` where these are too few."""
     fresh = [member for member in members if member.user_id not in known.stale]
     if len(fresh) < needed:
-        raise CalendarsStale(tuple(member.user_id for member in members if member.user_id in known.stale))
+        raise known.unknown(member.user_id for member in members if member.user_id in known.stale)
     return Group(fresh, needed)
 
 

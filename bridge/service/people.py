@@ -12,6 +12,7 @@ from bridge.domain.hours import Hours, Opening, day_of, office_hours, openings
 from bridge.domain.model import Interval, User
 from bridge.domain.schedules import open_hours
 from bridge.domain.slots import Booked, Person, SlotRules
+from bridge.errors import CalendarsStale
 from bridge.service import publish
 from bridge.store import booking_calendars, bookings, published, schedules, sources, users
 from bridge.store.db import Tx
@@ -30,6 +31,12 @@ class Known:
     def complete(self) -> bool:
         """Whether every source was read at some time."""
         return all(source.last_read_at is not None for source in self.sources)
+
+    def unknown(self, user_ids: Iterable[str]) -> CalendarsStale:
+        """The error that too little is known of these Users."""
+        refused = {source.user_id for source in self.sources if source.needs_password}
+        of = tuple(user_ids)
+        return CalendarsStale(of, tuple(user_id for user_id in of if user_id in refused))
 
     @property
     def as_of(self) -> int | None:

@@ -20,6 +20,8 @@ class Source:
     last_read_at: int | None
     #: A sentence, where the last attempt failed.
     trouble: str | None
+    #: Whether its account refuses the password that is known.
+    needs_password: bool
 
     def status(self, now: int, stale_seconds: int) -> str:
         """How much it is worth now: `ok`, `stale` or `never_read`."""
@@ -31,12 +33,14 @@ class Source:
 def of_users(tx: Tx, user_ids: Iterable[str]) -> list[Source]:
     """The Sources of these Users, in their order, Primary first."""
     return [
-        Source(*row)
+        Source(**{**dict(row), "needs_password": bool(row["needs_password"])})
         for user_id in user_ids
         for row in tx.execute(
-            "SELECT user_id, account_id, id, name, last_success_at, last_error FROM calendars"
-            " WHERE user_id = :user_id AND role IN ('primary', 'conflict')"
-            " ORDER BY CASE role WHEN 'primary' THEN 0 ELSE 1 END, id",
+            "SELECT c.user_id, c.account_id, c.id AS calendar_id, c.name, c.last_success_at AS last_read_at,"
+            " c.last_error AS trouble, a.state = 'needs_password' AS needs_password"
+            " FROM calendars c JOIN accounts a ON a.id = c.account_id"
+            " WHERE c.user_id = :user_id AND c.role IN ('primary', 'conflict')"
+            " ORDER BY CASE c.role WHEN 'primary' THEN 0 ELSE 1 END, c.id",
             {"user_id": user_id},
         )
     ]

@@ -35,9 +35,11 @@ CODES: dict[str, tuple[int, str]] = {
     "not_now": (429, "a webhook that can't be taken just now: send it again"),
     "internal_error": (500, "the log has it, under the `traceId`"),
     "calendar_stale": (503, "not known whether `userIds` are free; see `Retry-After`"),
+    "icloud_auth_failed": (503, "the same, until `userIds` give an account's new password"),
 }
 
 BODY = ("malformed_json", "request_timeout", "payload_too_large", "unsupported_media_type", "validation_failed")
+STALE = ("calendar_stale", "icloud_auth_failed")
 #: What a time that is booked can meet.
 BOOKING = (
     "not_found",
@@ -46,7 +48,7 @@ BOOKING = (
     "min_notice",
     "max_horizon",
     "no_primary_calendar",
-    "calendar_stale",
+    *STALE,
     "duplicate_external_id",
     "unsupported_rrule",
     "nonexistent_local_time",

@@ -88,6 +88,15 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
         case NotBookable():
             code, detail = _NOT_BOOKABLE[error.reason]
             return Problem(409, code, detail, facts={"reason": error.reason})
+        case CalendarsStale() if error.needs_password:
+            return Problem(
+                503,
+                "icloud_auth_failed",
+                "An account of these users refuses its password, so whether they are free can't be told. They have to"
+                " give a new app-specific one, on their settings pages.",
+                facts={"userIds": list(error.needs_password)},
+                headers={"Retry-After": "300"},
+            )
         case CalendarsStale():
             return Problem(
                 503,

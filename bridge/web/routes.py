@@ -21,7 +21,7 @@ from bridge.web import (
     users,
     webhooks,
 )
-from bridge.web.codes import BOOKING, LISTING
+from bridge.web.codes import BOOKING, LISTING, STALE
 from bridge.web.operations import Operation
 from bridge.web.shapes.about import Document, Health
 from bridge.web.shapes.appointments import (
@@ -120,11 +120,11 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
     ),
     "Availability": (
         Operation("GET", CALENDAR + "/free-slots", availability.free_slots, SEE, "get-slots", {200: FreeSlots},
-                  query=FreeSlotsQuery, problems=("range_too_large", "calendar_stale"),
+                  query=FreeSlotsQuery, problems=("range_too_large", *STALE),
                   gives=("X-Data-As-Of",)),
         Operation("POST", "/v1/availability", availability.ask, SEE, "ask-availability", {200: Availability},
                   body=AvailabilityBody, needed=("periods",),
-                  problems=("not_found", "range_too_large", "calendar_stale", "nonexistent_local_time"),
+                  problems=("not_found", "range_too_large", *STALE, "nonexistent_local_time"),
                   gives=("X-Data-As-Of",)),
         Operation("POST", "/v1/freebusy", availability.free_busy, SEE, "ask-free-busy", {200: FreeBusy},
                   body=FreeBusyBody, needed=("timeMin", "timeMax", "items"),

@@ -97,6 +97,11 @@ def test_a_new_event():
     assert not [e.errors for e in read.walk() if e.errors]
 
 
+def test_it_says_where_it_came_from():
+    text = ical.upstream_event(booked(source="highlevel"), now=NOW, onto=None)
+    assert "X-CRM-SOURCE:highlevel\r\n" in text
+
+
 def test_a_new_event_without_a_zone_is_in_utc():
     text = written(replace(FIELDS, time_zone=None))
     assert "DTSTART:20270301T090000Z\r\nDTEND:20270301T093000Z" in text

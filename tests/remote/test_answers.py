@@ -69,6 +69,26 @@ BROKEN: dict[str, bytes | Drop] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ("<D:href>mailto:b@x</D:href><D:href preferred='1'>MAILTO:c@x</D:href>", ("c@x", "ada@example.com", "b@x")),
+        ("<D:href>mailto:b@x</D:href><D:href>mailto:Ada%40example.com</D:href>", ("ada@example.com", "b@x")),
+        ("<D:href>/ada/principal/</D:href><D:href>urn:uuid:1</D:href>", ("ada@example.com",)),
+    ],
+)
+async def test_the_address_to_invite_from_comes_first(
+    server: Scripted, remote: CaldavRemote, listed: str, found: tuple[str, ...]
+) -> None:
+    principal = "<D:current-user-principal><D:href>/p/</D:href></D:current-user-principal>"
+    home = (
+        "<C:calendar-home-set><D:href>/h/</D:href></C:calendar-home-set>"
+        f"<C:calendar-user-address-set>{listed}</C:calendar-user-address-set>"
+    )
+    server.answer(multistatus(row("/", principal)), multistatus(row("/p/", home)), multistatus(row("/h/", CALENDAR)))
+    assert (await remote.discover()).addresses == found
+
+
 @pytest.mark.parametrize("ask", READS.values(), ids=READS)
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
 async def test_a_broken_answer_is_an_error(

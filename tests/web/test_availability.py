@@ -1,11 +1,12 @@
 """Free slots, availability and free-busy over HTTP, and bookings that keep to them."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
 
-from bridge.errors import Unreachable
+from bridge.errors import RemoteError, Unreachable
 from bridge.remote.memory import failing
 from tests.service.conftest import NOW, event
 
@@ -432,6 +433,16 @@ async def test_a_booking_is_refused_while_icloud_cannot_be_asked(crm):
     assert forced["id"], "who wants no check needs no look"
     crm.world.server.on_call = lambda _: None
     assert (await crm.book(startTime="2027-03-09T11:00:00+01:00", endTime=None))["id"]
+
+
+async def test_where_a_new_password_is_needed_that_is_what_is_said(crm):
+    crm.world.server.password = "changed"  # noqa: S105 - nobody's
+    crm.world.later(1200)
+    for _ in range(3):
+        with contextlib.suppress(RemoteError):
+            await crm.poll()
+    for answer in (await crm("POST", APPOINTMENTS, crm.body()), await slots(crm)):
+        assert (answer.status, answer.json["code"], answer.json["userIds"]) == (503, "icloud_auth_failed", ["ada"])
 
 
 async def test_a_repeated_request_is_answered_though_icloud_cannot_be_asked(crm):

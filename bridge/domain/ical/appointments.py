@@ -285,7 +285,7 @@ def _hints(booked: Appointment) -> list[str]:
         f"X-CRM-APPOINTMENT-ID:{content.escape(booked.id)}",
         *([f"X-CRM-CONTACT-ID:{content.escape(booked.contact_id)}"] if booked.contact_id else []),
         *([f"X-CRM-MEETING-TYPE:{content.escape(meeting)}"] if isinstance(meeting, str) and meeting else []),
-        "X-CRM-SOURCE:api",
+        f"X-CRM-SOURCE:{content.escape(booked.source)}",
     ]
 
 

@@ -15,7 +15,7 @@ from bridge.domain import slots
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Appointment, Interval, ItemKind, User
 from bridge.domain.slots import Group, Refusal
-from bridge.errors import CalendarsStale, NotBookable, SlotUnavailable
+from bridge.errors import NotBookable, SlotUnavailable
 from bridge.service import people, publish, visibility
 from bridge.service.book.blocked_slots import expire_in
 from bridge.store import accounts, booking_calendars
@@ -23,6 +23,9 @@ from bridge.store.db import Tx
 
 #: How many conflicts a refusal names; a recurring appointment can have hundreds.
 NAMED_CONFLICTS = 20
+#: Of a recurring appointment, the times so many seconds ahead are checked. Past the horizon this takes longer, as nothing
+#: is stored there: a hundredth of a second for each recurring event that the User has.
+CHECKED_AHEAD = 5 * 366 * 86_400
 #: Bookings are shared out by how many each User was given in so many seconds.
 SHARED_OUT_OVER = 30 * 86_400
 
@@ -45,10 +48,11 @@ def admit(
     calendar = booking_calendars.get(tx, appointment.booking_calendar_id)
     everyone = calendar is not None and calendar.everyone
     wanted = (appointment.user_id,) if calendar is None or (named and not everyone) else calendar.user_ids
-    unknown = people.known(tx, wanted, now=now, stale_seconds=slots.FAR).stale | set(unasked)
+    known = people.known(tx, wanted, now=now, stale_seconds=slots.FAR)
+    unknown = known.stale | set(unasked)
     members: Sequence[str] = [user_id for user_id in wanted if user_id not in unknown]
     if not members or (everyone and len(members) < len(wanted)):
-        raise CalendarsStale(tuple(user_id for user_id in wanted if user_id in unknown))
+        raise known.unknown(user_id for user_id in wanted if user_id in unknown)
     expire_in(tx, now=now)
     if calendar is None or appointment.fields.rrule is not None or appointment.fields.all_day:
         # Its days may be others in a User's own zone, and a series has no rules: each of its times has to be free.
@@ -170,12 +174,11 @@ def _unavailable(appointment: Appointment, conflicts: Iterable[_Conflict]) -> Sl
 
 
 def _stretches(user: User, appointment: Appointment, *, now: int) -> Sequence[Interval]:
-    """The times that an Appointment takes, in order: a recurring one's as far ahead as occurrences are stored."""
+    """The times that an Appointment takes, in order: a recurring one's for `CHECKED_AHEAD`."""
     fields = appointment.fields
     if fields.rrule is None and not fields.all_day:
         return [Interval(fields.start, fields.end)]
-    known = decide.horizon(now)
-    span = Interval(min(known.start, fields.start), max(known.end, fields.end))
+    span = Interval(min(decide.horizon(now).start, fields.start), max(now + CHECKED_AHEAD, fields.end))
     item = decide.appointment(appointment, time_zone=user.time_zone, span=span)
     times = {Interval(o.start, o.end) for o in (item.occurrences if item is not None else ())}
     return sorted(times | {Interval(fields.start, fields.end)} if fields.rrule is None else times)
