@@ -50,6 +50,8 @@ def days(rule, *more, **kwargs):
         ("FREQ=YEARLY;BYMONTH=3,4;BYMONTHDAY=1;COUNT=2", "03-01 04-01"),
         ("FREQ=YEARLY;BYYEARDAY=60,100;COUNT=2", "03-01 04-10"),
         ("FREQ=YEARLY;BYWEEKNO=9,11;COUNT=2", "03-01 03-15"),
+        ("FREQ=YEARLY;BYWEEKNO=-44,-43;COUNT=2", "03-01 03-08"),
+        ("FREQ=YEARLY;BYWEEKNO=-1;BYDAY=MO;COUNT=1", "03-01 12-27"),
         ("FREQ=YEARLY;BYDAY=9MO;COUNT=1", "03-01"),
         ("FREQ=DAILY;UNTIL=20270303", "03-01 03-02 03-03"),
         ("FREQ=DAILY;UNTIL=20270303T090000Z", "03-01 03-02 03-03"),
@@ -150,6 +152,26 @@ def test_the_first_one_taken_out():
     assert slot(calendar(event(START, HOUR, "RRULE:FREQ=DAILY;COUNT=1", "EXDATE:20270301T090000Z"))) is None
 
 
+def test_what_was_taken_out_counts_too():
+    assert days("FREQ=DAILY;COUNT=3", "EXDATE:20270302T090000Z,20270303T090000Z") == ["2027-03-01"]
+
+
+def test_29_february_comes_in_leap_years():
+    leap_day = {"start": "DTSTART;VALUE=DATE:20240229", "end": "DURATION:P1D"}
+    assert series("FREQ=YEARLY", **leap_day) == ["2028-02-29 all day"]
+
+
+def test_two_masters_of_one_uid_are_two_series():
+    """Their overrides are those of the first."""
+    ics = calendar(
+        event(START, HOUR, "RRULE:FREQ=WEEKLY;COUNT=2"),
+        event("DTSTART:20270302T080000Z", "DURATION:PT30M", "RRULE:FREQ=WEEKLY;COUNT=2"),
+        override("20270308T100000", "DTSTART;TZID=Europe/Berlin:20270308T150000", "DURATION:PT1H"),
+    )
+    assert blocked(ics) == [
+        "2027-03-01 10:00 +60", "2027-03-02 09:00 +30", "2027-03-08 15:00 +60", "2027-03-09 09:00 +30"]  # fmt: skip
+
+
 def test_a_start_that_the_rule_does_not_yield_blocks_too():
     assert days("FREQ=WEEKLY;BYDAY=TU;COUNT=2") == ["2027-03-01", "2027-03-02", "2027-03-09"]
 
@@ -205,6 +227,30 @@ def test_this_and_future():
         ),
     )
     assert blocked(ics) == ["2027-03-01 10:00 +60", "2027-03-09 12:00 +120", "2027-03-23 12:00 +120"]
+
+
+def this_and_future(recurrence_id, *lines):
+    return event(f"RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Berlin:{recurrence_id}", *lines)
+
+
+def test_this_and_future_again_and_a_single_one_beside():
+    ics = calendar(
+        event(START, HOUR, "RRULE:FREQ=WEEKLY;COUNT=5"),
+        this_and_future("20270308T100000", "DTSTART;TZID=Europe/Berlin:20270308T120000", "DURATION:PT1H"),
+        this_and_future("20270322T100000", "DTSTART;TZID=Europe/Berlin:20270322T080000", "DURATION:PT2H"),
+        override("20270315T100000", "DTSTART;TZID=Europe/Berlin:20270316T100000", "DURATION:PT1H"),
+    )
+    assert blocked(ics) == [
+        "2027-03-01 10:00 +60", "2027-03-08 12:00 +60", "2027-03-16 10:00 +60", "2027-03-22 08:00 +120",
+        "2027-03-29 08:00 +120"]  # fmt: skip
+
+
+def test_this_and_future_cancelled():
+    ics = calendar(
+        event(START, HOUR, "RRULE:FREQ=WEEKLY"),
+        this_and_future("20270315T100000", "DTSTART;TZID=Europe/Berlin:20270315T100000", "STATUS:CANCELLED"),
+    )
+    assert blocked(ics) == ["2027-03-01 10:00 +60", "2027-03-08 10:00 +60"]
 
 
 # --- Rules that are not understood, and rules for what is taken out ---------------------------------------------------

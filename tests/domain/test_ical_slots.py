@@ -6,7 +6,7 @@ import icalendar
 import pytest
 
 from bridge.domain import ical
-from bridge.domain.model import BlockedSlot, Interval
+from bridge.domain.model import BlockedSlot, Interval, SlotSettings
 from tests.ical_samples import HORIZON, at, blocked, calendar, event, one, sample, slot, spoken, titled
 
 TIMES = ("DTSTART;TZID=Europe/Berlin:20270301T100000", "DTEND;TZID=Europe/Berlin:20270301T110000")
@@ -73,6 +73,34 @@ def test_invited_under_two_addresses_the_firmer_answer_counts():
     assert one(*TIMES, answered("DECLINED"), answered("ACCEPTED")) != []
 
 
+@pytest.mark.parametrize(
+    ("answers", "waits", "takes_time"),
+    [
+        ({"ada@icloud.example": "DECLINED"}, True, False),
+        ({"ada@icloud.example": "DECLINED", "ada@work.example": "DECLINED"}, True, False),
+        ({"ada@icloud.example": "DECLINED", "ada@work.example": "ACCEPTED"}, True, True),
+        ({"ada@icloud.example": "DECLINED", "ada@work.example": "NEEDS-ACTION"}, True, True),
+        ({"ada@icloud.example": "DECLINED", "ada@work.example": "NEEDS-ACTION"}, False, False),
+        ({"ada@icloud.example": 'NEEDS-ACTION;DELEGATED-FROM="mailto:bob@example.com"'}, True, True),
+        ({"ada@icloud.example": 'NEEDS-ACTION;DELEGATED-FROM="mailto:bob@example.com"'}, False, False),
+        # Given to somebody else, and perhaps given back: nobody but the owner knows whether they are there.
+        ({"ada@icloud.example": 'DELEGATED;DELEGATED-TO="mailto:bob@example.com"'}, False, True),
+        ({"team@example.com": "DECLINED", "bob@example.com": "DECLINED"}, False, True),
+    ],
+)
+def test_an_owner_of_several_addresses(answers, waits, takes_time):
+    lines = [f"ATTENDEE;PARTSTAT={answer}:mailto:{address}" for address, answer in answers.items()]
+    found = ical.blocked_slot(
+        calendar(event(*TIMES, "ORGANIZER:mailto:boss@example.com", *lines)),
+        uid="slot",
+        settings=SlotSettings(unanswered_blocks=waits),
+        time_zone="Europe/Berlin",
+        addresses=frozenset({"ada@example.com", "ada@icloud.example", "ada@work.example"}),
+        horizon=HORIZON,
+    )
+    assert (found is not None) is takes_time
+
+
 def test_an_instance_that_was_declined():
     ics = calendar(
         event(*TIMES, "RRULE:FREQ=DAILY;COUNT=3", answered("ACCEPTED")),
@@ -117,6 +145,18 @@ def test_a_slot_shows_nothing_but_its_time():
         "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//CRM calendar bridge//EN", "BEGIN:VEVENT", "UID:slot",
         "DTSTAMP:20000101T000000Z", "SUMMARY:Busy", "TRANSP:OPAQUE", "DTSTART:20270301T090000Z",
         "DTEND:20270301T103000Z", "END:VEVENT", "END:VCALENDAR"]  # fmt: skip
+
+
+def test_places_and_ways_as_apple_writes_them_hide_nothing():
+    """Parameters with colons, commas, line breaks and dates of their own."""
+    place = 'VALUE=URI;X-ADDRESS="Gasse 1: Hof, 10115";X-TITLE="Caf\\n:é; DTSTART:20270101T000000Z"'
+    assert one(
+        f"X-APPLE-STRUCTURED-LOCATION;{place}:geo:52.5,13.4",
+        *TIMES,
+        f"X-APPLE-TRAVEL-START;ROUTING=CAR;{place}:geo:52.5,13.4",
+        "X-APPLE-TRAVEL-DURATION;VALUE=DURATION:PT30M",
+        "X-APPLE-TRAVEL-ADVISORY-BEHAVIOR:AUTOMATIC",
+    ) == ["2027-03-01 09:30 +90"]
 
 
 def test_the_title_by_setting():
