@@ -16,9 +16,9 @@ from bridge.service import availability
 from bridge.service.availability import Occupied, Offer, Offers, Participants, Question
 from bridge.service.people import Known
 from bridge.web import requests
-from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
+from bridge.web.reader import Reader
 from bridge.web.shapes.availability import AvailabilityBody, FreeBusyBody, FreeSlotsQuery
 from bridge.web.times import format_time, format_utc
 

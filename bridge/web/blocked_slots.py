@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
+from typing import Any
 
 from aiohttp import web
 
 from bridge.domain.model import BlockedSlot
-from bridge.errors import ReadOnly, Unknown, VersionMismatch
+from bridge.errors import FieldProblem, ReadOnly, Unknown, VersionMismatch
 from bridge.service import book
-from bridge.service.book import BlockedSlotView
+from bridge.service.book import BlockedSlotView, NewBlockedSlot
 from bridge.service.idempotency import Answer
-from bridge.web import answers, fields, idempotency, requests
+from bridge.web import answers, idempotency, requests
 from bridge.web.keys import CONTEXT
+from bridge.web.reader import Reader
 from bridge.web.requests import Body
 from bridge.web.shapes.blocked_slots import BlockedSlotBody
 
@@ -24,7 +27,7 @@ async def create(request: web.Request) -> web.Response:
     """Block time."""
     context = request.app[CONTEXT]
     body = await requests.body_of(request, BlockedSlotBody)
-    new = fields.new_blocked_slot(
+    new = _new(
         body.value,
         body.problems,
         location_id=requests.location_for(request, body.value.location_id),
@@ -72,7 +75,7 @@ def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> 
             slot = book.update_blocked_slot(
                 context.db,
                 slot_id,
-                fields.blocked_slot_change(body.value, body.problems, current, now=context.clock()),
+                _change(body.value, body.problems, current, now=context.clock()),
                 locations=locations,
                 # A change is worked out from what is there: if that is no longer so, it is worked out again.
                 expected_version=current.version if expected is None else expected,
@@ -105,3 +108,75 @@ def _answer(slot: BlockedSlot, body: Body[BlockedSlotBody], *, status: int) -> A
 
 def _etag(slot: BlockedSlot) -> str:
     return f'"{slot.version}"'
+
+
+def _new(
+    body: BlockedSlotBody, problems: Iterable[FieldProblem], *, location_id: str | None, now: int
+) -> NewBlockedSlot:
+    """A new blocked slot. Raises `Invalid`."""
+    reader = Reader(list(problems))
+    location_id = reader.location(location_id)
+    zone = reader.zone(body.timezone)
+    if not reader.is_wrong("calendarId") and (body.calendar_id is None) == (body.assigned_user_id is None):
+        reader.wrong("assignedUserId", "missing", "Name either a calendarId or an assignedUserId.")
+    if body.start_time is None:
+        reader.wrong("startTime", "missing", "Say when it starts.")
+    if body.end_time is None:
+        reader.wrong("endTime", "missing", "Say when it ends.")
+    start = reader.time("startTime", body.start_time, zone)
+    end = reader.time("endTime", body.end_time, zone)
+    expires = _expiry(reader, body, zone, now)
+    if start is not None and end is not None:
+        reader.order(start.at, end.at)
+    reader.done()
+    assert start is not None and end is not None, "or the reader would have complained"  # noqa: S101
+    return NewBlockedSlot(
+        location_id=location_id,
+        user_id=body.assigned_user_id,
+        booking_calendar_id=body.calendar_id,
+        title=body.title or "",
+        start=start.at,
+        end=end.at,
+        time_zone=zone,
+        utc_offset=start.utc_offset,
+        expires_at=expires,
+    )
+
+
+def _change(
+    body: BlockedSlotBody, problems: Iterable[FieldProblem], current: BlockedSlot, *, now: int
+) -> dict[str, Any]:
+    """A change to a blocked slot: only what was sent; null clears. Raises `Invalid`."""
+    reader = Reader(list(problems))
+    sent = body.model_fields_set
+    zone = reader.zone(body.timezone) if "timezone" in sent else current.time_zone
+    changes: dict[str, Any] = {}
+    if sent & {"start_time", "end_time", "timezone"}:
+        start = reader.time("startTime", body.start_time, zone)
+        end = reader.time("endTime", body.end_time, zone)
+        starts = start.at if start is not None else current.start
+        ends = end.at if end is not None else starts + current.end - current.start
+        if not reader.is_wrong("startTime") and not reader.is_wrong("endTime"):
+            reader.order(starts, ends)
+        changes = {"start": starts, "end": ends, "time_zone": zone}
+        if start is not None:
+            changes["utc_offset"] = start.utc_offset
+    if "expires_at" in sent:
+        changes["expires_at"] = _expiry(reader, body, zone, now)
+    if "title" in sent:
+        changes["title"] = body.title or ""
+    if body.calendar_id is not None and body.assigned_user_id is not None:
+        reader.wrong("assignedUserId", "invalid_value", "Name either a calendarId or an assignedUserId.")
+    elif body.assigned_user_id is not None:
+        changes |= {"user_id": body.assigned_user_id, "booking_calendar_id": None}
+    elif body.calendar_id is not None and body.calendar_id != current.booking_calendar_id:
+        changes |= {"user_id": None, "booking_calendar_id": body.calendar_id}
+    reader.done()
+    return changes
+
+
+def _expiry(reader: Reader, body: BlockedSlotBody, zone: str | None, now: int) -> int | None:
+    expires = reader.time("expiresAt", body.expires_at, zone)
+    if expires is not None and expires.at <= now:
+        reader.wrong("expiresAt", "out_of_range", "A hold has to expire in the future.")
+    return None if expires is None else expires.at

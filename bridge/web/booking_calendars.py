@@ -12,8 +12,8 @@ from bridge.service import booking_calendars
 from bridge.service.booking_calendars import CalendarChange
 from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
-from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT
+from bridge.web.reader import Reader
 from bridge.web.shapes.booking_calendars import CalendarBody, CalendarsQuery
 from bridge.web.times import format_utc
 

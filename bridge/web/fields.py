@@ -1,102 +1,22 @@
-"""From the fields of a body to what the use cases take. All that is wrong is said at once."""
+"""From the fields of an appointment to what booking takes. All that is wrong is said at once."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bridge.domain.booking_calendars import Unsaid
-from bridge.domain.model import Appointment, AppointmentFields, BlockedSlot
-from bridge.domain.time_zones import is_time_zone
+from bridge.domain.model import Appointment, AppointmentFields
 from bridge.errors import FieldProblem, Invalid
-from bridge.service.book import UNSET, AppointmentChange, NewAppointment, NewBlockedSlot, read_invitee, read_rrule
+from bridge.service.book import UNSET, AppointmentChange, NewAppointment, read_invitee
+from bridge.web.reader import Reader
 from bridge.web.shapes.appointments import MOST_METADATA, AppointmentBody
-from bridge.web.shapes.blocked_slots import BlockedSlotBody
-from bridge.web.times import BadTime, Time, day_of, parse_day, parse_time, start_of
-
-DAY = 86_400
-#: The longest single appointment or blocked slot, and the longest span of a listing, in seconds.
-LONGEST = 366 * DAY
+from bridge.web.times import Time, day_of, start_of
 
 #: Fields that live in the bridge only, kept as they are.
 _KEPT = ("meeting_location_type", "meeting_location_id", "metadata", "contact", "reminders", "to_notify")
-
-
-@dataclass(slots=True)
-class Reader:
-    """Reads fields and gathers what is wrong with them: one problem for each field, the first."""
-
-    problems: list[FieldProblem] = field(default_factory=list)
-
-    def wrong(self, name: str, code: str, detail: str) -> None:
-        """Note what is wrong with a field."""
-        if not self.is_wrong(name):
-            self.problems.append(FieldProblem(f"/{name}", code, detail))
-
-    def is_wrong(self, name: str) -> bool:
-        """Whether something is known to be wrong with a field, or with part of it."""
-        return any(problem.pointer.split("/")[1] == name for problem in self.problems)
-
-    def done(self) -> None:
-        """Raises `Invalid` if anything was wrong."""
-        if self.problems:
-            raise Invalid(tuple(self.problems))
-
-    def location(self, location_id: str | None) -> str:
-        """The location, which has to be known by now."""
-        if location_id is None:
-            self.wrong("locationId", "missing", "Name the location.")
-        return location_id or ""
-
-    def zone(self, name: str | None) -> str | None:
-        """A time zone. UTC stands in for a wrong one, so that the times are looked at too: nothing comes of it."""
-        if name is not None and not is_time_zone(name):
-            self.wrong("timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
-        return "UTC" if self.is_wrong("timezone") else name
-
-    def time(self, name: str, value: str | float | None, zone: str | None) -> Time | None:
-        """An instant; None where none was given, or none that can be read."""
-        try:
-            return None if value is None else parse_time(value, zone)
-        except BadTime as error:
-            self.wrong(name, error.code, error.detail)
-            return None
-
-    def day(self, name: str, value: str | float | None, zone: str) -> dt.date | None:
-        """A day; None where none was given, or none that can be read."""
-        try:
-            return None if value is None else parse_day(value, zone)
-        except BadTime as error:
-            self.wrong(name, error.code, error.detail)
-            return None
-
-    def order(self, start: int, end: int) -> None:
-        """An end has to come after its start, and not too long after."""
-        if end <= start:
-            detail = "The end has to come after the start; of whole days, it is the day after the last."
-            self.wrong("endTime", "end_before_start", detail)
-        elif end - start > LONGEST:
-            self.wrong("endTime", "out_of_range", "366 days at most.")
-
-    @contextlib.contextmanager
-    def gathering(self) -> Iterator[None]:
-        """What others find wrong meanwhile is said with the rest."""
-        try:
-            yield
-        except Invalid as error:
-            self.problems += error.problems
-
-    def rrule(self, text: str | None) -> str | None:
-        """A recurrence rule, as it is kept."""
-        try:
-            return read_rrule(text) if text else None
-        except Invalid as error:
-            self.problems += error.problems
-            return None
 
 
 def new_appointment(
@@ -241,78 +161,6 @@ def _changed_times(reader: Reader, body: AppointmentBody, current: Appointment) 
     if not reader.is_wrong("startTime") and not reader.is_wrong("endTime"):
         reader.order(starts, ends)
     return {"start": starts, "end": ends, "time_zone": zone, "all_day": all_day}, offset
-
-
-def new_blocked_slot(
-    body: BlockedSlotBody, problems: Iterable[FieldProblem], *, location_id: str | None, now: int
-) -> NewBlockedSlot:
-    """A new blocked slot. Raises `Invalid`."""
-    reader = Reader(list(problems))
-    location_id = reader.location(location_id)
-    zone = reader.zone(body.timezone)
-    if not reader.is_wrong("calendarId") and (body.calendar_id is None) == (body.assigned_user_id is None):
-        reader.wrong("assignedUserId", "missing", "Name either a calendarId or an assignedUserId.")
-    if body.start_time is None:
-        reader.wrong("startTime", "missing", "Say when it starts.")
-    if body.end_time is None:
-        reader.wrong("endTime", "missing", "Say when it ends.")
-    start = reader.time("startTime", body.start_time, zone)
-    end = reader.time("endTime", body.end_time, zone)
-    expires = _expiry(reader, body, zone, now)
-    if start is not None and end is not None:
-        reader.order(start.at, end.at)
-    reader.done()
-    assert start is not None and end is not None, "or the reader would have complained"  # noqa: S101
-    return NewBlockedSlot(
-        location_id=location_id,
-        user_id=body.assigned_user_id,
-        booking_calendar_id=body.calendar_id,
-        title=body.title or "",
-        start=start.at,
-        end=end.at,
-        time_zone=zone,
-        utc_offset=start.utc_offset,
-        expires_at=expires,
-    )
-
-
-def blocked_slot_change(
-    body: BlockedSlotBody, problems: Iterable[FieldProblem], current: BlockedSlot, *, now: int
-) -> dict[str, Any]:
-    """A change to a blocked slot: only what was sent; null clears. Raises `Invalid`."""
-    reader = Reader(list(problems))
-    sent = body.model_fields_set
-    zone = reader.zone(body.timezone) if "timezone" in sent else current.time_zone
-    changes: dict[str, Any] = {}
-    if sent & {"start_time", "end_time", "timezone"}:
-        start = reader.time("startTime", body.start_time, zone)
-        end = reader.time("endTime", body.end_time, zone)
-        starts = start.at if start is not None else current.start
-        ends = end.at if end is not None else starts + current.end - current.start
-        if not reader.is_wrong("startTime") and not reader.is_wrong("endTime"):
-            reader.order(starts, ends)
-        changes = {"start": starts, "end": ends, "time_zone": zone}
-        if start is not None:
-            changes["utc_offset"] = start.utc_offset
-    if "expires_at" in sent:
-        changes["expires_at"] = _expiry(reader, body, zone, now)
-    if "title" in sent:
-        changes["title"] = body.title or ""
-    if body.calendar_id is not None and body.assigned_user_id is not None:
-        reader.wrong("assignedUserId", "invalid_value", "Name either a calendarId or an assignedUserId.")
-    elif body.assigned_user_id is not None:
-        changes |= {"user_id": body.assigned_user_id, "booking_calendar_id": None}
-    elif body.calendar_id is not None and body.calendar_id != current.booking_calendar_id:
-        changes |= {"user_id": None, "booking_calendar_id": body.calendar_id}
-    reader.done()
-    return changes
-
-
-def _expiry(reader: Reader, body: BlockedSlotBody, zone: str | None, now: int) -> int | None:
-    expires = reader.time("expiresAt", body.expires_at, zone)
-    if expires is not None and expires.at <= now:
-        reader.wrong("expiresAt", "out_of_range", "A hold has to expire in the future.")
-    return None if expires is None else expires.at
 
 
 def _invitee(reader: Reader, wanted: bool | None, contact: object) -> str | None:

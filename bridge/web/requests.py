@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from bridge.domain.model import Interval
 from bridge.errors import FieldProblem, VersionMismatch
 from bridge.service.visibility import Listing, Locations
-from bridge.web.fields import LONGEST, Reader
 from bridge.web.keys import TOKEN
 from bridge.web.problems import Problem
+from bridge.web.reader import LONGEST, Reader
 from bridge.web.shapes.base import EventsQuery, Query, Shape
 
 S = TypeVar("S", bound=Shape)

@@ -12,8 +12,8 @@ from bridge.domain.model import TwoWay, User
 from bridge.service import connections, users
 from bridge.service.idempotency import Answer
 from bridge.web import audit, idempotency, requests
-from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT, SETTINGS
+from bridge.web.reader import Reader
 from bridge.web.shapes.users import CalendarPasswordBody, UserBody, UsersQuery
 from bridge.web.times import format_utc
 

@@ -12,8 +12,8 @@ from bridge.service import webhooks
 from bridge.service.idempotency import Answer
 from bridge.service.webhooks import Delivery, DeliveryState, Signature, Webhook, WebhookChange
 from bridge.web import idempotency, requests
-from bridge.web.fields import Reader
 from bridge.web.keys import CONTEXT, SETTINGS, TOKEN
+from bridge.web.reader import Reader
 from bridge.web.requests import Body
 from bridge.web.shapes.webhooks import DeliveriesQuery, ReplayBody, WebhookBody
 from bridge.web.times import format_utc
