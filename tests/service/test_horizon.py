@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bridge import worker
 from bridge.domain import publish as decide
 from bridge.domain.model import Interval
-from bridge.service import mirror, publish
+from bridge.errors import SlotUnavailable
+from bridge.service import book, mirror, publish
 from bridge.store import published
 
 from .conftest import NOW, event
@@ -128,3 +131,21 @@ async def test_the_worker_moves_it_as_days_pass(world):
                 break
             await asyncio.sleep(0.01)
     work.cancel()
+
+
+# --- Recurring appointments that reach beyond it ---------------------------------------------------------------------
+
+#: Tuesday at 09:00 in Berlin, like the appointment, three years on.
+FAR = "20300312"
+
+
+@pytest.mark.parametrize("extra", ["", "RRULE:FREQ=YEARLY\r\n"])
+async def test_a_recurring_appointment_does_not_collide_with_what_is_years_ahead(world, extra):
+    far = event("far", start=f"{FAR}T091500", end=f"{FAR}T094500", extra=extra)
+    world.server.edit(world.urls["Work"], "far.ics", far)
+    await mirror.mirror_account(world.context, world.account_id)
+    for rule in ("RRULE:FREQ=WEEKLY", "RRULE:FREQ=WEEKLY;COUNT=160"):
+        with pytest.raises(SlotUnavailable) as refused:
+            book.create_appointment(world.db, world.new(rrule=rule), now=world.now())
+        assert [kind for _, _, kind in refused.value.conflicts][:1] == ["icloud_event"]
+    book.create_appointment(world.db, world.new(rrule="RRULE:FREQ=WEEKLY;COUNT=150"), now=world.now())

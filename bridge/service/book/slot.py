@@ -23,8 +23,8 @@ from bridge.store.db import Tx
 
 #: How many conflicts a refusal names; a recurring appointment can have hundreds.
 NAMED_CONFLICTS = 20
-#: Of a recurring appointment, the times so many seconds ahead are checked. Past the horizon this takes longer, as nothing
-#: is stored there: a hundredth of a second for each recurring event that the User has.
+#: Of a recurring appointment, the times so many seconds ahead are checked. Past the horizon nothing is stored, so that
+#: takes up to a hundredth of a second for each recurring event that the User has.
 CHECKED_AHEAD = 5 * 366 * 86_400
 #: Bookings are shared out by how many each User was given in so many seconds.
 SHARED_OUT_OVER = 30 * 86_400
