@@ -21,7 +21,7 @@ async def test_a_user_is_added_changed_and_removed(admin):
     assert (made.status, made.headers["Location"]) == (201, "/v1/users/grace")
     assert made.json["calendarUrl"].endswith("/grace/crm/")
     (calendar_id,) = made.json["calendarIds"]
-    assert booking_calendars.slot_minutes(admin.world.db, calendar_id) == 30
+    assert booking_calendars.get_calendar(admin.world.db, calendar_id, locations=None).slot_minutes == 30
     changed = await admin("PATCH", f"{USERS}/grace", {"name": "Grace H.", "twoWay": "report"})
     assert (changed.json["name"], changed.json["twoWay"]) == ("Grace H.", "report")
     assert changed.json["timezone"] == "America/New_York"
