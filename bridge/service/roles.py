@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
@@ -54,11 +55,18 @@ class Change:
 
 
 def list_calendars(db: Db, user_id: str) -> list[Calendar]:
-    """All Calendars of a User's Accounts, Primary first. Raises `Unknown`."""
+    """All Calendars of a User's Accounts, Primary first, then by name. Raises `Unknown`."""
     with db.read() as tx:
         if users.get(tx, user_id) is None:
             raise Unknown("user", user_id)
-        return accounts.calendars(tx, user_id=user_id)
+        found = accounts.calendars(tx, user_id=user_id)
+    return sorted(found, key=lambda c: (c.role != Role.PRIMARY, _as_people_sort(c.name), c.id))
+
+
+def _as_people_sort(name: str) -> list[tuple[int, str]]:
+    """Small and capital letters alike, and "2" before "10"."""
+    parts = re.findall(r"(\d{1,15})|(\D+)", name.casefold())
+    return [(int(digits or 0), text) for digits, text in parts]
 
 
 async def choose(

@@ -213,7 +213,9 @@ def test_the_week_is_readable_at_a_small_desk_with_a_12_hour_clock(browser: Brow
         person.cloud.put(home, f"{title[:3]}.ics", event(title[:3], title, tomorrow(12)))
     for number in range(6):
         person.cloud.put(home, f"same{number}.ics", event(f"same{number}", f"At once {number}", tomorrow(15)))
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-US")
+    context = browser.new_context(
+        viewport={"width": 1200, "height": 900}, locale="en-US", timezone_id="America/New_York"
+    )
     page = context.new_page()
     live.sign_in(page, bridge, person)
     live.connect(page, person)
@@ -225,6 +227,8 @@ def test_the_week_is_readable_at_a_small_desk_with_a_12_hour_clock(browser: Brow
     page.get_by_role("button", name="Save").click()
     page.goto(f"{bridge.url}/calendar?date={tomorrow(9).date()}")
     live.look(page)
+    elsewhere = "All times in Europe/Berlin, though this device is in America/New_York."
+    expect(page.get_by_role("region", name="Legend")).to_contain_text(elsewhere)
     expect(page.locator(".clock li").filter(has_text="12 PM")).to_have_count(1)
     for hour in page.locator(".clock li").all():
         assert hour.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight")

@@ -274,6 +274,31 @@ def test_a_server_connected_by_its_address_is_the_only_one_to_get_the_password()
 # --- Calendar configuration ------------------------------------------------------------------------------------------
 
 
+async def test_calendars_stand_in_the_order_that_people_expect(site):
+    for name in ("Room 10", "room 2", "Attic", "Room 2b"):
+        site.world.server.add_calendar(name)
+    await connect.connect(site.world.context, "ada", "icloud", "ada@example.com", site.world.server.password)
+    ada = await site.signed_in()
+    form = (await ada.get("/profile/calendars/conflicts")).html.partition("<main")[2]
+    names = [name.strip() for name in re.findall(r"><span>([^<]+)", form)]
+    assert names == ["Home", "Attic", "Hobby", "room 2", "Room 2b", "Room 10", "Work"]
+
+
+async def test_who_has_connected_or_chosen_nothing_is_told_what_to_do_next(site):
+    bob = await site.signed_in("bob")
+    for view in ("week", "day", "month"):
+        assert "No calendar is connected yet" in (await bob.get(f"/calendar?view={view}")).text
+    status = await bob.get("/status")
+    assert "Connect a calendar" in status.text
+    assert "None is waiting." in status.text
+    await connect.connect(site.world.context, "bob", "icloud", "ada@example.com", site.world.server.password)
+    assert "No calendar is chosen yet" in (await bob.get("/calendar")).text
+    status = await bob.get("/status")
+    assert "No Primary calendar is chosen" in status.text
+    assert "Choose calendars" in status.text
+    assert "No calendar is" not in (await (await site.signed_in()).get("/calendar")).text
+
+
 async def test_a_read_only_calendar_can_not_be_the_primary(site):
     site.world.server.add_calendar("Holidays", writable=False)
     await connect.connect(site.world.context, "ada", "icloud", "ada@example.com", site.world.server.password)

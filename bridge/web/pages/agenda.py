@@ -8,7 +8,7 @@ import datetime as dt
 from aiohttp import web
 
 from bridge.domain.model import Calendar, Interval, Role, User
-from bridge.service import agenda, explain, roles
+from bridge.service import agenda, connect, explain, roles
 from bridge.web.keys import CONTEXT
 from bridge.web.pages import layout
 from bridge.web.pages.conventions import Conventions
@@ -46,6 +46,7 @@ async def show(request: web.Request, user: User) -> web.Response:
         days=days,
         hours=layout.hours(days),
         known_hours=any(day.working for day in days),
+        connected=bool(connect.list_accounts(context.db, user.id)),
         before=_step(view, date, -1),
         after=_step(view, date, 1),
         calendars=[calendar for calendar in calendars if calendar.role != Role.NONE],

@@ -143,14 +143,11 @@ def _calendar(request: web.Request, user: User) -> Calendar:
 
 
 def _groups(request: web.Request, user: User) -> list[AccountCalendars]:
-    """Connected accounts with the calendars that are still there, by name."""
+    """Connected accounts with the calendars that are still there."""
     db = request.app[CONTEXT].db
     calendars = [calendar for calendar in roles.list_calendars(db, user.id) if calendar.present]
     return [
-        AccountCalendars(
-            account,
-            tuple(sorted((c for c in calendars if c.account_id == account.id), key=lambda c: c.name.casefold())),
-        )
+        AccountCalendars(account, tuple(calendar for calendar in calendars if calendar.account_id == account.id))
         for account in connect.list_accounts(db, user.id)
     ]
 

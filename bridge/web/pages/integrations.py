@@ -29,7 +29,7 @@ async def show(request: web.Request, user: User) -> web.Response:
         "integrations.html",
         fixed=fixed_of(db, user.id),
         accounts=connect.list_accounts(db, user.id),
-        calendars=sorted((c for c in roles.list_calendars(db, user.id) if c.present), key=lambda c: c.name.casefold()),
+        calendars=[calendar for calendar in roles.list_calendars(db, user.id) if calendar.present],
         providers=_providers(request),
     )
 

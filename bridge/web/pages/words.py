@@ -29,6 +29,11 @@ def provider(name: str) -> str:
     return urlsplit(name).hostname or name[:1].upper() + name[1:]
 
 
+def another(name: str) -> str:
+    """One more account of a provider."""
+    return "Another iCloud account" if name == "icloud" else f"Another account at {provider(name)}"
+
+
 def not_connected(error: AccountNotConnected) -> Trouble:
     """Why an account could not be connected. Never the server's own text, never a secret."""
     if error.provider == "icloud" and error.reason in _NOT_CONNECTED_ICLOUD:

@@ -12,6 +12,13 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+// A calendar is shown in its owner's time zone: whoever is elsewhere is told so.
+for (const told of document.querySelectorAll("[data-zone]")) {
+  const clock = (timeZone) => new Date().toLocaleString("en-GB", { timeZone });
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (clock(here) !== clock(told.dataset.zone)) told.textContent = `, though this device is in ${here}`;
+}
+
 // A form that takes seconds says so, and is not sent twice.
 for (const form of document.querySelectorAll("form[data-busy]")) {
   form.addEventListener("submit", () => {
