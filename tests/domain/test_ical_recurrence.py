@@ -541,6 +541,28 @@ def test_rules_as_dateutil_reads_them(rule, start):
     assert parse(read.text()) == read
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    st.sampled_from(["GREGORIAN", "CHINESE", "DANGI", "HEBREW", "ISLAMIC", "ISLAMIC-CIVIL"]),
+    st.sampled_from(["OMIT", "BACKWARD", "FORWARD"]),
+    st.sampled_from(["YEARLY", "MONTHLY", "WEEKLY", "DAILY"]),
+    st.integers(1, 4),
+    st.sampled_from(["", ";BYMONTHDAY=1,30", ";BYMONTHDAY=-30,-1", ";BYDAY=-1MO", ";BYYEARDAY=1,-1"]),
+    st.sampled_from(["", ";BYMONTH=1,7"]),
+    STARTS,
+    st.integers(0, 1500),
+)
+def test_in_the_middle_is_found_what_is_found_from_the_start(scale, skip, freq, interval, chosen, months, start, later):
+    """In any calendar: each day once, in order, wherever one begins to look."""
+    read = parse(f"RSCALE={scale};FREQ={freq};INTERVAL={interval};SKIP={skip}{chosen}{months}")
+    high = start + dt.timedelta(days=2500)
+    every = list(recurrence.starts(read, start, start, high))
+    assert every == sorted(set(every))
+    low = start + dt.timedelta(days=later)
+    assert list(recurrence.starts(read, start, low, high)) == [one for one in every if one >= low]
+    assert parse(read.text()) == read
+
+
 @st.composite
 def objects(draw):
     """A series in some zone with exceptions of many kinds."""
