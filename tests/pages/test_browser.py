@@ -149,7 +149,7 @@ def test_from_a_link_to_a_calendar_in_two_minutes(page: Page, bridge, person):
     live.look(page)
     expect(page.get_by_role("link", name=re.compile("10:00.*Busy.*Home"))).to_be_visible()
     page.get_by_role("link", name=re.compile("14:00.*Board meeting.*Work")).click()
-    expect(page.get_by_role("main")).to_contain_text("An event in your calendar Work takes this time")
+    expect(page.get_by_role("main")).to_contain_text("An event in your calendar Work. It takes this time.")
     live.look(page)
 
 
