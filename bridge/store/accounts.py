@@ -74,12 +74,6 @@ def due(tx: Tx, *, now: int, limit: int) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def next_poll(tx: Tx) -> int | None:
-    """The instant at which the next Account is due, or None without Accounts."""
-    row = tx.execute("SELECT MIN(next_poll_at) AS at FROM accounts").fetchone()
-    return None if row["at"] is None else int(row["at"])
-
-
 def failures(tx: Tx, account_id: str) -> int:
     """How many polls in a row have failed."""
     row = tx.execute("SELECT failures FROM accounts WHERE id = :id", {"id": account_id}).fetchone()

@@ -12,7 +12,6 @@ from bridge.errors import NotWritable, RemoteError
 from bridge.remote.policy import ProviderPolicy
 from bridge.service import connect, push, roles
 from bridge.service.status import status
-from bridge.store import accounts
 from tests.service.conftest import event
 from tests.service.real import make_real_world
 from tests.upstreams import icloud
@@ -43,8 +42,7 @@ def the_calendar(world, name="Work"):
 
 
 def next_poll_in(world):
-    with world.db.read() as tx:
-        return accounts.next_poll(tx) - world.now()
+    return world.next_poll() - world.now()
 
 
 async def once_all_is_well(world):

@@ -91,6 +91,11 @@ class World:
     def later(self, seconds):
         self.clock[0] += seconds
 
+    def next_poll(self):
+        """When the next account is due to be read."""
+        with self.db.read() as tx:
+            return tx.execute("SELECT MIN(next_poll_at) FROM accounts").fetchone()[0]
+
     def merged(self):
         """What the merged calendar serves: href to PublishedItem."""
         with self.db.read() as tx:

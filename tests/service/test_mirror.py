@@ -563,8 +563,7 @@ async def test_a_throttled_calendar_makes_the_whole_account_wait(world):
     world.server.requests.clear()
     await poll(world)
     assert world.server.requests == ["PROPFIND", "REPORT"]
-    with world.db.read() as tx:
-        assert accounts.next_poll(tx) >= world.now() + 400
+    assert world.next_poll() >= world.now() + 400
     assert account(world).state == AccountState.THROTTLED
     world.server.on_call = lambda _: None
     await poll(world)
@@ -652,8 +651,7 @@ async def test_a_small_calendar_that_is_empty_for_a_moment_loses_nothing(world, 
     assert world.merged() == before
     assert world.stored(made).fields.status == "confirmed"
     assert "kept" in calendar(world, "Home").last_error
-    with world.db.read() as tx:
-        assert accounts.next_poll(tx) <= world.now() + plan.HOLD_SECONDS, "it is looked at again soon"
+    assert world.next_poll() <= world.now() + plan.HOLD_SECONDS, "it is looked at again soon"
     seen_as(world)
     world.later(plan.HOLD_SECONDS)
     await poll(world)

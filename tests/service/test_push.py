@@ -161,7 +161,7 @@ async def test_a_password_that_can_t_be_opened_loses_no_appointment(world):
         account = accounts.get(tx, world.account_id)
         assert account.state == AccountState.NEEDS_PASSWORD
         assert "key" in account.state_reason
-        assert accounts.next_poll(tx) > world.now()
+    assert world.next_poll() > world.now()
     remotes.for_account = working
     await poll(world)
     await push.push_due(world.context)
