@@ -115,7 +115,7 @@ EXCEPTIONS = {
     ("bridge.web.times", "bridge.domain.rfc3339"),
     # CALDAV:expand is the one request whose answer is not stored but computed.
     ("radicale_plugin.expansion", "bridge.domain.ical"),
-    # Instants are written in one way.
+    # Lines are read and written in one way.
     ("radicale_plugin.busy", "bridge.domain.ical.content"),
     ("radicale_plugin.properties", "bridge.domain.ical.content"),
     # Lines and times are read and written in one way.
