@@ -135,12 +135,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ApiSettings(Table):
-    """How much one API token may ask for."""
+    """How much one API token may ask for, and how careful it has to be."""
 
     #: Requests in ten seconds.
     burst_requests: int = Field(default=5_000, strict=True, ge=1, le=1_000_000)
     #: Requests in a day: by default as many as its bursts are, so that it limits nobody who keeps to those.
     daily_requests: int = Field(default=43_200_000, strict=True, ge=1, le=1_000_000_000)
+    #: Whether changes of appointments and blocked slots have to say, by If-Match, which version they have seen.
+    require_if_match: Flag = False
 
 
 #: The key that HighLevel signs its webhooks with, as two of its users publish it: Ed25519, SPKI in base64.

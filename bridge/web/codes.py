@@ -31,6 +31,7 @@ CODES: dict[str, tuple[int, str]] = {
     "nonexistent_local_time": (422, "the same, where the clocks skip the time"),
     "unsupported_rrule": (422, "the same, for a recurrence that can't be kept"),
     "idempotency_key_reused": (422, "the key came with another body"),
+    "precondition_required": (428, "send `If-Match`: the settings want it"),
     "rate_limited": (429, "too many requests: see `Retry-After`"),
     "not_now": (429, "a webhook that can't be taken just now: send it again"),
     "internal_error": (500, "the log has it, under the `traceId`"),

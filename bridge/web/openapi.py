@@ -66,6 +66,7 @@ _MEANINGS = {
     "startDate": "Epoch milliseconds, or RFC 3339 with an offset.",
     "endDate": "Epoch milliseconds, or RFC 3339 with an offset; 31 days after the start at most.",
     "updatedAfter": "Only what was changed after this time.",
+    "includeDeleted": "Deleted ones, too.",
     "cursor": "The `nextCursor` of the page before.",
     "limit": "How many entries a page has at most.",
     "scope": "Of a recurring appointment: this one of its times, this and all later ones, or everything.",
@@ -123,7 +124,7 @@ def codes_of(operation: Operation) -> list[str]:
     if operation.once:
         found.add("idempotency_key_reused")
     if operation.versioned and operation.method != "GET":
-        found.add("version_mismatch")
+        found |= {"version_mismatch", "precondition_required"}
     return sorted(found, key=lambda code: (CODES[code][0], code))
 
 

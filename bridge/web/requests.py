@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from bridge.domain.model import Interval
 from bridge.errors import FieldProblem, VersionMismatch
 from bridge.service.visibility import Listing, Locations
-from bridge.web.keys import TOKEN
+from bridge.web.keys import SETTINGS, TOKEN
 from bridge.web.problems import Problem
 from bridge.web.reader import LONGEST, Reader
 from bridge.web.shapes.base import EventsQuery, Query, Shape
@@ -261,7 +261,13 @@ def _place(reader: Reader, cursor: str | None) -> tuple[int, str]:
 
 
 def expected_version(request: web.Request) -> int | None:
-    """The version in If-Match; None without one, or with `*`; one that nothing can have, for an ETag of others."""
+    """The version in If-Match; None without one, or with `*`; one that nothing can have, for an ETag of others.
+
+    Raises `Problem` (428) where the settings want one.
+    """
+    if "If-Match" not in request.headers and request.app[SETTINGS].api.require_if_match:
+        detail = "Send If-Match with the ETag of what you have seen, or with * to change whatever is there."
+        raise Problem(428, "precondition_required", detail)
     text = request.headers.get("If-Match", "*").strip()
     if text == "*":
         return None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -10,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.errors import SlotUnavailable, StoreUnusable
 from bridge.remote.memory import MemoryServer
 from bridge.service import book
+from bridge.settings import Settings
 from bridge.store import idempotency
 from bridge.web.app import make_web_app
 from tests.service.conftest import make_world
@@ -168,6 +170,27 @@ async def test_a_put_by_external_id_can_insist_on_creating_or_on_changing(api):
     there = await api("PUT", path, api.body(title="Again"), headers={"If-None-Match": "*"})
     assert (there.status, there.json["currentVersion"]) == (412, 1)
     assert (await api("PUT", path, api.body(title="Again"), headers={"If-Match": '"1"'})).status == 200
+
+
+async def test_the_settings_may_demand_it(api, aiohttp_client):
+    demanding = make_web_app(api.world.context, Settings.model_validate({"api": {"require_if_match": True}}))
+    careful = replace(api, client=await aiohttp_client(demanding))
+    made, slot = await careful.book(), await careful.block()
+    by_id = "/v1/appointments/by-external-id/x1"
+    later = api.body(startTime="2027-03-10T10:00:00", endTime=None)
+    assert (await careful("PUT", by_id, later)).status == 201, "there was nothing to have seen"
+    before = api.stored()
+    for method, path, body in (
+        ("PUT", f"{APPOINTMENTS}/{made['id']}", {"title": "x"}),
+        ("PATCH", f"{SLOTS}/{slot['id']}", {"title": "x"}),
+        ("PUT", by_id, later | {"title": "x"}),
+        ("DELETE", f"{EVENTS}/{made['id']}", None),
+    ):
+        answer = await careful(method, path, body)
+        assert (answer.status, answer.json["code"]) == (428, "precondition_required"), path
+        assert api.stored() == before
+        assert (await careful(method, path, body, headers={"If-Match": "*"})).status == 200, path
+        before = api.stored()
 
 
 async def test_waiting_ends_when_icloud_has_it(api):
