@@ -120,6 +120,12 @@ class TestTokens:
         other.close()
         self.refused(week.ada, token)
 
+    def test_one_of_another_user_is_refused(self, week: World) -> None:
+        bob = week.add_user("bob")
+        token = bob.sync(path="/bob/crm/").sync_token
+        assert bob.sync(token, path="/bob/crm/").status == 207
+        self.refused(week.ada, token)
+
     def test_one_from_before_the_user_was_made_anew_is_refused(self, week: World) -> None:
         token = week.ada.sync().sync_token
         users.remove_user(week.db, "ada", now=0)
