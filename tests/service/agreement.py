@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 
-from bridge.domain.model import OutboxState, Role
+from bridge.domain import ical
+from bridge.domain.model import Interval, OutboxState, Role
+from bridge.domain.publish import href_prefix
 from bridge.errors import RemoteError
 from bridge.service import mirror, push
-from bridge.store import accounts, bookings, outbox
+from bridge.store import accounts, bookings, outbox, published
 from bridge.store import mirror as mirror_store
 
 SUMMARY = re.compile(r"^SUMMARY:(.*?)\r?$", re.M)
 UID = re.compile(r"^UID:(.*?)\r?$", re.M)
+EVER = Interval(0, 2**33)
 
 
 async def run_to_quiescence(world, rounds=12):
@@ -28,8 +31,36 @@ async def run_to_quiescence(world, rounds=12):
         world.later(4000)
 
 
+def times_of(text):
+    """When an event takes place: (start, end) of each time."""
+    return frozenset((o.start, o.end) for o in ical.occurrences(text, EVER, time_zone="Europe/Berlin"))
+
+
+def assert_all_time_is_blocked_once(world):
+    """Whatever the person and the CRM made of each other's changes: what stands in a calendar that is read takes time.
+
+    And an appointment's own event does so no second time, except where it is at another time than the appointment.
+    """
+    with world.db.read() as tx:
+        read = [c for c in accounts.calendars(tx, user_id="ada") if c.role != Role.NONE]
+        booked = {a.uid: a for a in bookings.appointments_of_user(tx, "ada") if a.wanted_upstream}
+        busy = published.busy(tx, "ada", EVER)
+        shown = {uid: len(published.hrefs_with_prefix(tx, "ada", href_prefix(uid))) for uid in booked}
+    elsewhere = {uid: set() for uid in booked}
+    for calendar in read:
+        for text in world.server.texts(calendar.url).values():
+            assert times_of(text) <= {(b.start, b.end) for b in busy}, text
+            if (uid := UID.search(text)[1]) in booked:
+                elsewhere[uid].add(times_of(text))
+    for uid, one in booked.items():
+        own = frozenset((b.start, b.end) for b in busy if b.href == f"{one.id}.ics")
+        assert (one.fields.start, one.fields.end) in own
+        assert shown[uid] == len(elsewhere[uid] - {own})
+
+
 def assert_agreement(world):
     """Both sides say the same; the merged calendar is their union."""
+    assert_all_time_is_blocked_once(world)
     with world.db.read() as tx:
         calendars = accounts.calendars(tx, user_id="ada")
         wanted = {a.uid: a for a in bookings.appointments_of_user(tx, "ada") if a.wanted_upstream}
@@ -50,10 +81,10 @@ def assert_agreement(world):
         for _, text in objects.values():
             uid = UID.search(text)[1]
             if uid.startswith("apt_"):
-                upstream.append((calendar.role, uid, SUMMARY.search(text)[1]))
+                upstream.append((calendar.role, uid, SUMMARY.search(text)[1], min(times_of(text))[0]))
             elif calendar.role != Role.NONE:
                 foreign += 1
-    assert sorted(upstream) == sorted((Role.PRIMARY, a.uid, a.fields.title) for a in wanted.values())
+    assert sorted(upstream) == sorted((Role.PRIMARY, a.uid, a.fields.title, a.fields.start) for a in wanted.values())
     merged = world.merged()
     assert {href for href in merged if href.startswith("apt_")} == {f"{a.id}.ics" for a in wanted.values()}
     assert len([href for href in merged if href.startswith("ics_")]) == foreign
