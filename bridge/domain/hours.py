@@ -76,11 +76,12 @@ def common(first: Sequence[Opening], second: Sequence[Opening]) -> list[Opening]
     for start, end in first:
         while position < len(second) and second[position][1] <= start:
             position += 1
-        for other in second[position:]:
-            if other[0] >= end:
-                break
+        number = position
+        while number < len(second) and second[number][0] < end:
+            other = second[number]
             if other[1] > start:
                 both.append((max(start, other[0]), min(end, other[1])))
+            number += 1
     return sorted(both)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -181,6 +181,8 @@ class Refusal(StrEnum):
 
 #: Later than anything.
 FAR = 2**40
+#: How many starts are looked at before the first of them is offered.
+AT_ONCE = 256
 
 
 def window(rules: SlotRules, now: int, time_zone: str) -> Interval:
@@ -215,20 +217,47 @@ def grid(anchored: Sequence[Opening], span: Interval, interval: int) -> list[int
 
 def offered(
     groups: Sequence[Group], starts: Sequence[int], length: int, allowed: Interval
-) -> list[tuple[int, tuple[str, ...]]]:
-    """Of these starts (in order) those that can be booked for so long, each with the Users who are free then."""
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Of these starts (in order) those that can be booked for so long, each with the Users who are free then.
+
+    No more are looked at than are asked for, give or take a few.
+    """
     inside = starts[bisect_left(starts, allowed.start) : bisect_right(starts, allowed.end)]
+    for first in range(0, len(inside), AT_ONCE):
+        yield from _offered(groups, inside[first : first + AT_ONCE], length)
+
+
+def _offered(groups: Sequence[Group], starts: Sequence[int], length: int) -> list[tuple[int, tuple[str, ...]]]:
     if len(groups) == 1 and len(groups[0].people) == 1:
         (alone,) = groups[0].people
-        return [(start, (alone.user_id,)) for start in _free(alone, inside, length)]
-    free: dict[int, list[tuple[str, ...]]] = {start: [] for start in inside}
+        return [(start, (alone.user_id,)) for start in _free(alone, starts, length)]
+    free: dict[int, list[tuple[str, ...]]] = {start: [] for start in starts}
     for group in groups:
         at: dict[int, list[str]] = {}
+        left = sorted(free)
         for member in group.people:
-            for start in _free(member, inside, length):
+            for start in _free(member, left, length):
                 at.setdefault(start, []).append(member.user_id)
-        free = {s: [*free[s], tuple(users)] for s, users in at.items() if len(users) >= group.needed and s in free}
+        free = {start: [*free[start], tuple(users)] for start, users in at.items() if len(users) >= group.needed}
     return [(start, tuple(dict.fromkeys(user for users in free[start] for user in users))) for start in sorted(free)]
+
+
+def possible(
+    groups: Sequence[Group], starts: Sequence[int], span: Interval, length: int, allowed: Interval
+) -> list[int]:
+    """The starts (in order) without those that can't be offered for a booking within the span.
+
+    It is told by what takes people's time, however many starts there are: a few that can't be offered may be left.
+    """
+    joinable = {start for g in groups for p in g.people for start, end in p.joinable if end - start == length}
+    found: list[int] = []
+    reached = 0
+    for period in periods(groups, span, length, allowed):
+        first, after = bisect_left(starts, period.start, reached), bisect_right(starts, period.end - length, reached)
+        found += (start for start in starts[reached:first] if start in joinable) if joinable else ()
+        found += starts[first:after]
+        reached = after
+    return [*found, *((start for start in starts[reached:] if start in joinable) if joinable else ())]
 
 
 def refusal(
@@ -274,7 +303,7 @@ def periods(groups: Sequence[Group], span: Interval, length: int, allowed: Inter
     for group in groups:
         steps: list[tuple[int, int]] = []
         for member in group.people:
-            for start, end in _free_starts(member, span, length):
+            for start, end in free_starts(member, span, length).pairs():
                 steps += [(start, 1), (end, -1)]
         enough: list[tuple[int, int]] = []
         count = since = 0
@@ -288,11 +317,20 @@ def periods(groups: Sequence[Group], span: Interval, length: int, allowed: Inter
     return [Interval(start, end - 1 + length) for start, end in starts]
 
 
-def free_throughout(member: Person, period: Interval, length: int) -> bool:
-    """Whether it can be this person, wherever in the period the booking lies."""
-    return any(
-        start <= period.start and period.end - length < end for start, end in _free_starts(member, period, length)
-    )
+def free_starts(p: Person, span: Interval, length: int) -> Columns:
+    """When a booking of so long, within the span, may start: half-open stretches of instants.
+
+    One that is joined is not among them.
+    """
+    gaps = common(_between(p.taken, span), p.open.pairs())
+    starts = [(start, end - length + 1) for start, end in gaps if end - start >= length]
+    return Columns.of(common(starts, _between(p.full, span)))
+
+
+def free_throughout(starts: Columns, period: Interval, length: int) -> bool:
+    """Whether it can be the person with these `free_starts`, wherever in the period the booking lies."""
+    n = bisect_right(starts.starts, period.start)
+    return n > 0 and starts.ends[n - 1] > period.end - length
 
 
 def _free(p: Person, starts: Sequence[int], length: int) -> Sequence[int]:
@@ -321,13 +359,6 @@ def _not_full(p: Person, starts: Sequence[int]) -> Sequence[int]:
     if not p.full.starts:
         return starts
     return [s for s in starts if not ((n := bisect_right(p.full.starts, s)) and p.full.ends[n - 1] > s)]
-
-
-def _free_starts(p: Person, span: Interval, length: int) -> list[tuple[int, int]]:
-    """Half-open stretches of the instants at which a booking of so long may start and end in the span."""
-    gaps = common(_between(p.taken, span), p.open.pairs())
-    starts = [(start, end - length + 1) for start, end in gaps if end - start >= length]
-    return common(starts, _between(p.full, span))
 
 
 def _between(shut: Columns, span: Interval) -> list[tuple[int, int]]:

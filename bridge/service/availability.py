@@ -212,7 +212,8 @@ def _of_participants(
         anchored = slots.anchors(
             ([opened[u] for u in g.user_ids], g.needed == len(g.user_ids)) for g in question.participants
         )
-        found += _offers(question, groups, anchored, span=span, length=length, interval=rules.interval, allowed=allowed)
+        offers = _offers(question, groups, anchored, span=span, length=length, interval=rules.interval, allowed=allowed)
+        found += islice(offers, question.limit + 1)
     return found, list(members), time_zone
 
 
@@ -228,11 +229,13 @@ def _offers(
     calendar_id: str | None = None,
 ) -> Iterator[Offer]:
     if question.periods:
+        starts_of = {p.user_id: slots.free_starts(p, span, length) for g in groups for p in g.people}
         for period in slots.periods(groups, span, length, allowed):
-            free = [p.user_id for g in groups for p in g.people if slots.free_throughout(p, period, length)]
-            yield Offer(period.start, period.end, tuple(dict.fromkeys(free)), calendar_id)
+            free = [id_ for id_, starts in starts_of.items() if slots.free_throughout(starts, period, length)]
+            yield Offer(period.start, period.end, tuple(free), calendar_id)
         return
     starts = slots.grid(anchored, Interval(span.start, span.end - length + 1), interval)
+    starts = slots.possible(groups, starts, span, length, allowed)
     free_from = span.start
     for start, user_ids in slots.offered(groups, starts, length, allowed):
         if question.overlapping or start >= free_from:

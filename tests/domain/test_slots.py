@@ -1,6 +1,7 @@
 """Slots: what is offered is what is accepted, whatever the hours, the rules and the busy times."""
 
 import datetime as dt
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -155,6 +156,55 @@ def test_a_period_is_where_any_start_can_be_booked(open_hours, rules, start, bus
         if any(p.start <= s and s + rules.duration <= p.end for p in found)
     }
     assert fits == covered
+
+
+@untimed
+@given(
+    st.lists(st.tuples(working, busy_times), min_size=1, max_size=4),
+    rules_,
+    begin,
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from([1, 2]),
+)
+def test_all_that_is_offered_is_possible(crew, rules, start, needed, apart, per_slot):
+    """To leave out beforehand what can't be offered changes nothing of what is, whoever is needed."""
+    rules = replace(rules, per_slot=per_slot)
+    span = Interval(start, start + 3 * DAY)
+    wide = Interval(span.start - DAY, span.end + 2 * DAY)
+    people = []
+    for number, (open_hours, busy) in enumerate(crew):
+        times = [(span.start + s, span.start + e) for s, e in busy]
+        shared = {(s, s + rules.duration): 1 for s, _ in times[::2]} if per_slot > 1 else None
+        people.append(slots.person(str(number), openings(open_hours, wide), times[1::2], rules, shared=shared))
+    groups = [Group(g, min(needed, len(g))) for n in range(apart) if (g := people[n::apart])]
+    allowed = Interval(start + 6 * HOUR, start + 2 * DAY)
+    starts = list(range(span.start, span.end - rules.duration + 1, 5 * MINUTE))
+    every = list(slots.offered(groups, starts, rules.duration, allowed))
+    possible = slots.possible(groups, starts, span, rules.duration, allowed)
+    assert set(possible) <= set(starts)
+    assert possible == sorted(possible)
+    assert list(slots.offered(groups, possible, rules.duration, allowed)) == every
+    if per_slot == 1:
+        assert [s for s, _ in every] == possible
+
+
+def test_of_very_many_starts_no_more_are_looked_at_than_are_asked_for(monkeypatch):
+    looked_at = []
+    free = slots._free
+
+    def counting(person, starts, length):
+        looked_at.extend(starts)
+        return free(person, starts, length)
+
+    monkeypatch.setattr(slots, "_free", counting)
+    year = Interval(0, 365 * DAY)
+    people = [solo(hours((0, 1440)), year, SlotRules(), taken=[(0, 30 * DAY)]) for _ in range(3)]
+    starts = range(0, 365 * DAY, MINUTE)
+    groups = [Group(people, 2)]
+    first = next(slots.offered(groups, slots.possible(groups, starts, year, HOUR, ALWAYS), HOUR, ALWAYS))
+    assert first[0] == 30 * DAY
+    assert len(looked_at) <= 3 * slots.AT_ONCE
 
 
 # --- Working hours ---------------------------------------------------------------------------------------------------
@@ -321,13 +371,14 @@ def test_one_of_several_or_all_of_them():
     ada = slots.person("ada", opened, [(ten, eleven)], rules)
     bo = slots.person("bo", opened, [(eleven, eleven + HOUR)], rules)
     starts = [ten, eleven, eleven + HOUR]
-    assert slots.offered([Group([ada, bo], 1)], starts, rules.duration, ALWAYS) == [
+    assert list(slots.offered([Group([ada, bo], 1)], starts, rules.duration, ALWAYS)) == [
         (ten, ("bo",)),
         (eleven, ("ada",)),
         (eleven + HOUR, ("ada", "bo")),
     ]
-    assert slots.offered([Group([ada, bo], 2)], starts, rules.duration, ALWAYS) == [(eleven + HOUR, ("ada", "bo"))]
-    assert slots.offered([Group([ada], 1), Group([bo], 1)], starts, rules.duration, ALWAYS) == [
+    together = list(slots.offered([Group([ada, bo], 2)], starts, rules.duration, ALWAYS))
+    assert together == [(eleven + HOUR, ("ada", "bo"))]
+    assert list(slots.offered([Group([ada], 1), Group([bo], 1)], starts, rules.duration, ALWAYS)) == [
         (eleven + HOUR, ("ada", "bo"))
     ]
     noon = at("2027-03-09T12:00")
