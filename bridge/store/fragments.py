@@ -10,6 +10,9 @@ from bridge.domain.model import Interval
 from bridge.store.db import Tx
 from bridge.store.published import TOUCHING, by_href
 
+#: The text itself.
+_PLAIN = "CASE WHEN escaped THEN replace(replace(replace(ics, '&lt;', '<'), '&gt;', '>'), '&amp;', '&') ELSE ics END"
+
 
 class Field(Enum):
     """What differs from item to item."""
@@ -17,9 +20,9 @@ class Field(Enum):
     HREF = "href"
     ETAG = "etag"
     #: Of its text, in bytes of UTF-8.
-    LENGTH = "length(CAST(ics AS BLOB))"
+    LENGTH = f"length(CAST({_PLAIN} AS BLOB))"
     #: Its text, as it stands in XML.
-    TEXT = "COALESCE(xml, ics)"
+    TEXT = "ics"
 
 
 #: What a piece looks like: text that is the same for all items, and between it what is not.
@@ -67,8 +70,8 @@ def of_named(tx: Tx, user_id: str, template: Template, hrefs: Sequence[str]) -> 
 def zones(tx: Tx, user_id: str) -> list[str]:
     """What stands before the first event of any item, each text once: VTIMEZONEs, several of them of one zone."""
     rows = tx.execute(
-        f"SELECT DISTINCT substr(ics, {_ZONE}, {_EVENT} - {_ZONE}) FROM published_items"
-        f" WHERE user_id = :user_id AND {_ZONE} > 1 AND {_ZONE} < {_EVENT}",
+        f"SELECT DISTINCT substr(ics, {_ZONE}, {_EVENT} - {_ZONE}) FROM ({_TEXTS})"
+        f" WHERE {_ZONE} > 1 AND {_ZONE} < {_EVENT}",
         {"user_id": user_id, **_MARKS},
     )
     return [row[0] for row in rows]
@@ -78,13 +81,14 @@ def events(tx: Tx, user_id: str) -> Iterator[bytes]:
     """The events of every item as they stand in its text, many items at a time."""
     return _joined(
         tx.execute(
-            f"SELECT CAST(substr(ics, {_EVENT}, length(ics) - {_EVENT} + 1 - :end) AS BLOB) FROM published_items"
-            " WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY revision, id",
+            f"SELECT CAST(substr(ics, {_EVENT}, length(ics) - {_EVENT} + 1 - :end) AS BLOB) FROM ({_TEXTS})"
+            " ORDER BY revision, id",
             {"user_id": user_id, "end": len("END:VCALENDAR\r\n"), **_MARKS},
         )
     )
 
 
+_TEXTS = f"SELECT {_PLAIN} AS ics, revision, id FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
 # Where the first of each begins, or 1. At the beginning of a line: it may be spoken of in a description.
 _ZONE = "(instr(ics, :zone) + 1)"
 _EVENT = "(instr(ics, :event) + 1)"

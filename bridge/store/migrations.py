@@ -389,9 +389,9 @@ CREATE TABLE published_items (
     revision INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,
     etag TEXT NOT NULL,
+    -- As it stands in XML; and whether that takes escapes, which few texts have.
     ics TEXT,
-    -- ics as it stands in XML; NULL: the same.
-    xml TEXT,
+    escaped INTEGER NOT NULL,
     first_start INTEGER NOT NULL,
     last_end INTEGER,
     kind TEXT NOT NULL,

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from bridge.domain.model import Interval, ItemKind, PublishedItem
 from bridge.store.db import Row, Tx
@@ -64,7 +64,7 @@ def apply(tx: Tx, user_id: str, *, put: Iterable[PublishedItem], remove: Iterabl
         ).fetchone()["revision"]
     _put(tx, user_id, changed, revision, now)
     tx.executemany(
-        "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL, xml = NULL,"
+        "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL, escaped = 0,"
         " expanded_from = NULL, expanded_until = NULL WHERE user_id = :user_id AND href = :href",
         [{"user_id": user_id, "href": href, "revision": revision, "now": now} for href in removed],
     )
@@ -279,7 +279,7 @@ _KNOWN = (
     "SELECT id, href, etag, ics IS NOT NULL AS live, expanded_from, expanded_until FROM published_items"
     " WHERE user_id = :user_id AND href IN"
 )
-_ITEM = "href, uid, etag, ics, first_start, last_end, kind, source_id, expanded_from, expanded_until"
+_ITEM = "href, uid, etag, ics, escaped, first_start, last_end, kind, source_id, expanded_from, expanded_until"
 
 
 #: How many hrefs one statement asks for; SQLite takes 32,766 parameters, older ones 999.
@@ -300,7 +300,7 @@ def _item(row: Row) -> PublishedItem:
         href=row["href"],
         uid=row["uid"],
         etag=row["etag"],
-        ics=row["ics"],
+        ics=unescape(row["ics"]) if row["escaped"] else row["ics"],
         first_start=row["first_start"],
         last_end=row["last_end"],
         kind=ItemKind(row["kind"]),
@@ -315,12 +315,12 @@ def _expanded(item: PublishedItem) -> tuple[int | None, int | None]:
 
 def _put(tx: Tx, user_id: str, items: Iterable[PublishedItem], revision: int | None, now: int) -> None:
     tx.executemany(
-        "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics, xml,"
+        "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics, escaped,"
         " first_start, last_end, kind, source_id, expanded_from, expanded_until)"
-        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :xml, :first_start, :last_end, :kind,"
+        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :escaped, :first_start, :last_end, :kind,"
         " :source_id, :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
         " revision = excluded.revision, changed_at = excluded.changed_at, etag = excluded.etag, ics = excluded.ics,"
-        " xml = excluded.xml, first_start = excluded.first_start,"
+        " escaped = excluded.escaped, first_start = excluded.first_start,"
         " last_end = excluded.last_end, kind = excluded.kind, source_id = excluded.source_id,"
         " expanded_from = excluded.expanded_from, expanded_until = excluded.expanded_until",
         [
@@ -331,8 +331,8 @@ def _put(tx: Tx, user_id: str, items: Iterable[PublishedItem], revision: int | N
                 "revision": revision,
                 "now": now,
                 "etag": i.etag,
-                "ics": i.ics,
-                "xml": xml if (xml := escape(i.ics)) != i.ics else None,
+                "ics": (text := escape(i.ics)),
+                "escaped": text != i.ics,
                 "first_start": i.first_start,
                 "last_end": i.last_end,
                 "kind": i.kind,
