@@ -62,6 +62,13 @@ def test_a_file_in_another_encoding_is_told_with_the_line(tmp_path: Path) -> Non
     assert (caught.value.problems[0].line, caught.value.problems[0].problem) == (2, "is not UTF-8 text")
 
 
+def test_a_mark_that_an_editor_put_at_the_beginning_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_bytes(b"\xef\xbb\xbf[sidecar]\nport = 8090\n")
+
+    assert load(path).sidecar.port == 8090
+
+
 def test_the_file_overrides_single_settings_of_icloud() -> None:
     icloud = parse("[providers.icloud]\npoll_seconds = 30\n", Path("f")).providers["icloud"]
 
@@ -115,12 +122,12 @@ titles = "full"
     )
 
     assert found["store.pth"] == (2, "is not a setting", 'did you mean "path"?')
-    assert found["sidecar.port"][:2] == (5, "should be a valid integer")
+    assert found["sidecar.port"][:2] == (5, "is not a whole number")
     assert found["sidecar.host"][:2] == (6, "is empty")
-    assert found["radicale.port"][:2] == (9, "should be less than or equal to 65535")
+    assert found["radicale.port"][:2] == (9, "is too large")
     assert found["radicale.public_url"][:2] == (10, "is not a web address")
-    assert found["providers.icloud.poll_seconds"][:2] == (13, "should be a valid integer")
-    assert found["defaults.titles"][:2] == (16, "should be 'busy' or 'title'")
+    assert found["providers.icloud.poll_seconds"][:2] == (13, "is not a whole number")
+    assert found["defaults.titles"][:2] == (16, "is none of what there is to choose from")
     assert len(found) == 7
     assert all(remedy for _, _, remedy in found.values())
 
@@ -138,9 +145,13 @@ def test_a_setting_like_no_other_is_told_with_all_that_exist() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        ("[store]\npath = \n", 2, "is not TOML: Invalid value"),
+        ("[store]\npath = \n", 2, "has a value that is none in TOML"),
+        ("[store]\npath = data/bridge.db\n", 2, "has a value that is none in TOML"),
+        ('[store]\npath = "data\n', 2, "ends within a text"),
+        ("[store]\n[radicale]\n[store]\n", 3, "opens [store] a second time"),
+        ("[a.b]\n[a.b]\n", 2, "opens [a.b] a second time"),
         ("[store\n", 1, "is not TOML: Expected ']' at the end of a table declaration"),
-        ('[store]\npath = "a"\npath = "b"\n', 3, "is not TOML: Cannot overwrite a value"),
+        ('[store]\npath = "a"\npath = "b"\n', 3, "sets what is set above already"),
         ('\n[store]\npath = """', 3, "is not TOML: Unterminated string"),
     ],
 )

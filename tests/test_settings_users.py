@@ -167,13 +167,13 @@ conflicts = "Work"
 
     assert [(p.line, p.where, p.problem) for p in told] == [
         (2, "store.pth", "is not a setting"),
-        (5, "sidecar.port", "should be a valid integer"),
+        (5, "sidecar.port", "is not a whole number"),
         (6, "sidecar.public_url", "is not a web address"),
-        (9, "radicale.port", "should be less than or equal to 65535"),
-        (12, "mirror.poll_seconds", "should be greater than or equal to 1"),
-        (15, "booking.when_unreachable", "should be 'closed' or 'last-known'"),
+        (9, "radicale.port", "is too large"),
+        (12, "mirror.poll_seconds", "is too small"),
+        (15, "booking.when_unreachable", "is none of what there is to choose from"),
         (18, "webhooks.networks", 'holds "10.0.0.0/33", which is no network'),
-        (21, "defaults.titles", "should be 'busy' or 'title'"),
+        (21, "defaults.titles", "is none of what there is to choose from"),
         (24, "providers.home.url", "would send passwords over the network unencrypted"),
         (27, "users.ada lovelace.id", "is not an id"),
         (29, "users.ada lovelace.time_zone", "is not a time zone"),
@@ -213,7 +213,7 @@ conflicts = "Work"
         ("users = ['ada']", "is not a list of tables"),
         ("[users]\nid = 'ada'", "is not a list of tables"),
         ("[users.ada]\nid = 'ada'", "is not a list of tables"),
-        ("[[users]]\nid = 3\nlocation = 'l'\ntime_zone = 'UTC'", "should be a valid string"),
+        ("[[users]]\nid = 3\nlocation = 'l'\ntime_zone = 'UTC'", "is not text"),
     ],
 )
 def test_users_that_are_none_are_told(text: str, problem: str) -> None:

@@ -42,7 +42,7 @@ def load(path: Path | None = None, *, passwords: bool = False) -> Settings:
 def text_of(path: Path) -> str:
     """What stands in the file. Raises `SettingsInvalid`."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin it with a mark
     except OSError as e:
         problem = SettingProblem(
             "", None, f"can't be read: {e.strerror}", f"name another with --config, or copy {EXAMPLE}"
@@ -84,10 +84,23 @@ def _document(text: str) -> Mapping[str, Any]:
         return {}  # it was changed meanwhile: what is wrong is told without names
 
 
+#: What is most often wrong, as tomllib words it.
+_OF_SYNTAX = {
+    "Cannot overwrite a value": ("sets what is set above already", "keep one of the two lines"),
+    "Invalid value": ("has a value that is none in TOML", "put texts in quotes"),
+    "Illegal character '\\n'": ("ends within a text", "close the quotes"),
+}
+
+
 def _syntax_problem(message: str, text: str) -> SettingProblem:
     told = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
     line = None if told is None else int(told[1] or text.count("\n") + 1)
     problem = message[: told.start()] if told else message
+    if twice := re.fullmatch(r"Cannot declare (\(.*\)) twice", problem):
+        named = ".".join(re.findall(r"'([^']*)'", twice[1]))
+        return SettingProblem("", line, f"opens [{named}] a second time", "move its settings to where it stands first")
+    if problem in _OF_SYNTAX:
+        return SettingProblem("", line, *_OF_SYNTAX[problem])
     return SettingProblem("", line, f"is not TOML: {problem}", f"compare the line with {EXAMPLE}")
 
 
@@ -116,6 +129,27 @@ def _wrong_fields(errors: Iterable[ErrorDetails], document: Mapping[str, Any]) -
         place: Place = tuple(part for part in details["loc"] if part != "[key]")
         problem, remedy = _words(details, tuple(part for part in place if isinstance(part, str)), place, document)
         yield checks.Found(place, problem, remedy)
+
+
+_NUMBER = "is not a whole number", "write digits only, without quotes or a point"
+_FLAG = "is neither true nor false", "write one of them, without quotes: {name} = true"
+_TEXT = "is not text", 'put it in quotes: {name} = "…"'
+_CHOICE = "is none of what there is to choose from", "write {expected}"
+
+#: What can be wrong with a single value, as pydantic names it.
+_OF_VALUES = {
+    "int_type": _NUMBER,
+    "int_parsing": _NUMBER,
+    "int_from_float": _NUMBER,
+    "bool_type": _FLAG,
+    "bool_parsing": _FLAG,
+    "string_type": _TEXT,
+    "path_type": _TEXT,
+    "greater_than_equal": ("is too small", "write {ge} or more"),
+    "less_than_equal": ("is too large", "write {le} or less"),
+    "enum": _CHOICE,
+    "literal_error": _CHOICE,
+}
 
 
 def _words(details: ErrorDetails, where: tuple[str, ...], place: Place, document: Mapping[str, Any]) -> tuple[str, str]:
@@ -147,7 +181,10 @@ def _words(details: ErrorDetails, where: tuple[str, ...], place: Place, document
         case "tuple_type":
             words = "is not a list", f'write it as {where[-1]} = ["…", "…"]'
         case "string_too_short":
-            words = "is empty", f"see {where[-1]} in {EXAMPLE}"
+            words = "is empty", f"write something, or remove it; see {where[-1]} in {EXAMPLE}"
+        case kind if kind in _OF_VALUES:
+            problem, remedy = _OF_VALUES[kind]
+            words = problem, remedy.format(name=where[-1], **context)
         case _:
             words = details["msg"].removeprefix("Input "), f"see {where[-1]} in {EXAMPLE}"
     return words

@@ -22,7 +22,11 @@ class Lines:
     found: Mapping[Path, int]
 
     def of(self, path: Path) -> int | None:
-        """The line of what is at this path, or of the innermost table around it."""
+        """The line of what is at this path, or first within it, or of the innermost table around it."""
+        if path not in self.found:
+            within = [line for other, line in self.found.items() if other[: len(path)] == path]
+            if path and within:
+                return min(within)
         return next((self.found[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.found), None)
 
 

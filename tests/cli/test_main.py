@@ -47,7 +47,7 @@ def test_wrong_settings_are_told_all_at_once_and_exit_code_1(
 
     assert "config/bridge.toml can't be used:" in said
     assert 'line 2: store.pth is not a setting; did you mean "path"?' in said
-    assert "line 4: sidecar.port should be a valid integer" in said
+    assert "line 4: sidecar.port is not a whole number" in said
 
 
 def test_settings_are_named_by_option_or_environment(
