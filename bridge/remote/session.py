@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import math
+import re
 import socket
 import ssl
 import time
@@ -16,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import niquests
 from aiolimiter import AsyncLimiter
 from lxml import etree
-from niquests.auth import HTTPBasicAuth
+from niquests.auth import AsyncHTTPDigestAuth, HTTPBasicAuth
 from niquests.exceptions import (
     ChunkedEncodingError,
     ContentDecodingError,
@@ -67,7 +68,8 @@ class Session:
     def __init__(self, policy: ProviderPolicy, username: str, password: str) -> None:
         self._policy = policy
         # Sent with the first request: no probing for what the server would like.
-        self._auth = HTTPBasicAuth(username.encode(), password.encode())
+        self._auth: HTTPBasicAuth | AsyncHTTPDigestAuth = HTTPBasicAuth(username.encode(), password.encode())
+        self._digest = AsyncHTTPDigestAuth(username, password)
         self._budget = AsyncLimiter(policy.requests_per_minute, 60)
         # Without HTTP/3 and without asking certificate authorities about revocations: both speak to the network in
         # ways that many firewalls eat silently.
@@ -82,6 +84,9 @@ class Session:
         for _ in range(MAX_REDIRECTS + 1):
             url = self._policy.check(url)
             answer = await self._send(method, url, options.get("headers"), options.get("data"), listing=listing)
+            if self._auth is not self._digest and _takes_digest_alone(answer):
+                self._auth = self._digest
+                answer = await self._send(method, url, options.get("headers"), options.get("data"), listing=listing)
             location = answer.headers.get("Location")
             if answer.status_code not in {301, 302, 307, 308} or not location:
                 return _named(answer)
@@ -196,6 +201,12 @@ def _next(method: str, url: str, location: str) -> str:
     if method not in SAFE and not same:
         raise BadAnswer(without_query(url), "a redirect to something else")
     return target
+
+
+def _takes_digest_alone(answer: Answer) -> bool:
+    """Whether it was refused because its server takes Digest and no Basic, as Baïkal does unless told otherwise."""
+    schemes = re.findall(r"(?:^|,)\s*(basic|digest)\s", answer.headers.get("WWW-Authenticate", ""), re.IGNORECASE)
+    return answer.status_code == 401 and {scheme.lower() for scheme in schemes} == {"digest"}
 
 
 def _named(answer: Answer) -> Answer:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import hashlib
 import logging
 import traceback
+import urllib.request
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -68,6 +70,49 @@ async def test_the_first_request_carries_the_credentials(server: Scripted, remot
     await remote.listing(f"{server.url}c/")
     (asked,) = server.asked
     assert (asked.headers["Authorization"], asked.headers["User-Agent"]) == (BASIC, "crm-calendar-bridge")
+
+
+def digest_of(method: str, path: str, fields: dict[str, str]) -> str:
+    """What RFC 7616 section 3.4.1 makes of a login, for MD5 and `auth`."""
+
+    def hashed(*parts: str) -> str:
+        return hashlib.md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+    login = hashed("ada@example.com", fields["realm"], PASSWORD)
+    rest = (fields["nonce"], fields["nc"], fields["cnonce"], fields["qop"])
+    return hashed(login, *rest, hashed(method, path))
+
+
+async def test_a_server_that_takes_digest_alone(server: Scripted, remote: CaldavRemote) -> None:
+    """Baïkal's setting as it comes."""
+    refused = http(401, **{"WWW-Authenticate": 'Digest realm="BaikalDAV",qop="auth",nonce="5f1",opaque="ab"'})
+    server.answer(refused, refused, LISTING)
+    await remote.listing(f"{server.url}c/")
+    assert server.asked[0].headers["Authorization"] == BASIC
+    server.answer(http(201))
+    await remote.put(f"{server.url}c/", "/c/a.ics", ICS, etag=None)
+    for asked in (server.asked[2], server.asked[-1]):
+        scheme, _, rest = asked.headers["Authorization"].partition(" ")
+        fields = urllib.request.parse_keqv_list(urllib.request.parse_http_list(rest))
+        assert (scheme, fields["username"], fields["uri"]) == ("Digest", "ada@example.com", asked.target)
+        assert fields["response"] == digest_of(asked.method, asked.target, fields)
+
+
+@pytest.mark.parametrize(
+    "offered", ['Digest realm="a", nonce="b", Basic realm="a"', 'Basic realm="digest "', "Negotiate"]
+)
+async def test_elsewhere_a_refused_password_is_refused(server: Scripted, remote: CaldavRemote, offered: str) -> None:
+    server.answer(http(401, **{"WWW-Authenticate": offered}))
+    with pytest.raises(Unauthorized):
+        await remote.listing(f"{server.url}c/")
+    assert len(server.asked) == 1
+
+
+async def test_a_wrong_password_at_a_server_that_takes_digest(server: Scripted, remote: CaldavRemote) -> None:
+    refused = http(401, **{"WWW-Authenticate": 'Digest realm="BaikalDAV",qop="auth",nonce="5f1",opaque="ab"'})
+    server.answer(*[refused] * 3)
+    with pytest.raises(Unauthorized):
+        await remote.listing(f"{server.url}c/")
 
 
 async def test_discovery_from_the_root_to_a_partition_on_another_host(
