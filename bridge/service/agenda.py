@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.domain.hours import Opening, openings
@@ -46,27 +45,19 @@ def agenda(db: Db, user: User, span: Interval) -> Agenda:
 
 def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:
     calendars = {calendar.id: calendar for calendar in accounts.calendars(tx, user_id=user.id)}
-    titles = _titles(tx, user, busy, calendars)
+    # Only where a calendar shows titles has an item to be read for that.
+    showing = {calendar.id for calendar in calendars.values() if calendar.settings.titles == Titles.TITLE}
+    shown = [one for one in busy if one.kind == ItemKind.ICLOUD and one.source_id in showing]
+    titles = publish.titles(tx, user, shown)
     found = []
     for one in busy:
-        booked = bookings.appointment(tx, one.source_id) if one.kind == ItemKind.APPOINTMENT else None
-        calendar = calendars.get((booked.calendar_id or "") if booked else one.source_id)
-        found.append(
-            Entry(one.start, one.end, one.all_day, titles[one], one.kind, one.href, calendar, appointment=booked)
-        )
-    return sorted(found, key=lambda entry: (entry.start, -entry.end, entry.title))
-
-
-def _titles(tx: Tx, user: User, busy: list[Busy], calendars: Mapping[str, Calendar]) -> dict[Busy, str]:
-    """What each stretch is called. Only where a calendar shows titles has an item to be read for that."""
-    titles = dict.fromkeys(busy, "Busy")
-    for one in busy:
+        booked, calendar_id, title = None, one.source_id, titles.get(one, "Busy")
         if one.kind == ItemKind.APPOINTMENT:
             booked = bookings.appointment(tx, one.source_id)
-            titles[one] = booked.fields.title if booked else ""
+            calendar_id, title = (booked.calendar_id or "", booked.fields.title) if booked else ("", "")
         elif one.kind == ItemKind.CRM:
             slot = bookings.blocked_slot(tx, one.source_id)
-            titles[one] = slot.title if slot else ""
-    showing = {calendar.id for calendar in calendars.values() if calendar.settings.titles == Titles.TITLE}
-    to_read = [one for one in busy if one.kind == ItemKind.ICLOUD and one.source_id in showing]
-    return titles | publish.titles(tx, user, to_read)
+            title = slot.title if slot else ""
+        calendar = calendars.get(calendar_id)
+        found.append(Entry(one.start, one.end, one.all_day, title, one.kind, one.href, calendar, appointment=booked))
+    return sorted(found, key=lambda entry: (entry.start, -entry.end, entry.title))
