@@ -436,7 +436,7 @@ async def test_a_booking_is_refused_while_icloud_cannot_be_asked(crm):
 
 
 async def test_where_a_new_password_is_needed_that_is_what_is_said(crm):
-    crm.world.server.password = "changed"  # noqa: S105 - nobody's
+    crm.world.server.password = "changed"
     crm.world.later(1200)
     for _ in range(3):
         with contextlib.suppress(RemoteError):

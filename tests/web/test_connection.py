@@ -92,6 +92,7 @@ def noisy(caplog):
         ("gzip", gzip.compress(BODY)[:-12], 400, "malformed_json"),
         ("gzip", gzip.compress(b'{"title": "' + b"x" * 5_000_000 + b'"}'), 413, "payload_too_large"),
     ],
+    ids=["gzip", "deflate", "identity", "br", "zstd", "unknown", "twice", "not-packed", "cut-off", "bomb"],
 )
 async def test_bodies_may_be_packed_in_ways_that_are_known(api, server, caplog, encoding, body, status, code):
     answered, headers, document = await answer_to(server, request(api, body=body, Content_Encoding=encoding))
