@@ -45,6 +45,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from serving import running, serve
 
+from bridge.demo.ports import free_port
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Interval, Titles
 from bridge.remote.memory import MemoryServer
@@ -55,7 +56,6 @@ from bridge.store import booking_calendars
 from bridge.store.db import Db
 from bridge.web.app import make_web_app
 from tests.service.conftest import MemoryRemotes, OpenVault
-from tests.upstreams.wsgi import free_port
 
 CALENDARS = 10
 ZONE = ZoneInfo("Europe/Berlin")

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from caldav_load import Connection, propfind, request
 
+from bridge.demo.ports import free_port
 from bridge.domain.model import PublishedItem
 from bridge.service import users
 from bridge.store import published
@@ -45,12 +45,6 @@ class Server:
     def memory(self) -> int:
         """The largest amount that one of its processes ever took, in MB."""
         return max(_peak(pid) for pid in [self.pid, *_children(self.pid)]) // 1024
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _children(pid: int) -> list[int]:

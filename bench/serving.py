@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.upstreams.wsgi import free_port
+from bridge.demo.ports import free_port
 
 
 def serve(app: web.Application, port: int, ready: Event) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.demo.ports import free_ports
+
 # Answers every request; its behaviour is chosen by files beside it, so that a test can change it while it runs.
 CHILD = """
 import http.server, os, pathlib, signal, sys
@@ -235,14 +237,6 @@ def test_a_child_that_can_not_start_is_told_and_everything_ends(supervised: Supe
     assert supervised.line("failed") == "failed: radicale 7"
     assert process.wait(10) == 4
     assert supervised.all_gone()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def listening(port: int) -> bool:

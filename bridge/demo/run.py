@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import zoneinfo
@@ -26,6 +25,7 @@ from bridge import servers
 from bridge import settings as settings_of
 from bridge.app import Bridge, build
 from bridge.demo import announce
+from bridge.demo.ports import free_ports
 from bridge.demo.upstream import UpstreamAccount, lay_out
 from bridge.errors import Unknown
 from bridge.service import connect, roles, users
@@ -92,8 +92,8 @@ class _Demo:
         self.notes = _Notes.open(folder / "demo.json")
         known = self.notes.facts
         ports = known.setdefault("ports", {})
-        for name in ("sidecar", "radicale", "upstream"):
-            ports[name] = getattr(options, f"{name}_port") or ports.get(name) or _free_port()
+        for name, free in zip(("sidecar", "radicale", "upstream"), free_ports(3), strict=True):
+            ports[name] = getattr(options, f"{name}_port") or ports.get(name) or free
         known.setdefault("passwords", [_app_password(), _app_password()])
         first, second = known["passwords"]
         self.private = UpstreamAccount("ada@icloud.example", first, "home", ("family",))
@@ -261,12 +261,6 @@ def _write_radicale(folder: Path) -> Path:
 
 def _toml(path: Path) -> str:
     return json.dumps(str(path))  # a JSON string is a TOML basic string
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _app_password() -> str:

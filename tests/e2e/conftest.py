@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from bridge.demo.ports import free_ports
 from tests import upstreams
 from tests.upstreams import Server
 
 from .people import Crm, Person, Subscriber, Vdirsyncer
-from .processes import BRIDGE, Finished, Program, free_ports, run
+from .processes import BRIDGE, Finished, Program, run
 
 RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 

@@ -169,15 +169,6 @@ def _stat(pid: int) -> tuple[str, int] | None:
     return fields[0], int(fields[1])
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on right now."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
-
-
 def bindable(port: int) -> bool:
     """Whether a server could listen there."""
     try:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge.demo.ports import free_ports
+
 from .conftest import Demo
 from .people import Answer, ask
-from .processes import BRIDGE, Program, alive, bindable, descendants, eventually, free_ports, run
+from .processes import BRIDGE, Program, alive, bindable, descendants, eventually, run
 
 #: What programs rely on, with what each must be.
 FIELDS = {

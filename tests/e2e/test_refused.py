@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge.demo.ports import free_ports
+
 from .conftest import RADICALE, Demo
 from .people import ask
-from .processes import BRIDGE, bindable, free_ports, run
+from .processes import BRIDGE, bindable, run
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from bridge.demo.ports import free_ports
 from tests import upstreams
 
 from .conftest import RADICALE, Serving
 from .people import CUT_OFF, Answer, ask, event
-from .processes import BRIDGE, PATIENCE, alive, bindable, child, descendants, eventually, free_ports, kill, run
+from .processes import BRIDGE, PATIENCE, alive, bindable, child, descendants, eventually, kill, run
 
 HOUR = dt.timedelta(hours=1)
 ON_BOTH = pytest.mark.parametrize(

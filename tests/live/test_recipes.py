@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from bridge.demo.ports import free_ports
 from tests import upstreams
 from tests.e2e.conftest import RADICALE
-from tests.e2e.processes import BRIDGE, PATIENCE, Program, eventually, free_ports
+from tests.e2e.processes import BRIDGE, PATIENCE, Program, eventually
 
 TEXT = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

@@ -16,9 +16,10 @@ from urllib.parse import unquote, urlsplit
 from radicale import config as radicale_config
 from radicale.app import Application
 
+from bridge.demo.ports import free_port
 from tests.upstreams.front import Forward, Front, Request
 from tests.upstreams.login import Login
-from tests.upstreams.wsgi import free_port, serving
+from tests.upstreams.wsgi import serving
 
 
 @dataclass(slots=True)
