@@ -127,7 +127,7 @@ def test_working_hours_are_cut_at_midnight():
         ("en-US,en;q=0.9", "2:30 PM", "Wed, Mar 10", 6),
         ("en-GB", "14:30", "Wed 10 Mar", 0),
         ("ar-EG", "2:30 pm", "Wed, 10 Mar", 5),
-        ("ja", "14:30", "Wed, 10 Mar", 6),
+        ("th", "14:30", "Wed, 10 Mar", 6),
         ("fr;q=0.1, en-US", "2:30 PM", "Wed, Mar 10", 6),
         ("", "14:30", "Wed, 10 Mar", 0),
         ("*", "14:30", "Wed, 10 Mar", 0),
