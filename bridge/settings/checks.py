@@ -8,25 +8,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.settings.lines import Path as Place
+from bridge.domain.declared import Place, Problem
 
 Document = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Something wrong, where, and what to do."""
-
-    place: Place
-    problem: str
-    remedy: str
-
-
-def misfits(document: Document) -> Iterator[Found]:
+def misfits(document: Document) -> Iterator[Problem]:
     """What does not go together."""
     yield from _listeners(document)
     seen: dict[str, str] = {}
@@ -36,12 +26,14 @@ def misfits(document: Document) -> Iterator[Found]:
             # Some clients compare paths without regard to case, so two ids must differ in more than that.
             if user_id.casefold() in seen:
                 other = seen[user_id.casefold()]
-                yield Found((*place, "id"), f'is that of another user, "{other}"', "give each user an id of their own")
+                yield Problem(
+                    (*place, "id"), f'is that of another user, "{other}"', "give each user an id of their own"
+                )
             seen.setdefault(user_id.casefold(), user_id)
         yield from _accounts(document, place, user)
 
 
-def _listeners(document: Document) -> Iterator[Found]:
+def _listeners(document: Document) -> Iterator[Problem]:
     found = {}
     for name, default in (("sidecar", 8080), ("radicale", 5232)):
         table = document.get(name, {})
@@ -50,14 +42,14 @@ def _listeners(document: Document) -> Iterator[Found]:
         found[name] = (table.get("host", "127.0.0.1"), table.get("port", default))
     if found["sidecar"] == found["radicale"]:
         named = "sidecar" if "port" in document.get("sidecar", {}) else "radicale"
-        yield Found(
+        yield Problem(
             (named, "port"),
             "has sidecar and radicale listen on the same port",
             "give [sidecar] port or [radicale] port another",
         )
 
 
-def _accounts(document: Document, place: Place, user: Document) -> Iterator[Found]:
+def _accounts(document: Document, place: Place, user: Document) -> Iterator[Problem]:
     logins: set[tuple[object, object]] = set()
     accounts = list(_tables(user, "accounts", place))
     primaries = 0
@@ -65,40 +57,40 @@ def _accounts(document: Document, place: Place, user: Document) -> Iterator[Foun
         provider, username = account.get("provider", "icloud"), account.get("username")
         if isinstance(provider, str) and isinstance(username, str):
             if (provider, username) in logins:
-                yield Found((*at, "username"), "is that of another account of this user", "declare each account once")
+                yield Problem((*at, "username"), "is that of another account of this user", "declare each account once")
             logins.add((provider, username))
         known = document.get("providers", {})
         if isinstance(provider, str) and provider and isinstance(known, dict):
             names = {"icloud", *known}
             if provider not in names and not provider.startswith("https://"):
                 remedy = f"use {', '.join(sorted(names))}, or add a table [providers.{provider}]"
-                yield Found((*at, "provider"), "names no provider", remedy)
+                yield Problem((*at, "provider"), "names no provider", remedy)
         yield from _reference(at, account)
         primary, conflicts = account.get("primary"), account.get("conflicts")
         if primary is not None:
             primaries += 1
             if primaries > 1:
-                yield Found((*at, "primary"), "is the second one of this user", "each user has one Primary calendar")
+                yield Problem((*at, "primary"), "is the second one of this user", "each user has one Primary calendar")
         if "conflicts" in account and not any("primary" in one for _, one in accounts):
-            yield Found(
+            yield Problem(
                 (*at, "conflicts"), "is there without a Primary", "name the user's primary, too, or leave it out"
             )
         if isinstance(conflicts, list):
             if primary in conflicts:
-                yield Found((*at, "conflicts"), "names the Primary, which blocks anyway", "leave it out here")
+                yield Problem((*at, "conflicts"), "names the Primary, which blocks anyway", "leave it out here")
             if len({str(name) for name in conflicts}) < len(conflicts):
-                yield Found((*at, "conflicts"), "names a calendar twice", "name each once")
+                yield Problem((*at, "conflicts"), "names a calendar twice", "name each once")
 
 
-def _reference(at: Place, account: Document) -> Iterator[Found]:
+def _reference(at: Place, account: Document) -> Iterator[Problem]:
     given = [name for name in ("password_file", "password_env") if name in account]
     if not given and "password" not in account:
-        yield Found((*at, "password_file"), "is missing", "name a file with the password, or set password_env")
+        yield Problem((*at, "password_file"), "is missing", "name a file with the password, or set password_env")
     if len(given) > 1:
-        yield Found((*at, "password_env"), "is there beside password_file", "keep one of them")
+        yield Problem((*at, "password_env"), "is there beside password_file", "keep one of them")
 
 
-def passwords(document: Document, environment: Mapping[str, str]) -> Iterator[Found]:
+def passwords(document: Document, environment: Mapping[str, str]) -> Iterator[Problem]:
     """What keeps declared passwords from being read on this machine, as this user."""
     for place, user in _tables(document, "users"):
         for at, account in _tables(user, "accounts", place):
@@ -107,7 +99,7 @@ def passwords(document: Document, environment: Mapping[str, str]) -> Iterator[Fo
                 if isinstance(value, str) and value:
                     problem = read(value, environment)[1]
                     if problem is not None:
-                        yield Found((*at, name), *problem)
+                        yield Problem((*at, name), *problem)
 
 
 def password(file: Path | None, variable: str | None, environment: Mapping[str, str] = os.environ) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from bridge.domain.declared import DeclaredAccount, DeclaredUser, Problem
+from bridge.domain.declared import DeclaredAccount, DeclaredUser, Place, Problem
 from bridge.domain.model import SlotSettings, Titles
 from bridge.errors import SettingsInvalid
 from bridge.settings import checks, file
-from bridge.settings.lines import Path as Place
 from bridge.settings.people import AccountSettings, SlotsSettings
 from bridge.settings.tables import Settings
 
@@ -35,8 +34,7 @@ def declared(settings: Settings) -> tuple[DeclaredUser, ...]:
 
 def refused(path: Path, problems: Iterable[Problem]) -> SettingsInvalid:
     """What the file declares can't be so."""
-    found = [checks.Found(one.place, one.problem, one.remedy) for one in problems]
-    return file.refused(path, file.text_of(path), found)
+    return file.refused(path, file.text_of(path), problems)
 
 
 def references(settings: Settings) -> list[Path]:

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from bridge.domain.declared import Place, Problem
 from bridge.errors import SettingProblem, SettingsInvalid
 from bridge.settings import checks
 from bridge.settings.lines import Lines, lines_of
-from bridge.settings.lines import Path as Place
 from bridge.settings.people import AccountSettings, SlotsSettings, UserSettings
 from bridge.settings.tables import ProviderSettings, Settings
 
@@ -70,7 +70,7 @@ def parse(text: str, path: Path, *, passwords: bool = False) -> Settings:
     raise refused(path, text, found)
 
 
-def refused(path: Path, text: str, found: Iterable[checks.Found]) -> SettingsInvalid:
+def refused(path: Path, text: str, found: Iterable[Problem]) -> SettingsInvalid:
     """What is wrong with the file, by its lines."""
     lines, document = lines_of(text), _document(text)
     problems = {_problem(one, lines, document) for one in found}
@@ -104,7 +104,7 @@ def _syntax_problem(message: str, text: str) -> SettingProblem:
     return SettingProblem("", line, f"is not TOML: {problem}", f"compare the line with {EXAMPLE}")
 
 
-def _problem(found: checks.Found, lines: Lines, document: Mapping[str, Any]) -> SettingProblem:
+def _problem(found: Problem, lines: Lines, document: Mapping[str, Any]) -> SettingProblem:
     return SettingProblem(".".join(_names(found.place, document)), lines.of(found.place), found.problem, found.remedy)
 
 
@@ -123,12 +123,12 @@ def _names(place: Place, document: Any) -> Iterator[str]:
             yield named if isinstance(named, str) and named else f"#{part + 1}"
 
 
-def _wrong_fields(errors: Iterable[ErrorDetails], document: Mapping[str, Any]) -> Iterator[checks.Found]:
+def _wrong_fields(errors: Iterable[ErrorDetails], document: Mapping[str, Any]) -> Iterator[Problem]:
     for details in errors:
         # pydantic marks a bad name of a table with "[key]".
         place: Place = tuple(part for part in details["loc"] if part != "[key]")
         problem, remedy = _words(details, tuple(part for part in place if isinstance(part, str)), place, document)
-        yield checks.Found(place, problem, remedy)
+        yield Problem(place, problem, remedy)
 
 
 _NUMBER = "is not a whole number", "write digits only, without quotes or a point"

@@ -1,4 +1,4 @@
-"""Where in a TOML file something stands: `tomllib` keeps no lines, and a person needs no more than this finds."""
+"""The line on which something stands in a TOML file, for error messages: `tomllib` does not keep lines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: ("users", 0, "accounts", 1, "primary")
-Path = tuple[str | int, ...]
+from bridge.domain.declared import Place
 
 _KEY = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[\w-]+)"""
 _DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
@@ -17,25 +16,25 @@ _SETTING = re.compile(rf"\s*({_DOTTED})\s*=")
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The line of each table and key, by its path."""
+    """The line of each table and key, by its place."""
 
-    found: Mapping[Path, int]
+    found: Mapping[Place, int]
 
-    def of(self, path: Path) -> int | None:
-        """The line of what is at this path, or first within it, or of the innermost table around it."""
-        if path not in self.found:
-            within = [line for other, line in self.found.items() if other[: len(path)] == path]
-            if path and within:
+    def of(self, place: Place) -> int | None:
+        """The line of what stands at this place; else the first line within it; else that of the table around it."""
+        if place not in self.found:
+            within = [line for other, line in self.found.items() if other[: len(place)] == place]
+            if place and within:
                 return min(within)
-        return next((self.found[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.found), None)
+        return next((self.found[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.found), None)
 
 
 def lines_of(text: str) -> Lines:
-    """Read a file that may be wrong in any way."""
-    found: dict[Path, int] = {}
-    # How many tables a list of tables has so far.
-    counts: dict[Path, int] = {}
-    table: Path = ()
+    """The lines of a file that need not be valid TOML."""
+    found: dict[Place, int] = {}
+    # How many tables each list of tables has so far.
+    counts: dict[Place, int] = {}
+    table: Place = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
             table = _within(_parts(header[2]), counts, opens=header[1] == "[[")
@@ -45,17 +44,17 @@ def lines_of(text: str) -> Lines:
     return Lines(found)
 
 
-def _within(names: list[str], counts: dict[Path, int], *, opens: bool) -> Path:
-    """The path of a table: where a list of tables is on the way, the newest one is meant."""
-    path: Path = ()
+def _within(names: list[str], counts: dict[Place, int], *, opens: bool) -> Place:
+    """The place of a table. A name of a list of tables means the newest table of that list."""
+    place: Place = ()
     for position, name in enumerate(names):
-        path = (*path, name)
+        place = (*place, name)
         last = position == len(names) - 1
         if last and opens:
-            counts[path] = counts.get(path, 0) + 1
-        if path in counts:
-            path = (*path, counts[path] - 1)
-    return path
+            counts[place] = counts.get(place, 0) + 1
+        if place in counts:
+            place = (*place, counts[place] - 1)
+    return place
 
 
 def _parts(dotted: str) -> list[str]:
