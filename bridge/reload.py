@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bridge import settings as files
 from bridge.app import Bridge
-from bridge.declaring import NotNow, apply, line_of
+from bridge.apply import NotNow, apply, line_of
 from bridge.domain.declared import Plan
 from bridge.errors import SettingsInvalid
 from bridge.sentences import sentence

@@ -35,7 +35,7 @@ RULES = {
         "bridge.settings",
         "bridge.errors",
     },
-    "bridge.declaring": {
+    "bridge.apply": {
         "bridge.service",
         "bridge.domain.declared",
         "bridge.sentences",
@@ -43,7 +43,7 @@ RULES = {
         "bridge.errors",
     },
     "bridge.reload": {
-        "bridge.declaring",
+        "bridge.apply",
         "bridge.app",
         "bridge.domain.declared",
         "bridge.sentences",
@@ -61,7 +61,7 @@ RULES = {
         "bridge.sidecar",
         "bridge.servers",
         "bridge.supervisor",
-        "bridge.declaring",
+        "bridge.apply",
         "bridge.demo",
         "bridge.service",
         "bridge.store.db",

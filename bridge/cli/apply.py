@@ -27,8 +27,8 @@ def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
     login does not work. Who is no longer in the file stays, and can be changed by hand. A running bridge does all this
     by itself when the file changes.
     """
-    from bridge.declaring import apply as make_so  # noqa: PLC0415 - reaches the CalDAV client, slow to import
-    from bridge.declaring import line_of  # noqa: PLC0415
+    from bridge.apply import apply as make_so  # noqa: PLC0415 - reaches the CalDAV client, slow to import
+    from bridge.apply import line_of  # noqa: PLC0415
 
     path = path_of(opened.config)
     if path is None:

@@ -54,7 +54,7 @@ def _check_files(opened: Opened) -> Iterator[str]:
 
 
 def _check_connections(opened: Opened) -> list[str]:
-    from bridge.declaring import apply  # noqa: PLC0415 - reaches the CalDAV client, slow to import
+    from bridge.apply import apply  # noqa: PLC0415 - reaches the CalDAV client, slow to import
 
     path = settings.path_of(opened.config)
 

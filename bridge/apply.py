@@ -14,12 +14,12 @@ from bridge.service.declare import Declaration, Planned
 from bridge.settings import Settings
 from bridge.settings import declaration as written
 
-#: Logins that may work a little later, though nobody changes anything.
+#: Reasons of failed logins that may work later without anybody changing anything.
 PASSING = {*NoAnswer, "throttled", "server_error"}
 
 
 class NotNow(SettingsInvalid):
-    """All that is wrong is that servers can't be asked just now."""
+    """Nothing is wrong with the file itself, but servers can't be reached just now: apply it again later."""
 
 
 async def apply(
@@ -31,9 +31,13 @@ async def apply(
     show: Callable[[Plan], None],
     dry_run: bool = False,
 ) -> Plan:
-    """Show what is to be done, then do it, all or nothing. `settings` were loaded with passwords.
+    """Make Users, Accounts and Calendars as the file at `path` declares them: all of it, or nothing.
 
-    Raises `SettingsInvalid` for what can't be so, by the lines of the file; then nothing is changed.
+    `show` is called with the plan before it is carried out; with `dry_run`, it is not carried out. `settings` have to be
+    loaded with passwords. `actor` is who does it, for the audit log.
+
+    Raises `SettingsInvalid`, with lines of the file, when something declared is impossible, and `NotNow` when that is
+    only because servers can't be reached. Nothing is changed then.
     """
     declaration = Declaration(written.declared(settings), str(path), settings.defaults.two_way)
     while True:
@@ -58,7 +62,7 @@ def _refused(path: Path, planned: Planned) -> SettingsInvalid:
 
 
 def line_of(change: Change) -> str:
-    """A change as a line of print."""
+    """A change as a line of text, for the terminal and the log."""
     subject = "" if change.subject == change.user_id else f" {change.subject}"
     what = _WORDS[change.what]
     match change.action:
