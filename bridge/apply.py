@@ -33,8 +33,8 @@ async def apply(
 ) -> Plan:
     """Make Users, Accounts and Calendars as the file at `path` declares them: all of it, or nothing.
 
-    `show` is called with the plan before it is carried out; with `dry_run`, it is not carried out. `settings` have to be
-    loaded with passwords. `actor` is who does it, for the audit log.
+    `show` is called with the plan before it is carried out; with `dry_run`, it is not carried out. `settings` must
+    have been loaded with passwords. `actor` is who does it, for the audit log.
 
     Raises `SettingsInvalid`, with lines of the file, when something declared is impossible, and `NotNow` when that is
     only because servers can't be reached. Nothing is changed then.
