@@ -182,7 +182,7 @@ class Refusal(StrEnum):
 #: Later than anything.
 FAR = 2**40
 #: How many starts are looked at before the first of them is offered.
-AT_ONCE = 256
+AT_ONCE = 64
 
 
 def window(rules: SlotRules, now: int, time_zone: str) -> Interval:
@@ -208,11 +208,13 @@ def anchors(groups: Iterable[tuple[Sequence[Sequence[Opening]], bool]]) -> list[
 
 def grid(anchored: Sequence[Opening], span: Interval, interval: int) -> list[int]:
     """Where slots start within the span: every so often from the start of each opening."""
-    starts: set[int] = set()
+    starts: list[int] = []
+    apart = True
     for start, end in anchored:
         first = start if start >= span.start else start - (start - span.start) // interval * interval
-        starts.update(range(first, min(end, span.end), interval))
-    return sorted(starts)
+        apart = apart and not (starts and first <= starts[-1])
+        starts += range(first, min(end, span.end), interval)
+    return starts if apart else sorted(set(starts))
 
 
 def offered(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ from bridge.service import people, publish, visibility
 from bridge.service.people import Known
 from bridge.service.visibility import Locations
 from bridge.store.db import Db, Tx
+
+#: So many starts are sooner looked at one by one than narrowed down first by what takes people's time.
+FEW = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +135,10 @@ def availability(db: Db, question: Question, *, locations: Locations, now: int, 
     """
     with db.read() as tx:
         ask = _of_calendars if question.calendar_ids else _of_participants
-        found, members, time_zone = ask(tx, question, locations, now=now, stale_seconds=stale_seconds)
-        known = people.known(tx, members, now=now, stale_seconds=stale_seconds)
-    found.sort()
-    return Offers(tuple(found[: question.limit]), len(found) > question.limit, time_zone, known)
+        found, known, time_zone = ask(tx, question, locations, now=now, stale_seconds=stale_seconds)
+    # Each is in order, and worked out as far as it is asked for: one more than wanted tells whether there are more.
+    first = list(islice(merge(*found), question.limit + 1))
+    return Offers(tuple(first[: question.limit]), len(first) > question.limit, time_zone, known)
 
 
 def free_busy(
@@ -161,12 +165,13 @@ def _members(calendar: BookingCalendar, user_ids: Collection[str]) -> tuple[str,
 
 def _of_calendars(
     tx: Tx, question: Question, locations: Locations, *, now: int, stale_seconds: int | None
-) -> tuple[list[Offer], list[str], str]:
+) -> tuple[list[Iterator[Offer]], Known, str]:
     calendars = [visibility.bookable(tx, id_, locations) for id_ in dict.fromkeys(question.calendar_ids)]
-    found: list[Offer] = []
+    members = dict.fromkeys(user_id for calendar in calendars for user_id in calendar.user_ids)
+    known = people.known(tx, members, now=now, stale_seconds=stale_seconds)
+    found: list[Iterator[Offer]] = []
     time_zone = ""
     for calendar in calendars:
-        known = people.known(tx, calendar.user_ids, now=now, stale_seconds=stale_seconds)
         rules = _stricter(calendar.rules(), question)
         length = _slot_length(question.length, rules, "/durationMinutes")
         for span in question.spans:
@@ -184,14 +189,13 @@ def _of_calendars(
                 allowed=allowed,
                 calendar_id=calendar.id,
             )
-            # More than are asked for are no use, and the first of each calendar are among the first of all.
-            found += islice(offers, question.limit + 1)
-    return found, list(dict.fromkeys(u for calendar in calendars for u in calendar.user_ids)), time_zone
+            found.append(offers)
+    return found, known, time_zone
 
 
 def _of_participants(
     tx: Tx, question: Question, locations: Locations, *, now: int, stale_seconds: int | None
-) -> tuple[list[Offer], list[str], str]:
+) -> tuple[list[Iterator[Offer]], Known, str]:
     wanted = dict.fromkeys(u for group in question.participants for u in group.user_ids)
     members = {user_id: visibility.user(tx, user_id, locations) for user_id in wanted}
     time_zone = next(iter(members.values())).time_zone
@@ -200,7 +204,7 @@ def _of_participants(
     allowed = _allowed(slots.window(rules, now, time_zone), question, now)
     known = people.known(tx, members, now=now, stale_seconds=stale_seconds)
     hours = {user.id: people.working_hours(tx, user) for user in members.values()}
-    found: list[Offer] = []
+    found: list[Iterator[Offer]] = []
     for span in question.spans:
         # Whose hours nobody has given is asked for when the question says.
         opened = {u: ((span.start, span.end),) if h is None else openings(h, span) for u, h in hours.items()}
@@ -213,8 +217,8 @@ def _of_participants(
             ([opened[u] for u in g.user_ids], g.needed == len(g.user_ids)) for g in question.participants
         )
         offers = _offers(question, groups, anchored, span=span, length=length, interval=rules.interval, allowed=allowed)
-        found += islice(offers, question.limit + 1)
-    return found, list(members), time_zone
+        found.append(offers)
+    return found, known, time_zone
 
 
 def _offers(
@@ -235,7 +239,8 @@ def _offers(
             yield Offer(period.start, period.end, tuple(free), calendar_id)
         return
     starts = slots.grid(anchored, Interval(span.start, span.end - length + 1), interval)
-    starts = slots.possible(groups, starts, span, length, allowed)
+    if len(starts) > FEW:
+        starts = slots.possible(groups, starts, span, length, allowed)
     free_from = span.start
     for start, user_ids in slots.offered(groups, starts, length, allowed):
         if question.overlapping or start >= free_from:
