@@ -22,7 +22,7 @@ from radicale_plugin.filters import Wanted, understand
 from radicale_plugin.properties import has
 from radicale_plugin.tree import CALENDAR, COLOUR
 
-#: What leads a sync-token; then the store's id, the User and their birth, and the revision.
+#: What leads a sync-token; then the store's id, the User's id and number, and the revision.
 _TOKEN = "urn:crm-calendar-bridge:sync:"  # noqa: S105 - not a password
 
 #: Events that one request may have parsed, which takes milliseconds for each.
@@ -94,7 +94,7 @@ class MergedCalendar(_ReadOnly):
     @property
     def etag(self) -> str:
         """Of the whole collection, the ctag: the revision."""
-        return f'"{self._head.store_id}-{self._head.created_at}-{self._head.revision}"'
+        return f'"{self._head.store_id}-{self._head.number}-{self._head.revision}"'
 
     @property
     def last_modified(self) -> str:
@@ -133,7 +133,7 @@ class MergedCalendar(_ReadOnly):
 
     @property
     def _lead(self) -> str:
-        return f"{_TOKEN}{self._head.store_id}:{self._head.user_id}:{self._head.created_at}:"
+        return f"{_TOKEN}{self._head.store_id}:{self._head.user_id}:{self._head.number}:"
 
     def _revision_of(self, token: str) -> int:
         number = token.removeprefix(self._lead)

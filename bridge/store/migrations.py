@@ -52,9 +52,10 @@ CREATE TABLE audit_log (
 
 _USERS = """\
 CREATE TABLE users (
-    id TEXT PRIMARY KEY,
-    -- A User's place in indexes that have many entries: an id of the CRM's takes ten times as much.
-    number INTEGER,
+    -- A User's place in indexes that have many entries: an id of the CRM's takes ten times as much. Never given again,
+    -- so it also tells a User who was removed from one who was added under the same id, in the same second even.
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
     location_id TEXT NOT NULL,
     name TEXT NOT NULL,
     time_zone TEXT NOT NULL,
@@ -66,12 +67,6 @@ CREATE TABLE users (
     tombstones_from INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
 );
-
-CREATE UNIQUE INDEX users_by_number ON users (number);
-
-CREATE TRIGGER users_are_numbered AFTER INSERT ON users BEGIN
-    UPDATE users SET number = (SELECT COALESCE(MAX(number), 0) + 1 FROM users) WHERE id = NEW.id;
-END;
 
 CREATE TABLE calendar_passwords (
     id TEXT PRIMARY KEY,

@@ -24,15 +24,15 @@ class Head:
     changed_at: int
     #: Tombstones of removals up to this revision are gone: a token from before it can't be answered.
     tombstones_from: int
-    #: When the User was added: one who was removed and added again counts revisions from the start.
-    created_at: int
+    #: Of the User, never given again: one who was removed and added anew counts revisions from the start.
+    number: int
     store_id: str
 
 
 def head(tx: Tx, user_id: str) -> Head | None:
     """Where the User's merged calendar stands; None when there is no such User."""
     row = tx.execute(
-        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, u.created_at,"
+        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, u.number,"
         " f.value AS store_id FROM users u JOIN store_facts f ON f.name = 'store_id' WHERE u.id = :id",
         {"id": user_id},
     ).fetchone()

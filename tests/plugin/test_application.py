@@ -88,7 +88,7 @@ class TestKeptAnswers:
     def test_not_to_a_user_made_anew(self, week: World) -> None:
         before = week.ada.sync()
         users.remove_user(week.db, "ada", now=NOW)
-        users.add_user(week.db, id="ada", location_id="loc", name="Ada", time_zone=BERLIN, now=NOW + 60)
+        users.add_user(week.db, id="ada", location_id="loc", name="Ada", time_zone=BERLIN, now=NOW)
         _, password = users.add_password(week.db, "ada", "phone", NOW)
         for uid in ("a", "b", "c"):
             week.publish(uid, ics(uid, ":20270311T090000Z", ":20270311T100000Z"))

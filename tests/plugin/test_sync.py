@@ -128,8 +128,8 @@ class TestTokens:
 
     def test_one_from_before_the_user_was_made_anew_is_refused(self, week: World) -> None:
         token = week.ada.sync().sync_token
-        users.remove_user(week.db, "ada", now=0)
-        users.add_user(week.db, id="ada", location_id="loc", name="Ada", time_zone="Europe/Berlin", now=NOW + 60)
+        users.remove_user(week.db, "ada", now=NOW)
+        users.add_user(week.db, id="ada", location_id="loc", name="Ada", time_zone="Europe/Berlin", now=NOW)
         _, password = users.add_password(week.db, "ada", "phone", NOW)
         for number in range(5):
             week.publish(f"n{number}", one(f"n{number}"))
