@@ -34,7 +34,7 @@ from dateutil.rrule import rrulestr
 
 from bridge.domain import ical
 from bridge.domain.ical import content
-from bridge.domain.ical.zones import vtimezones
+from bridge.domain.ical.vtimezones import vtimezones
 from bridge.domain.model import Interval, SlotSettings
 from bridge.errors import Unreadable
 

@@ -26,7 +26,8 @@ from bridge.domain.ical.repeats import excluded, normalise_rrule, read_rrule
 from bridge.domain.ical.rules import Rule
 from bridge.domain.ical.series import pattern, read, single
 from bridge.domain.ical.slots import slot_of, years_around, zones_of
-from bridge.domain.ical.zones import Zones, local, tzid_of, vtimezones
+from bridge.domain.ical.vtimezones import tzid_of, vtimezones
+from bridge.domain.ical.zones import Zones, local
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SlotSettings
 from bridge.errors import Unreadable
 

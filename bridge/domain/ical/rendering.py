@@ -11,7 +11,8 @@ from typing import NamedTuple
 from bridge.domain.ical import content
 from bridge.domain.ical.events import Length, Moment
 from bridge.domain.ical.series import Pattern
-from bridge.domain.ical.zones import local, tzid_of, vtimezones
+from bridge.domain.ical.vtimezones import tzid_of, vtimezones
+from bridge.domain.ical.zones import local
 from bridge.domain.model import Interval, Occurrence
 
 #: Equal input, equal bytes: when a slot was rendered says nothing about it.
