@@ -138,7 +138,8 @@ async def _tell(bridge: Bridge) -> None:
 
 async def _keep_house(bridge: Bridge) -> None:
     """Let holds expire, keep the store tidy, mind the clock."""
-    rounds, now = 0, bridge.clock()
+    # The clock may have been wrong when the process before this one was at work, as on a machine that has just booted.
+    rounds, now = 0, max(bridge.clock(), upkeep.last_noted(bridge.db))
     while True:
         before, now = now, bridge.clock()
         if now < before - CLOCK_SLACK_SECONDS:

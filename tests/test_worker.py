@@ -19,7 +19,8 @@ from bridge import settings, worker
 from bridge.app import Bridge, build
 from bridge.domain.model import AccountState, AppointmentFields, SyncState
 from bridge.service import book, connect, mirror, push, roles, users
-from bridge.store import accounts, outbox
+from bridge.service.look_first import look_first
+from bridge.store import accounts, outbox, sources
 from tests import upstreams
 
 TOMORROW = int(time.time()) // 86_400 * 86_400 + 86_400
@@ -178,6 +179,29 @@ async def test_a_clock_that_is_set_back_stops_nothing(world: World) -> None:
             assert (outbox.next_due(tx) or 0) <= world.bridge.clock()
             next_poll = tx.execute("SELECT MIN(next_poll_at) FROM accounts").fetchone()[0]
             assert next_poll <= world.bridge.clock() + 60
+
+
+async def test_a_clock_that_was_wrong_at_the_last_start_hides_nothing_for_years(world: World) -> None:
+    ahead = replace(world.bridge, clock=lambda: int(time.time()) + 5 * 366 * 86_400)
+    booked = replace(world, bridge=ahead).book("quick", 0)
+    await mirror.mirror_account(ahead, world.account["quick"])
+    with world.bridge.db.write() as tx:
+        tx.execute("UPDATE outbox SET next_attempt_at = :at WHERE state = 'ready'", {"at": ahead.clock() + 60})
+    known = await look_first(world.bridge, "loc", world.booking["quick"], "quick")
+    assert known.as_of is not None
+    assert known.as_of <= world.bridge.clock(), "read for this very booking"
+    await mirror.mirror_account(ahead, world.account["quick"])
+    async with working(world.bridge):
+        await eventually(lambda: world.synced(booked))
+
+        def read_again() -> bool:
+            with world.bridge.db.read() as tx:
+                (source,) = sources.of_users(tx, ["quick"])
+                next_poll = tx.execute("SELECT MAX(next_poll_at) FROM accounts").fetchone()[0]
+            now = world.bridge.clock()
+            return source.last_read_at is not None and source.last_read_at <= now and next_poll <= now + 60
+
+        await eventually(read_again)
 
 
 async def test_an_account_of_a_provider_that_was_taken_away_says_so_and_is_not_asked_on_and_on(world: World) -> None:

@@ -36,21 +36,24 @@ async def look_first(context: Context, location_id: str, calendar_id: str, user_
 
     It takes a few seconds at most. Bookings at the same time share one poll. With a `user_id`, it is about that User.
     """
-    fresh_from = context.clock() - context.freshness.fresh
+    now = context.clock()
+    fresh_from = now - context.freshness.fresh
     with context.db.read() as tx:
         members = _members(tx, location_id, calendar_id, user_id)
-        polls = [mirror.poll(context, account_id) for account_id in _to_ask(tx, members, fresh_from)]
+        polls = [mirror.poll(context, account_id) for account_id in _to_ask(tx, members, fresh_from, now)]
     if polls:
         # A poll that takes longer goes on: the next booking finds what it found.
         await asyncio.wait(polls, timeout=context.freshness.patience)
     with context.db.read() as tx:
         known = people.known(tx, members, now=0, stale_seconds=None)
-    unasked = frozenset(source.user_id for source in known.sources if not _fresh(source, fresh_from))
+    now = context.clock()
+    unasked = frozenset(source.user_id for source in known.sources if not _fresh(source, fresh_from, now))
     return Looked(known.as_of, unasked, closed=not context.freshness.last_known_will_do)
 
 
-def _fresh(source: Source, fresh_from: int) -> bool:
-    return source.last_read_at is not None and source.last_read_at >= fresh_from
+def _fresh(source: Source, fresh_from: int, now: int) -> bool:
+    # What was read at a time that is yet to come was read by a clock that was wrong.
+    return source.last_read_at is not None and fresh_from <= source.last_read_at <= now
 
 
 def _members(tx: Tx, location_id: str, calendar_id: str, user_id: str | None) -> tuple[str, ...]:
@@ -61,9 +64,9 @@ def _members(tx: Tx, location_id: str, calendar_id: str, user_id: str | None) ->
     return (user.id,) if user is not None and user.location_id == location_id else ()
 
 
-def _to_ask(tx: Tx, members: Iterable[str], fresh_from: int) -> list[str]:
+def _to_ask(tx: Tx, members: Iterable[str], fresh_from: int, now: int) -> list[str]:
     """The Accounts that were not read just now and may be asked."""
-    old = {source.account_id for source in sources.of_users(tx, members) if not _fresh(source, fresh_from)}
+    old = {source.account_id for source in sources.of_users(tx, members) if not _fresh(source, fresh_from, now)}
     found = [accounts.get(tx, account_id) for account_id in sorted(old)]
     # A password that was refused is not tried again and again, and a throttle not made longer.
     hopeless = {AccountState.NEEDS_PASSWORD, AccountState.THROTTLED}

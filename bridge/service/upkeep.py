@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.domain.model import TOMBSTONE_SECONDS
 from bridge.service import changes, webhooks
-from bridge.store import accounts, bookings, outbox, passwords, published
+from bridge.store import accounts, bookings, mirror, outbox, passwords, published
 from bridge.store.db import Db
 
 #: Settled outbox entries are kept this long, in seconds, for `explain`.
@@ -23,9 +23,23 @@ def tidy(db: Db, *, now: int) -> None:
         bookings.prune(tx, before=now - TOMBSTONE_SECONDS)
 
 
+def last_noted(db: Db) -> int:
+    """The latest instant, in Unix seconds, at which the bridge was at work as far as the store knows; 0: never.
+
+    A clock that says less than that is wrong, or was.
+    """
+    with db.read() as tx:
+        return max(accounts.last_attempt(tx), outbox.last_touched(tx))
+
+
 def bring_forward(db: Db, *, now: int) -> None:
-    """Make everything that waits due now: the clock that it was planned by ran ahead."""
+    """Make everything that waits due now: the clock that it was planned by ran ahead.
+
+    Calendars that were read by it count as unread until they are read again: else people would pass for free, or their
+    calendars for fresh, until the clock gets there.
+    """
     with db.write() as tx:
         accounts.bring_forward(tx, now=now)
+        mirror.forget_runs(tx, after=now)
         outbox.bring_forward(tx, now=now)
         webhooks.bring_forward(tx, now=now)

@@ -89,8 +89,18 @@ def schedule(tx: Tx, account_id: str, *, next_poll_at: int, failures: int) -> No
 
 
 def bring_forward(tx: Tx, *, now: int) -> None:
-    """Make every Account's turn come at once: the clock that their turns were planned by was wrong."""
+    """Make every Account's turn come at once: the clock that their turns were planned by was wrong.
+
+    When a Calendar was read is not known any more where that clock said it.
+    """
     tx.execute("UPDATE accounts SET next_poll_at = :now WHERE next_poll_at > :now", {"now": now})
+    for column in ("last_attempt_at", "last_success_at", "read_at", "compared_at"):
+        tx.execute(f"UPDATE calendars SET {column} = NULL WHERE {column} > :now", {"now": now})
+
+
+def last_attempt(tx: Tx) -> int:
+    """When any Calendar was last asked for news, Unix seconds; 0 if none ever was."""
+    return int(tx.execute("SELECT COALESCE(MAX(last_attempt_at), 0) AS at FROM calendars").fetchone()["at"])
 
 
 def set_state(tx: Tx, account_id: str, state: AccountState, reason: str, *, now: int) -> bool:

@@ -154,6 +154,11 @@ def last_run(tx: Tx, calendar_id: str) -> MirrorRun | None:
     return MirrorRun(**{**dict(row), "token_advanced": bool(row["token_advanced"])}) if row else None
 
 
+def forget_runs(tx: Tx, *, after: int) -> None:
+    """Forget runs that began after an instant."""
+    tx.execute("DELETE FROM mirror_runs WHERE started_at > :after", {"after": after})
+
+
 def held_since(tx: Tx, calendar_id: str) -> int | None:
     """When the present hold began: the start of the first of the newest runs in a row that kept objects back."""
     return _since(tx, calendar_id, "held")

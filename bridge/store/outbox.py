@@ -127,9 +127,14 @@ def release_leases(tx: Tx, *, now: int) -> int:
 
 def bring_forward(tx: Tx, *, now: int) -> None:
     """Make everything that waits due at once: the clock that it was planned by was wrong."""
-    tx.execute(
-        "UPDATE outbox SET next_attempt_at = :now WHERE state = 'ready' AND next_attempt_at > :now", {"now": now}
-    )
+    for column in ("next_attempt_at", "updated_at"):
+        tx.execute(f"UPDATE outbox SET {column} = :now WHERE state = 'ready' AND {column} > :now", {"now": now})
+
+
+def last_touched(tx: Tx) -> int:
+    """When anything that waits was last wished for or tried, Unix seconds; 0 if nothing waits."""
+    row = tx.execute("SELECT COALESCE(MAX(updated_at), 0) AS at FROM outbox WHERE state = 'ready'").fetchone()
+    return int(row["at"])
 
 
 def next_due(tx: Tx) -> int | None:
