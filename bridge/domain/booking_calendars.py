@@ -1,4 +1,4 @@
-"""What a CRM sets on a booking calendar, in HighLevel's words, and what it means for booking. Pure."""
+"""Booking calendars: what a CRM sets on them, under HighLevel's names, and what that means for booking. Pure."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 
 from bridge.domain.slots import Ahead, SlotRules, Unit
 
-#: How long a slot is, and how far starts are apart, where nobody said.
+#: The length of a slot, and the time between two starts, where the CRM has set neither.
 DEFAULT_MINUTES = 30
-#: The kind of calendar whose Users are all needed for each booking.
+#: The `calendarType` of calendars that need all of their Users for each booking.
 COLLECTIVE = "collective"
 _MINUTES = {"mins": 1, "hours": 60}
 
 
 @dataclass(frozen=True, slots=True)
-class Unsaid:
-    """What a new appointment has where its request does not say."""
+class AppointmentDefaults:
+    """What a new appointment gets where the request leaves it out. `length` is in seconds."""
 
-    #: From its start to its end, in seconds.
     length: int = DEFAULT_MINUTES * 60
     status: str = "confirmed"
 
@@ -31,14 +30,15 @@ class BookingCalendar:
     id: str
     location_id: str
     name: str
-    #: Its Users, in the order in which they are chosen where nothing else decides.
+    #: Its Users. Where nothing else decides which one to book, the first in this order is booked.
     user_ids: tuple[str, ...]
     slot_minutes: int
     created_at: int
     updated_at: int
-    #: Whether it takes bookings outside working hours and off the grid; None: as long as nobody gave it a schedule.
+    #: Whether it takes bookings outside working hours and at other starts than the offered ones. None: it does so as
+    #: long as there are no working hours.
     any_free_time: bool | None = None
-    #: The rest, as the CRM wrote it: known settings under the names of `rules`, unknown ones as they came.
+    #: All other settings, as the CRM wrote them. `rules` names those that have a meaning here; others are only kept.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,12 +47,14 @@ class BookingCalendar:
         return self.settings.get("calendarType") == COLLECTIVE
 
     @property
-    def unsaid(self) -> Unsaid:
-        """What an appointment booked with it has where nobody says."""
-        return Unsaid(self.slot_minutes * 60, "new" if self.settings.get("autoConfirm") is False else "confirmed")
+    def defaults(self) -> AppointmentDefaults:
+        """What an appointment that is booked with it gets where the request leaves it out."""
+        return AppointmentDefaults(
+            self.slot_minutes * 60, "new" if self.settings.get("autoConfirm") is False else "confirmed"
+        )
 
     def rules(self) -> SlotRules:
-        """What the settings mean for booking."""
+        """The rules for booking that follow from the settings."""
         given = self.settings
         return SlotRules(
             duration=self.slot_minutes * 60,

@@ -1,7 +1,7 @@
-"""What the settings file declares of Users, and what of it the store does not have yet. Pure.
+"""What the settings file declares of Users, and the plan that makes the store agree with it. Pure.
 
-A plan is what `bridge apply` prints and then does. Nobody is removed by leaving them out of the file: what is no longer
-declared stays as it is, and may be changed by hand from then on.
+The plan is what `bridge apply` prints and then carries out. Leaving something out of the file removes nothing: what is
+no longer declared stays as it is, and can be changed in other ways from then on.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from enum import StrEnum
 
 from bridge.domain.model import Role, SlotSettings, TwoWay, User
 
-#: Where in the file something is declared: ("users", 0, "accounts", 1, "primary").
+#: Where in the settings file something stands, such as ("users", 0, "accounts", 1, "primary").
 Place = tuple[str | int, ...]
 
 
 class What(StrEnum):
-    """What the file can set, each for a User, an Account or a Calendar. What it sets can't be changed elsewhere."""
+    """What the file can set for a User, an Account or a Calendar. What it sets can't be changed anywhere else."""
 
-    #: That there is the User, with their name and time zone.
+    #: The User exists, with this name and time zone.
     USER = "user"
     TWO_WAY = "two_way"
-    #: That there is the Account, with its password.
+    #: The Account exists, with this password.
     ACCOUNT = "account"
     #: Which Calendar is the User's Primary.
     PRIMARY = "primary"
     #: Which Calendars of the Account are checked for conflicts.
     CONFLICTS = "conflicts"
-    #: What of the Calendar blocks, and how it looks.
+    #: Which events of the Calendar block time, and whether blocked slots show titles.
     SLOTS = "slots"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """The file sets this for the User, Account or Calendar with the id `subject`."""
+    """A note that the file sets `what` for the User, Account or Calendar with the id `subject`."""
 
     what: What
     user_id: str
@@ -43,12 +43,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAccount:
-    """An Account as the file has it. Calendars are named by their name or their address."""
+    """An Account as the file declares it. Its calendars are given by name or by address."""
 
     provider: str
     username: str
     password: str = field(repr=False)
-    #: None: not said.
+    #: None: the file does not set it.
     primary: str | None = None
     conflicts: tuple[str, ...] | None = None
     slots: Mapping[str, SlotSettings] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class DeclaredAccount:
         return self.provider, self.username
 
     def calendars(self) -> list[tuple[Place, str]]:
-        """The calendars that it names, with where it does so."""
+        """Every calendar that the file names for this Account, with the place where it does."""
         named = [((*self.place, "primary"), self.primary)] if self.primary is not None else []
         named += [((*self.place, "conflicts"), name) for name in self.conflicts or ()]
         return [*named, *(((*self.place, "slots", name), name) for name in self.slots)]
@@ -68,13 +68,13 @@ class DeclaredAccount:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredUser:
-    """A User as the file has them."""
+    """A User as the file declares them."""
 
     id: str
     location_id: str
     name: str
     time_zone: str
-    #: None: not said.
+    #: None: the file does not set it.
     two_way: TwoWay | None = None
     accounts: tuple[DeclaredAccount, ...] = ()
     place: Place = ()
@@ -87,7 +87,7 @@ class DeclaredUser:
 
 @dataclass(frozen=True, slots=True)
 class KnownCalendar:
-    """A Calendar of an Account: from the store, or (without an id) as its server has just listed it."""
+    """A Calendar of an Account: one from the store, or one that its server has just listed, which has no id yet."""
 
     id: str | None
     url: str
@@ -99,16 +99,16 @@ class KnownCalendar:
 
 @dataclass(frozen=True, slots=True)
 class KnownAccount:
-    """An Account that is connected, or has just been found to work."""
+    """An Account that is connected, or one whose login was just tried successfully."""
 
-    #: None: it is not in the store.
+    #: None: it is not in the store yet.
     id: str | None
     provider: str
     username: str
-    #: Whether the store has the password that the file names.
+    #: Whether the password in the store is the one that the file refers to.
     same_password: bool
     calendars: tuple[KnownCalendar, ...]
-    #: Whether its server could be asked for them, where that was needed.
+    #: False where its calendars had to be listed by its server, and the server could not be asked.
     listed: bool = True
 
     @property
@@ -119,9 +119,9 @@ class KnownAccount:
 
 @dataclass(frozen=True, slots=True)
 class KnownUser:
-    """What is known of a User."""
+    """A User as they are before the plan is carried out."""
 
-    #: None: the store does not have them.
+    #: None: they are not in the store yet.
     user: User | None
     two_way: TwoWay
     accounts: tuple[KnownAccount, ...]
@@ -129,15 +129,16 @@ class KnownUser:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of what `bridge apply` does. Never a secret."""
+    """One step of a plan: a line that `bridge apply` prints. It never holds a secret."""
 
     user_id: str
-    #: `add`, `set`, `fix` (stays as it is, but can't be changed elsewhere any more) or `release` (can be again).
+    #: `add`; `set` (a value changes); `fix` (the value stays, and from now on only the file can change it); `release`
+    #: (the value stays, and the file no longer sets it).
     action: str
     what: What
-    #: The thing itself, for people: "ada", "icloud ada@icloud.com", "Work".
+    #: What is changed, as people call it: "ada", "icloud ada@icloud.com", "Work".
     subject: str
-    #: The value that changes, for people, and what it was.
+    #: The value that changes, as people call it, with what it was and what it becomes.
     field: str = ""
     before: str = ""
     after: str = ""
@@ -145,7 +146,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something declared that can't be so."""
+    """Something that is wrong in the settings file: where, what, and what to do about it."""
 
     place: Place
     problem: str
@@ -154,7 +155,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, and what keeps it from being done."""
+    """The changes to make. With any problem, none of them is made."""
 
     changes: tuple[Change, ...]
     problems: tuple[Problem, ...]
@@ -173,10 +174,11 @@ def find(calendars: Iterable[KnownCalendar], name: str) -> list[KnownCalendar]:
 
 
 def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], fixed: Iterable[Mark]) -> Plan:
-    """What has to change so that the store has what the file declares.
+    """What has to change so that the store agrees with the file.
 
-    `known` has each declared User and every one with a mark. Accounts that only the file has are among theirs as their
-    servers listed them, so that their calendars are known by name.
+    `known` has an entry for every declared User and for every User in `fixed`. It also has the Accounts that only the
+    file knows so far, with the calendars that their servers list. `fixed` is what the file set when it was last
+    applied.
     """
     changes: list[Change] = []
     problems: list[Problem] = []
@@ -189,7 +191,7 @@ def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], fixed
             _plan_account(user, account, accounts[account.login], changes, problems)
         _plan_roles(user, accounts, changes)
         mine = marks_of(user, accounts)
-        if known[user.id].user is not None:  # of somebody new it goes without saying
+        if known[user.id].user is not None:  # a new User has nothing yet that could be said to stay as it is
             changes += [_marked("fix", mark, accounts.values()) for mark in sorted(mine - marks)]
         wanted |= mine
     changes += [_marked("release", mark, known[mark.user_id].accounts) for mark in sorted(marks - wanted)]
@@ -197,7 +199,7 @@ def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], fixed
 
 
 def marks_of(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount]) -> set[Mark]:
-    """What the file sets of a User, as far as it is in the store."""
+    """The marks for what the file sets for a User, as far as the Accounts and Calendars are in the store already."""
     marks = {Mark(What.USER, user.id, user.id)}
     if user.two_way is not None:
         marks.add(Mark(What.TWO_WAY, user.id, user.id))
@@ -288,7 +290,7 @@ def _plan_roles(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAcco
 
 
 def chosen_primary(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount]) -> KnownCalendar | None:
-    """The Primary that the file chooses, if it does and the calendar is there."""
+    """The calendar that the file chooses as Primary; None where it chooses none, or the calendar does not exist."""
     for account in user.accounts:
         if account.primary is not None:
             return next(iter(find(accounts[account.login].calendars, account.primary)), None)
@@ -296,7 +298,7 @@ def chosen_primary(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownA
 
 
 def chosen_conflicts(account: DeclaredAccount, known: KnownAccount) -> list[KnownCalendar]:
-    """The Calendars of an Account that the file has checked for conflicts."""
+    """The calendars of an Account that the file chooses as conflict calendars."""
     return [one for name in account.conflicts or () for one in find(known.calendars, name)[:1]]
 
 
@@ -310,7 +312,7 @@ def _marked(action: str, mark: Mark, accounts: Iterable[KnownAccount]) -> Change
 
 
 def _set(user: DeclaredUser, what: What, subject: str, value: tuple[str, str, str]) -> Change:
-    """`value`: what it is called, what it was, and what it is to be."""
+    """A `set` step. `value` is the name of the value, what it was, and what it becomes."""
     name, before, after = value
     return Change(user.id, "set", what, subject, name, str(before), str(after))
 

@@ -1,4 +1,4 @@
-"""Why a time is blocked or free: what each thing in reach of it does to it, and by which rule. Pure."""
+"""Why a time is blocked or free: what each event, appointment and blocked slot around it does to it, and why. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from bridge.errors import Unreadable
 
 
 class Why(StrEnum):
-    """What decides. The first three block; so do `last_known`, `appointment` and `crm_slot`."""
+    """Why something takes time, or does not. `_BLOCKING` are those that do.
+
+    The members up to `moved` are the `Reason`s of a mirrored event's verdict, under the same names.
+    """
 
     BLOCKS = "blocks"
     TRAVEL = "travel"
@@ -27,13 +30,13 @@ class Why(StrEnum):
     NO_LENGTH = "no_length"
     DELETED = "deleted"
     MOVED = "moved"
-    #: It can't be read any more, and blocks what was last known of it.
+    #: The object can't be read any more. Its last readable version blocks.
     LAST_KNOWN = "last_known"
-    #: It can't be read, and nothing was ever known of it.
+    #: The object can't be read, and never could be.
     UNREADABLE = "unreadable"
-    #: The same invitation is in another calendar that is read.
+    #: The same invitation is in another of the calendars that are read, and counts there.
     DUPLICATE = "duplicate"
-    #: An appointment's own event: the appointment counts.
+    #: It is the event of an appointment: the appointment counts instead.
     ECHO = "echo"
     APPOINTMENT = "appointment"
     NOT_WANTED = "not_wanted"
@@ -42,7 +45,7 @@ class Why(StrEnum):
     REMOVED = "removed"
 
 
-#: What each means in a sentence, and the rule in the event or in the settings that says so.
+#: For each Why a sentence, and the property or setting that decided; empty where nothing special did.
 WORDS: dict[Why, tuple[str, str]] = {
     Why.BLOCKS: ("It takes this time.", ""),
     Why.TRAVEL: ("The way to it takes this time.", "X-APPLE-TRAVEL-DURATION, and the calendar's setting for travel"),
@@ -77,12 +80,12 @@ _BLOCKING = frozenset({Why.BLOCKS, Why.TRAVEL, Why.UNCLEAR, Why.LAST_KNOWN, Why.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing, and what it does to the time. Titles are those that the calendar's settings allow."""
+    """One event, appointment or blocked slot, and what it does to the time. Titles respect the calendar's settings."""
 
     kind: ItemKind
     #: The id of the blocked slot or the appointment.
     id: str
-    #: Of the event upstream, where there is one.
+    #: The UID of the event upstream, if there is one.
     uid: str | None
     calendar: Calendar | None
     title: str
@@ -103,19 +106,19 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """What it does, for people."""
+        """Its effect on the time, in a sentence for people."""
         return WORDS[self.why][0]
 
     @property
     def rule(self) -> str:
-        """What in the event or in the settings says so; empty where nothing has to."""
+        """The property of the event or the setting that decided; empty where nothing special did."""
         return WORDS[self.why][1]
 
 
 def verdicts(item: MirrorItem, source: Source, *, span: Interval | None) -> list[Verdict]:
-    """What a mirrored object does to a span; without one, what each of its events does to its own time."""
+    """What a mirrored object does to the time in `span`; with None, what each of its events does to its own time."""
     if not item.ics:
-        return [Verdict(0, 0, False, "", Part.SINGLE, ical.Reason.BLOCKS)]  # unreadable, and never was anything else
+        return [Verdict(0, 0, False, "", Part.SINGLE, ical.Reason.BLOCKS)]  # it has never been readable
     try:
         return ical.verdicts(
             item.ics, span=span, settings=source.settings, time_zone=source.time_zone, addresses=source.addresses
@@ -125,9 +128,9 @@ def verdicts(item: MirrorItem, source: Source, *, span: Interval | None) -> list
 
 
 def of_verdict(item: MirrorItem, calendar: Calendar, verdict: Verdict, *, published: bool, echo: bool) -> Finding:
-    """A verdict in its surroundings.
+    """The finding for a verdict on a mirrored object, with what only the rest of the calendar can tell.
 
-    `published`: whether its blocked slot is in the merged calendar. `echo`: whether it is an appointment's own event.
+    `published`: whether its blocked slot is in the merged calendar. `echo`: whether it is the event of an appointment.
     """
     why = Why(verdict.reason)
     if echo and not _is_exception(verdict):
@@ -156,13 +159,13 @@ def of_verdict(item: MirrorItem, calendar: Calendar, verdict: Verdict, *, publis
 
 
 def _is_exception(verdict: Verdict) -> bool:
-    """Whether a single instance is missing: of an appointment's series, too, only its event knows that."""
+    """Whether a single instance is missing. Also for an appointment, only its event can tell that."""
     cancelled = verdict.part == Part.OVERRIDE and verdict.reason == ical.Reason.CANCELLED
     return cancelled or verdict.reason in {ical.Reason.DELETED, ical.Reason.MOVED}
 
 
 def of_appointment(booked: Appointment, calendar: Calendar | None, start: int, end: int) -> Finding:
-    """What an Appointment does to its time, or to one of its times."""
+    """What an Appointment, or one time of a recurring one, does to the time from `start` to `end`."""
     return Finding(
         kind=ItemKind.APPOINTMENT,
         id=booked.id,

@@ -1,7 +1,7 @@
 """Working hours: when somebody can be booked, by weekday and by date, in a time zone. Pure.
 
-An opening is one stretch of working time `(start, end)`, Unix seconds, half-open. It begins where its rule says so and
-not where a question happens to begin, so that the slots counted from it are the same in every answer.
+An opening is one stretch of working time `(start, end)`, in Unix seconds, half-open. An opening is never cut to the
+span that was asked for: slots are counted from its start, and must be the same whatever span is asked for.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from bridge.domain.model import Interval
 
 DAY_MINUTES = 1440
 
-#: From one minute after local midnight to another; an end past 1440 is on the next day.
+#: Start and end in minutes after local midnight. An end above 1440 is on the next day.
 Stretch = tuple[int, int]
 Opening = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """When somebody works. A date that has its own stretches (or none: closed) does not have its weekday's."""
+    """When somebody works. For a date in `dates` its own stretches hold instead of its weekday's; none means closed."""
 
     time_zone: str
-    #: Seven of them, Monday first.
+    #: Seven entries, Monday first.
     weekdays: tuple[tuple[Stretch, ...], ...]
-    #: By date, as in 2030-01-31.
+    #: Stretches by date, such as 2030-01-31.
     dates: tuple[tuple[str, tuple[Stretch, ...]], ...] = ()
 
 
 def office_hours(time_zone: str) -> Hours:
-    """Monday to Friday, nine to five: what is offered where nobody said when."""
+    """Monday to Friday, nine to five: the default where no working hours are set."""
     return Hours(time_zone, (*((((9 * 60, 17 * 60),),) * 5), (), ()))
 
 
 @lru_cache(maxsize=4096)
 def openings(hours: Hours, span: Interval) -> tuple[Opening, ...]:
-    """The openings that touch the span, whole, by start. Those of one day never overlap."""
+    """The openings that touch the span, uncut, ordered by start. Those of one day never overlap."""
     by_date = dict(hours.dates)
     # An opening of the day before may reach past midnight.
     first = _date_at(span.start, hours.time_zone) - 1
@@ -55,7 +55,7 @@ def openings(hours: Hours, span: Interval) -> tuple[Opening, ...]:
 
 
 def merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ordered, and those that overlap or touch made one."""
+    """The stretches in order, with those that overlap or touch joined into one."""
     result: list[tuple[int, int]] = []
     last_start = last_end = 0
     for start, end in sorted(stretches):
@@ -70,7 +70,7 @@ def merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def common(first: Sequence[Opening], second: Sequence[Opening]) -> list[Opening]:
-    """The stretches that lie in one of each, by start."""
+    """The intersection of two lists of openings, ordered by start."""
     both = []
     position = 0
     for start, end in first:
@@ -86,9 +86,10 @@ def common(first: Sequence[Opening], second: Sequence[Opening]) -> list[Opening]
 
 
 def instant(time_zone: str, day: int, minutes: int) -> int:
-    """The instant at which clocks show so many minutes after the midnight of a day (a date's ordinal).
+    """The instant (Unix seconds) of a local time. `day` is a date's ordinal, `minutes` are counted from its midnight.
 
-    A time that occurs twice is the earlier one; one that is skipped is the instant of the skip.
+    Of a local time that occurs twice, the first occurrence is meant; one that the clocks skip means the instant at
+    which they do.
     """
     day, minutes = day + minutes // DAY_MINUTES, minutes % DAY_MINUTES
     midnight, regular = _day(time_zone, day)
@@ -96,17 +97,17 @@ def instant(time_zone: str, day: int, minutes: int) -> int:
 
 
 def day_of(at: int, time_zone: str) -> Interval:
-    """The local day that an instant lies in."""
+    """The local day in which an instant lies, as an interval."""
     day = _date_at(at, time_zone)
     return Interval(instant(time_zone, day, 0), instant(time_zone, day + 1, 0))
 
 
 @lru_cache(maxsize=65_536)
 def _day(time_zone: str, day: int) -> tuple[int, bool]:
-    """When a day begins, and whether its clocks run through without a jump."""
+    """When a local day begins (Unix seconds), and whether the clocks run through it without a change."""
     midnight, next_midnight = _clock(time_zone, day, 0), _clock(time_zone, day + 1, 0)
     noon = _clock(time_zone, day, 720)
-    # A jump and its reverse in one day would cancel out over the whole of it.
+    # Noon is looked at too: two changes on one day might cancel each other out.
     return midnight, next_midnight - midnight == 86_400 and noon - midnight == 43_200
 
 
@@ -116,7 +117,7 @@ def _clock(time_zone: str, day: int, minutes: int) -> int:
     earlier = int(naive.replace(tzinfo=zone).timestamp())
     if dt.datetime.fromtimestamp(earlier, zone).replace(tzinfo=None) == naive:
         return earlier
-    # Skipped: the jump lies between the two readings of it.
+    # The clocks skip it. The instant at which they do lies between its two readings (before and after the change).
     low, high = int(naive.replace(tzinfo=zone, fold=1).timestamp()), earlier
     after = _offset(high, zone)
     while high - low > 1:

@@ -1,4 +1,4 @@
-"""Decision tables: what a mirror run does, what the result of a push means, when to ask again. All pure."""
+"""Decision tables: what a mirror run does, what the result of a push means, when to try again. All pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bridge.errors import (
 
 @dataclass(frozen=True, slots=True)
 class MirrorPlan:
-    """What to do about a Calendar: fetch these, and verify that those are gone before believing it."""
+    """What to do about a Calendar: hrefs to fetch, and hrefs that seem to be deleted, which has to be verified."""
 
     fetch: tuple[str, ...]
     suspects: tuple[str, ...]
@@ -35,9 +35,9 @@ class MirrorPlan:
 def plan_mirror(
     known: Mapping[str, str], changed: Mapping[str, str], removed: frozenset[str], *, complete: bool
 ) -> MirrorPlan:
-    """Compare what we know of a Calendar (href to etag) with what the server says.
+    """Compare the objects that we hold of a Calendar (href to etag) with what the server says.
 
-    A `complete` answer makes everything it does not name a suspect; otherwise only what the server calls removed is.
+    With a `complete` listing, every object that it does not name is a suspect; otherwise only the `removed` ones are.
     """
     gone = known.keys() - changed.keys() if complete else removed & known.keys()
     return MirrorPlan(
@@ -46,22 +46,23 @@ def plan_mirror(
     )
 
 
-#: How long changes are taken at their word, in seconds, before everything is compared with a complete listing.
+#: Seconds for which the server's lists of changes are trusted; then everything is compared with a complete listing.
 COMPARE_SECONDS = 86_400
 
-#: A listed object that can't be had for this many seconds is not there, whatever the listing says.
+#: An object that is listed but can't be fetched for this many seconds counts as deleted.
 UNDELIVERED_SECONDS = 3600
 
-#: Below this many objects, losing most of them is an ordinary day's tidying.
+#: In a calendar with fewer objects, losing most of them at once is nothing unusual.
 FEW_OBJECTS = 8
-#: A loss seen again this many seconds later, and confirmed object by object, is believed.
+#: A large loss is believed when it is still there this many seconds later, and is confirmed object by object.
 HOLD_SECONDS = 30
 
 
 def loses_too_much(known: int, gone: int, *, named: bool) -> bool:
-    """Whether a calendar suddenly has nothing left, or has lost most of its events: held and checked again.
+    """Whether a calendar seems to have lost all or most of its objects, so that the loss is held and checked again.
 
-    A person deletes the only event that there is; but then the server says so by name, as a rule.
+    `named`: the server named what was removed, rather than just leaving it out of a listing. A person may well delete
+    the only event of a calendar; servers then name it.
     """
     if gone == known:
         return known > 1 or not named
@@ -76,11 +77,14 @@ def may_hide_removals(
     *,
     moved: bool,
 ) -> bool:
-    """Whether an answer to "what changed?" may be all there is: the server forgot the token and did not say so.
+    """Whether an answer to "what changed since this token?" may in fact be a list of everything that is there.
 
-    What such an answer does not name may be gone, so only a listing tells. It names objects that have not changed (but
-    so does an honest server for those that we have `written` since), and calls nothing removed. Where few are known, or
-    nothing is named though the token `moved` on, there may be nothing unchanged to tell it by.
+    Some servers answer so when they no longer know the token, without an error. Objects that are missing from such an
+    answer may have been deleted, so the caller has to compare with a complete listing.
+
+    Such an answer names objects that have not changed, and calls nothing removed. (Any server also names objects that
+    we have `written` ourselves since.) Where few objects are known, or nothing is named although the token `moved` on,
+    there may be no unchanged object to recognise it by: then it is suspected as well.
     """
     if removed or not moved:
         return False
@@ -91,18 +95,20 @@ def may_hide_removals(
 
 # --- Polling ---------------------------------------------------------------------------------------------------------
 
-#: By so much the clocks of a server and of the bridge may differ, in seconds.
+#: Seconds by which the clocks of a server and of the bridge may differ.
 CLOCKS_DIFFER = 120
 
-#: How long an account's list of calendars is taken at its word, in seconds, before a calendar is asked itself.
+#: Seconds for which the account's list of calendars is trusted that a calendar is unchanged; then the calendar itself
+#: is asked.
 VERIFY_SECONDS = {Marks.UNPROVEN: 300, Marks.TRUSTED: 1800}
 
 
 def says_unchanged(calendar: Calendar, *, ctag: str | None, listed_token: str | None, marks: Marks, now: int) -> bool:
-    """Whether the account's list of calendars tells that this one is as it was when it was last read.
+    """Whether the account's list of calendars proves that this Calendar is unchanged since it was last read.
 
-    A listed token equal to the one that came with the calendar's own changes says so (RFC 6578 section 4). A ctag, or a
-    listed token of another form, says so only where it has been seen to move with a change.
+    `ctag` and `listed_token` are what the list says of it now. A listed token that equals the calendar's own sync-token
+    proves it (RFC 6578 section 4). A ctag, or a listed token of another form, proves it only on a server where these
+    have been seen to change with the content (`marks`).
     """
     if calendar.last_success_at is None or calendar.last_error is not None:
         return False
@@ -118,21 +124,21 @@ def says_unchanged(calendar: Calendar, *, ctag: str | None, listed_token: str | 
 
 
 def _may_share_its_second(mark: str | None, read_at: int) -> bool:
-    """Whether a mark is the time of the last change, and more may have come in that second after all was read.
+    """Whether a ctag or token is a time in seconds so recent that a later change may have got the same one.
 
-    SOGo's ctags and sync-tokens are times in whole seconds: two changes within one have the same.
+    SOGo's ctags and sync-tokens are times in whole seconds: two changes within one second look alike.
     """
     return mark is not None and mark.isascii() and mark.isdigit() and abs(int(mark[:18]) - read_at) <= CLOCKS_DIFFER
 
 
-#: The longest that a failing account waits between polls, in seconds.
+#: Seconds that a failing account waits between two polls, at most.
 LONGEST_POLL_WAIT = 1800
-#: Apple's Retry-After is routinely shorter than its throttle: a floor that doubles with each failure.
+#: Seconds to wait at least when throttled, doubled with each failure: Apple's Retry-After is often too short.
 THROTTLE_FLOOR = 2
 
 
 def poll_wait(error: BridgeError | None, failures: int, *, interval: int) -> int:
-    """Seconds until an account is polled again, after `failures` failed polls in a row (0: this one succeeded)."""
+    """Seconds until an account is polled again. `error` is of this poll, `failures` counts failed polls in a row."""
     if error is None:
         return interval
     if isinstance(error, Throttled):
@@ -142,7 +148,7 @@ def poll_wait(error: BridgeError | None, failures: int, *, interval: int) -> int
 
 
 def state_after(error: BridgeError) -> AccountState:
-    """How an account is doing that could not be polled."""
+    """The state of an account whose poll failed with this error."""
     match error:
         case Unauthorized() | SecretUnreadable():
             return AccountState.NEEDS_PASSWORD
@@ -153,7 +159,7 @@ def state_after(error: BridgeError) -> AccountState:
 
 
 def wait_after_bug(failures: int) -> int:
-    """Seconds until an account that trips over a bug of ours is polled again, after so many times in a row."""
+    """Seconds until an account is polled again whose polls fail through a bug of ours, `failures` times in a row."""
     return 60 * min(failures, 30)
 
 
@@ -162,32 +168,32 @@ def wait_after_bug(failures: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """Try again at this instant."""
+    """Try again at this instant (Unix seconds)."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Sending the same again will not help: a person has to look."""
+    """Trying again will not help: a person has to look at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PauseAccount:
-    """The password was refused: keep everything until there is a new one."""
+    """The password was refused: everything waits until there is a new one."""
 
 
 PushOutcome = RetryAt | Dead | PauseAccount
 
-#: Seconds to wait after the first, second, … failed attempt; then the last one again and again.
+#: Seconds to wait after the first, second, … failed attempt. The last value holds for all later attempts.
 PUSH_BACKOFF = (2, 5, 15, 60, 300, 900, 3600)
-#: A 403 may be throttling, so it is believed only after this many attempts (20 minutes). The same for a calendar that
-#: is not there, and for an event that can't be made where there is none.
+#: A 403 may be a form of throttling, so it is final only after this many attempts (20 minutes). So is a calendar that
+#: is not found, and a 412 on creating an event that does not exist.
 FORBIDDEN_ATTEMPTS = 7
 
 
 def after_push(error: BridgeError, attempts: int, *, now: int) -> PushOutcome:
-    """What a failed push means, after `attempts` attempts."""
+    """What follows from a failed push, after `attempts` attempts. `now` is in Unix seconds."""
     wait = PUSH_BACKOFF[min(attempts, len(PUSH_BACKOFF)) - 1]
     match error:
         case Unauthorized() | SecretUnreadable():
@@ -201,5 +207,5 @@ def after_push(error: BridgeError, attempts: int, *, now: int) -> PushOutcome:
         case Unreachable() | ServerFault() | BadAnswer() | AccountNotConnected():
             return RetryAt(now + wait)
         case _:
-            # Anything else is a decision somebody has to take (credentials withheld, a broken invariant): visible.
+            # Anything else (credentials withheld, a broken invariant) needs a person's decision, so it must be visible.
             return Dead()

@@ -1,4 +1,7 @@
-"""From mirror items, appointments and CRM blocked slots to published items. Pure: the same input, the same bytes."""
+"""Published items, made from mirror items, appointments and CRM blocked slots.
+
+Pure and deterministic: the same input gives the same bytes, so that what has not changed is not published again.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,15 @@ from bridge.domain.model import (
 DAY = 86_400
 #: What the hrefs of all mirrored blocked slots begin with.
 SLOT_PREFIX = "ics_"
-#: Recurrences are expanded from this long ago to this far ahead, in seconds.
+#: Seconds before and after today for which the occurrences of recurring items are stored.
 HORIZON_BACK = 400 * DAY
 HORIZON_AHEAD = 800 * DAY
-#: How far an item's stored occurrences may lag behind the horizon before it is expanded anew, in seconds.
+#: Seconds by which an item's stored occurrences may lag behind the horizon before it is expanded again.
 HORIZON_LAG = 60 * DAY
 
 
 def horizon(now: int) -> Interval:
-    """The span for which occurrences are stored. Moves once a day, so that equal input stays equal for a day."""
+    """The span for which occurrences are stored. It moves once a day: within a day, equal input gives equal items."""
     today = now - now % DAY
     return Interval(today - HORIZON_BACK, today + HORIZON_AHEAD)
 
@@ -54,7 +57,7 @@ def slot_href(item: MirrorItem) -> str:
 
 
 def render(item: MirrorItem, source: Source, span: Interval) -> ical.Rendered | None:
-    """The blocked slot of one mirror item, or None where it does not block (or nothing of it can be known)."""
+    """The blocked slot of one mirror item; None where it does not block, or has never been readable."""
     if not item.ics:
         return None
     return ical.blocked_slot(
@@ -70,10 +73,11 @@ def render(item: MirrorItem, source: Source, span: Interval) -> ical.Rendered | 
 def blocked_slots(
     candidates: Iterable[tuple[MirrorItem, ical.Rendered | None]], booked: ical.Rendered | None = None
 ) -> list[PublishedItem]:
-    """The published items for one upstream UID, from all mirror items that carry it, Primary first.
+    """The published items for one upstream UID.
 
-    One invitation present in two of the User's calendars is one blocked slot; where the two differ in their times, both
-    are kept, since both block. The same holds beside the Appointment that is `booked` under this UID.
+    `candidates` are all mirror items with this UID, those of the Primary first. The same invitation in two of the
+    User's calendars becomes one blocked slot; where their times differ, both are kept, since both block. If an
+    Appointment has this UID, `booked` is its rendering: items with the same times are its own event, and are left out.
     """
     published: list[PublishedItem] = []
     times = set() if booked is None else {booked.same_times}
@@ -90,7 +94,8 @@ def appointment(
 ) -> PublishedItem | None:
     """The published item of an Appointment; None for a cancelled, invalid or deleted one.
 
-    `upstream` is its event as it is in iCloud: where single instances were moved or changed there, that is what counts.
+    `upstream` is the text of its event in iCloud: single instances that were changed there are published as they are
+    there.
     """
     rendered = render_appointment(booked, time_zone=time_zone, span=span, upstream=upstream)
     return (
@@ -101,12 +106,12 @@ def appointment(
 def render_appointment(
     booked: Appointment, *, time_zone: str, span: Interval, upstream: str | None = None
 ) -> ical.Rendered | None:
-    """As `appointment`. None also where every single instance was deleted."""
+    """As `appointment`, but not yet as an item. None also where every single instance was deleted."""
     if not booked.wanted_upstream:
         return None
     if upstream is not None and "RECURRENCE-ID" in upstream:
         return ical.blocked_slot(
-            # What the CRM has still to write is in it already, as it will be.
+            # The event as it will be once what the CRM changed has been written.
             ical.upstream_event(booked, now=booked.updated_at, onto=upstream),
             uid=booked.id,
             settings=SlotSettings(titles=Titles.TITLE),
@@ -156,8 +161,8 @@ def _published(href: str, source_id: str, kind: ItemKind, rendered: ical.Rendere
 
 
 def _slot_uid(item: MirrorItem) -> str:
-    """A UID of our own. By object rather than by UID: one calendar with one UID twice breaks RFC 4791, and exists."""
-    # The name within the calendar: the path to it may change with the account's partition.
+    """Our own UID for a mirrored object. Unique even where two objects of one calendar have the same UID upstream."""
+    # Only the last part of the href counts: the path before it changes when the account moves to another partition.
     return href_prefix(item.uid) + _digest(f"{item.calendar_id}\n{item.href.rpartition('/')[2]}")
 
 

@@ -1,7 +1,7 @@
-"""Two-way: what a person did to a pushed appointment's event in iCloud, and what the CRM did meanwhile.
+"""Two-way: merging what a person did to an appointment's event in iCloud with what the CRM changed meanwhile.
 
-Each side is compared with its own past: ours with what we last sent, theirs with what we last read. A server that
-rewrites a value on arrival (white space, say) has thereby not changed anything.
+Each side is compared with its own past: the Appointment with what was last sent, the event with what was last read. So
+a server that rewrites values when it stores them (white space, for example) does not count as a change by the person.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from bridge.domain.model import AppointmentFields
 
-#: When and how long is one thing: a start from one side with an end from the other would be nobody's wish.
+#: These are merged as one: nobody wants the start from one side and the end from the other.
 WHEN = ("start", "end", "time_zone", "all_day", "rrule")
+#: The fields of AppointmentFields, in groups that are merged together.
 GROUPS: tuple[tuple[str, ...], ...] = (
     WHEN,
     ("title",),
@@ -23,7 +24,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 
 
 def same_when(one: AppointmentFields, other: AppointmentFields) -> bool:
-    """Whether both say the same of when it is."""
+    """Whether both take place at the same times."""
     return all(getattr(one, name) == getattr(other, name) for name in WHEN)
 
 
@@ -32,22 +33,22 @@ class Merge:
     """The outcome. Field names are those of AppointmentFields."""
 
     fields: AppointmentFields
-    #: What the person changed in iCloud and the Appointment takes over.
+    #: Changed by the person in iCloud, and taken over into the Appointment.
     taken: frozenset[str]
-    #: What both changed, differently: the CRM's newer write stands.
+    #: Changed by both sides, to different values: the CRM's value stands.
     contested: frozenset[str]
 
 
 def merge(
     ours: AppointmentFields, sent: AppointmentFields | None, was: AppointmentFields | None, theirs: AppointmentFields
 ) -> Merge:
-    """Merge `theirs` (the event now) into `ours` (the Appointment now).
+    """Merge `theirs` (the event as it is now) into `ours` (the Appointment as it is now).
 
-    `sent` is the Appointment as last written upstream (None: never), `was` the event as last read (None: never; then
-    what was sent stands for it).
+    `sent` is the Appointment as it was last written upstream; None: never. `was` is the event as it was last read;
+    None: never, and then it is taken to be what was sent.
     """
     if sent is None:
-        # Never written before: an earlier attempt that we did not hear back from. The Appointment stands.
+        # The event is from an attempt of ours whose answer was lost, so nobody has changed it: the Appointment stands.
         return Merge(ours, frozenset(), frozenset())
     past = was if was is not None else sent
     result = ours
@@ -66,7 +67,7 @@ def merge(
 
 
 def to_write(ours: AppointmentFields, sent: AppointmentFields | None, theirs: AppointmentFields) -> AppointmentFields:
-    """What the event should say: the CRM's value where the CRM changed it since it was sent, else what is there."""
+    """The fields to write: ours where the CRM changed them since `sent`, otherwise those that the event has now."""
     if sent is None:
         return ours
     result = theirs

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 
 def format_time(at: int, *, zone: str | None, utc_offset: int) -> str:
-    """RFC 3339 with seconds: in `zone` if there is one, else with the offset."""
+    """Unix seconds as RFC 3339: in the time zone `zone` if it is given, else at `utc_offset` (seconds east of UTC)."""
     where: dt.tzinfo = ZoneInfo(zone) if zone else dt.timezone(dt.timedelta(seconds=utc_offset))
     return dt.datetime.fromtimestamp(at, where).isoformat(timespec="seconds")
 
 
 def format_utc(at: int) -> str:
-    """RFC 3339 in UTC."""
+    """Unix seconds as RFC 3339 in UTC, ending in Z."""
     return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -17,27 +17,27 @@ _CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Working hours that the CRM has set, of a User or (`user_id` None) of whoever belongs to a booking calendar."""
+    """Working hours that the CRM has set for a User; with `user_id` None, for all Users of the calendars it names."""
 
     id: str
     location_id: str
     user_id: str | None
     name: str
     time_zone: str
-    #: As the CRM wrote them: `wday` and `date` rules with intervals from and to.
+    #: As the CRM wrote them: rules of the types `wday` and `date`, with intervals `from` and `to`.
     rules: tuple[Mapping[str, Any], ...]
-    #: The booking calendars that it holds for; none: all of the User's that have no schedule of their own.
+    #: The booking calendars that it is for; empty: all of the User's that no schedule names.
     calendar_ids: tuple[str, ...]
     created_at: int
     updated_at: int
 
     def hours(self) -> Hours:
-        """The working hours that the rules say."""
+        """The working hours that the rules describe."""
         return hours_of(self.rules, self.time_zone)
 
 
 def hours_of(rules: Sequence[Mapping[str, Any]], time_zone: str) -> Hours:
-    """The working hours that rules say; `rule_problems` found nothing wrong with them."""
+    """The working hours that rules describe. `rule_problems` must have found nothing wrong with them."""
     weekdays: dict[str, tuple[Stretch, ...]] = {}
     dates: dict[str, tuple[Stretch, ...]] = {}
     for rule in rules:
@@ -48,7 +48,7 @@ def hours_of(rules: Sequence[Mapping[str, Any]], time_zone: str) -> Hours:
 
 
 def rule_problems(rules: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
-    """What is wrong with rules, all of it."""
+    """Everything that is wrong with rules."""
     problems = []
     for number, rule in enumerate(rules):
         at = f"/rules/{number}"

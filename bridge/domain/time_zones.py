@@ -13,11 +13,11 @@ def is_time_zone(name: str) -> bool:
 
 
 def advice(name: str) -> str:
-    """What to write in place of a name that is none."""
+    """What to write instead of a name that is not a time zone."""
     close = difflib.get_close_matches(name, sorted(_known()), n=1)
     return f'did you mean "{close[0]}"?' if close else "use an IANA name such as Europe/Berlin."
 
 
 @functools.cache
 def _known() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())  # looks through the whole database of them on each call
+    return frozenset(zoneinfo.available_timezones())  # reads the whole time zone database on each call

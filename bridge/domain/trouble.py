@@ -1,4 +1,4 @@
-"""What is wrong with a remote, in a sentence for people, and what to do about it."""
+"""What is wrong with a remote server or calendar, and what to do about it, in sentences for people."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ _NO_ANSWER = {
 
 
 def gone_sentence() -> str:
-    """What to say of a calendar that is read, and is no longer there: what it held may still be true."""
+    """For a calendar that is chosen, but no longer exists on its server."""
     return (
         "The calendar is no longer there. What was last read of it goes on taking time, until another one is chosen in"
         " its place or it is removed from those that are read."
@@ -95,12 +95,12 @@ def gone_sentence() -> str:
 
 
 def undelivered_sentence(count: int) -> str:
-    """What to say while objects are listed that the server does not deliver."""
+    """For a calendar whose server lists objects that can't be fetched."""
     return f"The server lists {count} events that it does not deliver. The bridge asks again by itself."
 
 
 def held_sentence(count: int) -> str:
-    """What to say while objects that seem to be gone are kept."""
+    """For a calendar that seems to have lost most of its events, while these are kept until the loss is certain."""
     return (
         f"All or most of this calendar seems to be gone at once ({count} events). They are kept until that is certain;"
         " the bridge looks again by itself."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar, Unsaid
+from bridge.domain.booking_calendars import DEFAULT_MINUTES, AppointmentDefaults, BookingCalendar
 from bridge.domain.schedules import Schedule
 from bridge.errors import FieldProblem, Invalid, Unknown
 from bridge.service import visibility
@@ -60,11 +60,11 @@ def get_calendar(db: Db, calendar_id: str, *, locations: Locations) -> BookingCa
         return visibility.booking_calendar(tx, calendar_id, locations)
 
 
-def unsaid(db: Db, calendar_id: str | None) -> Unsaid:
-    """What an appointment has where its request does not say, if it is booked with this calendar."""
+def appointment_defaults(db: Db, calendar_id: str | None) -> AppointmentDefaults:
+    """What an appointment that is booked with this calendar gets where the request leaves it out."""
     with db.read() as tx:
         calendar = booking_calendars.get(tx, calendar_id or "")
-    return Unsaid() if calendar is None else calendar.unsaid
+    return AppointmentDefaults() if calendar is None else calendar.defaults
 
 
 def list_calendars(db: Db, location_id: str) -> list[BookingCalendar]:

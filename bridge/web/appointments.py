@@ -63,7 +63,7 @@ def _new(request: web.Request, body: Body[AppointmentBody]) -> NewAppointment:
         body.value,
         body.problems,
         location_id=requests.location_for(request, body.value.location_id),
-        unsaid=booking_calendars.unsaid(request.app[CONTEXT].db, body.value.calendar_id),
+        defaults=booking_calendars.appointment_defaults(request.app[CONTEXT].db, body.value.calendar_id),
     )
 
 

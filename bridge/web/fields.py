@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bridge.domain.booking_calendars import Unsaid
+from bridge.domain.booking_calendars import AppointmentDefaults
 from bridge.domain.model import Appointment, AppointmentFields
 from bridge.errors import FieldProblem, Invalid
 from bridge.service.book import UNSET, AppointmentChange, NewAppointment, read_invitee
@@ -24,9 +24,12 @@ def new_appointment(
     problems: Iterable[FieldProblem],
     *,
     location_id: str | None,
-    unsaid: Unsaid,
+    defaults: AppointmentDefaults,
 ) -> NewAppointment:
-    """A new appointment, with what is `unsaid`; one of whole days takes one. Raises `Invalid`."""
+    """A new appointment. `defaults` fill what the body leaves out; without an end, an all-day one takes one day.
+
+    Raises `Invalid` with `problems` and every other problem of the body.
+    """
     reader = Reader(list(problems))
     location_id = reader.location(location_id)
     zone = reader.zone(body.timezone)
@@ -41,7 +44,7 @@ def new_appointment(
     else:
         start = reader.time("startTime", body.start_time, zone)
         ends = reader.time("endTime", body.end_time, zone)
-        end = ends.at if ends is not None else start.at + unsaid.length if start is not None else 0
+        end = ends.at if ends is not None else start.at + defaults.length if start is not None else 0
     if start is not None and not reader.is_wrong("endTime"):
         reader.order(start.at, end)
     rrule = reader.rrule(body.rrule)
@@ -62,7 +65,7 @@ def new_appointment(
             description=body.description or "",
             address=body.address or "",
             rrule=rrule,
-            status=body.appointment_status or unsaid.status,
+            status=body.appointment_status or defaults.status,
             invitee=invitee,
         ),
         utc_offset=start.utc_offset,

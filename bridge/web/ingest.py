@@ -14,7 +14,7 @@ from typing import Any, get_args
 from aiohttp import web
 from pydantic import ValidationError
 
-from bridge.domain.booking_calendars import Unsaid
+from bridge.domain.booking_calendars import AppointmentDefaults
 from bridge.domain.model import Appointment
 from bridge.errors import CalendarsStale, DuplicateExternalId, FieldProblem, Invalid, NoPrimaryCalendar, Unknown
 from bridge.service import book, booking_calendars, ingest
@@ -143,8 +143,8 @@ def _carry_out(
             now=context.clock(),
         )
         return _done("changed", id_=known.id)
-    length = booking_calendars.unsaid(context.db, body.calendar_id).length
-    new = fields.new_appointment(body, (), location_id=location_id, unsaid=Unsaid(length))
+    length = booking_calendars.appointment_defaults(context.db, body.calendar_id).length
+    new = fields.new_appointment(body, (), location_id=location_id, defaults=AppointmentDefaults(length))
     try:
         new = replace(new, source=SOURCE, source_updated_at=told.date_updated)
         made = book.create_appointment(context.db, new, now=context.clock())
