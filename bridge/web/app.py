@@ -9,7 +9,6 @@ from bridge.service.context import Context
 from bridge.settings import Settings
 from bridge.web import middleware, openapi
 from bridge.web.audit import audit
-from bridge.web.ingest import TURNED_AWAY, TurnedAway
 from bridge.web.keys import CONTEXT, OPEN, SETTINGS, WATCH
 from bridge.web.limits import LIMITS, Limits, limits
 from bridge.web.pages import guard, sign_in
@@ -32,7 +31,6 @@ def make_web_app(context: Context, settings: Settings | None = None) -> web.Appl
     app[LIMITS] = Limits(settings.api.burst_requests, settings.api.daily_requests)
     app[REFERENCE] = Reference(openapi.document(OPERATIONS, server=settings.sidecar.address.rstrip("/")))
     app[sign_in.ATTEMPTS] = Attempts()
-    app[TURNED_AWAY] = TurnedAway()
     app[WATCH] = Watch(context.db)
     app.on_shutdown.append(_let_go)
     app.add_routes([*ROUTES, *PAGES])

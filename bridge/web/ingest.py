@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 from aiohttp import web
@@ -33,28 +33,8 @@ SOURCE = "highlevel"
 TYPES = ("AppointmentCreate", "AppointmentUpdate", "AppointmentDelete")
 #: How far a webhook's timestamp may be off, in seconds, and when HighLevel tries again.
 OLDEST, AGAIN = 300, 600
-#: For how long HighLevel repeats, with some to spare, and how many turned away are remembered at most.
-REPEATED_FOR, MOST = 3 * 3600, 10_000
-
-
-@dataclass(slots=True)
-class TurnedAway:
-    """Webhooks that could not be taken: sent again, they are older than others may be."""
-
-    _until: dict[str, int] = field(default_factory=dict)
-
-    def add(self, webhook_id: str, now: int) -> None:
-        """Remember one for as long as it is repeated."""
-        self._until = {known: until for known, until in self._until.items() if until > now}
-        if len(self._until) < MOST:
-            self._until[webhook_id] = now + REPEATED_FOR
-
-    def has(self, webhook_id: str, now: int) -> bool:
-        """Whether it was turned away lately."""
-        return self._until.get(webhook_id, 0) > now
-
-
-TURNED_AWAY = web.AppKey("turned_away", TurnedAway)
+#: For how long HighLevel repeats, with some to spare, in seconds: a repetition has the first try's timestamp.
+REPEATED_FOR = 3 * 3600
 
 
 async def take(request: web.Request) -> web.Response:
@@ -66,9 +46,9 @@ async def take(request: web.Request) -> web.Response:
     if not settings.is_signed(body, request.headers.get("X-GHL-Signature", "")):
         raise Problem(401, "bad_signature", "The body is not signed with HighLevel's key (X-GHL-Signature).")
     message = _read(body)
-    turned_away, now = request.app[TURNED_AWAY], context.clock()
-    if not _is_fresh(message, now) and not turned_away.has(message.webhook_id or "", now):
-        raise Problem(401, "bad_signature", "The timestamp is more than five minutes off.")
+    now = context.clock()
+    if not _is_fresh(message, now):
+        raise Problem(401, "bad_signature", "The timestamp is too old, or of a time that is yet to come.")
     if message.type not in TYPES or message.appointment is None or message.location_id is None:
         return _done("ignored", f"Nothing is done about {message.type}.")
     try:
@@ -84,7 +64,6 @@ async def take(request: web.Request) -> web.Response:
     except Exception as error:
         if not isinstance(error, NoPrimaryCalendar | CalendarsStale):
             log.exception("a webhook of HighLevel's can't be taken")
-        turned_away.add(message.webhook_id or "", now)
         detail = "It can't be taken just now. Send it again."
         raise Problem(429, "not_now", detail, headers={"Retry-After": str(AGAIN)}) from error
     context.wake_push()
@@ -102,14 +81,18 @@ def _read(body: bytes) -> HighLevelMessage:
 
 
 def _is_fresh(message: HighLevelMessage, now: int) -> bool:
-    """Whether it was sent just now. One without a timestamp is known by its id alone."""
+    """Whether it was sent just now; or lately, where its id keeps it from being taken twice.
+
+    One without a timestamp is known by its id alone.
+    """
     if message.timestamp is None:
         return message.webhook_id is not None
     try:
         sent = dt.datetime.fromisoformat(str(message.timestamp))
     except ValueError:
         return False
-    return abs(now - (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).timestamp()) <= OLDEST
+    age = now - (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).timestamp()
+    return -OLDEST <= age <= (OLDEST if message.webhook_id is None else REPEATED_FOR)
 
 
 def _carry_out(
@@ -124,8 +107,11 @@ def _carry_out(
         return _done("ignored", "The appointment was deleted.", known.id)
     if known is not None and _is_old(known, told):
         return _done("ignored", "Newer news of the appointment came before.", known.id)
+    if known is None and ingest.was_deleted(context.db, location_id, told.id, now=context.clock()):
+        return _done("ignored", "The appointment was deleted.")
     if message.type == "AppointmentDelete":
         if known is None:
+            ingest.note_deleted(context.db, location_id, told.id, now=context.clock())
             return _done("ignored", "There is no such appointment here.")
         book.delete_event(context.db, known.id, locations=None, expected_version=None, now=context.clock())
         return _done("deleted", id_=known.id)

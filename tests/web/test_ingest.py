@@ -12,6 +12,7 @@ from bridge.service import roles, users
 from bridge.settings import Settings
 from bridge.store.db import Db
 from bridge.web.app import make_web_app
+from bridge.web.keys import SETTINGS
 from bridge.web.times import format_utc
 
 from .conftest import APPOINTMENTS, EVENTS, WEEK
@@ -144,6 +145,21 @@ async def test_an_update_that_comes_first_books_and_older_news_undoes_nothing(hi
     assert await highlevel.events() == []
 
 
+async def test_a_deletion_that_comes_first_keeps_what_comes_late_from_booking(highlevel):
+    world = highlevel.api.world
+    await roles.choose(world.context, "ada", primary=None, conflicts=[])
+    created = highlevel.message()
+    assert (await highlevel(created)).status == 429
+    await roles.choose(world.context, "ada", primary=world.ids["Home"], conflicts=[])
+    deleted = await highlevel(highlevel.message("AppointmentDelete"))
+    assert (deleted.status, deleted.json["result"]) == (200, "ignored")
+    world.later(660)
+    for message in (created, highlevel.message("AppointmentUpdate", title="Earlier")):
+        late = await highlevel(message)
+        assert (late.status, late.json["result"]) == (200, "ignored")
+    assert await highlevel.events() == []
+
+
 async def test_what_highlevel_has_booked_is_booked_whatever_else_is_there(highlevel):
     await highlevel.api.book(startTime="2027-03-09T10:00:00Z", endTime="2027-03-09T11:00:00Z")
     assert (await highlevel(highlevel.message())).json["result"] == "booked"
@@ -164,13 +180,17 @@ async def test_only_what_highlevel_signed_is_taken(highlevel):
     assert highlevel.api.stored() == before
 
 
-@pytest.mark.parametrize("off", [-301, 301])
-async def test_nothing_old_is_taken(highlevel, off):
+@pytest.mark.parametrize(("off", "known_by_id"), [(-10_801, True), (301, True), (-301, False), (301, False)])
+async def test_nothing_old_is_taken(highlevel, off, known_by_id):
+    def message(at):
+        told = highlevel.message(at=at)
+        return told if known_by_id else {**told, "webhookId": None}
+
     now = highlevel.api.world.now()
-    assert (await highlevel(highlevel.message(at=now + off))).status == 401
-    assert (await highlevel({**highlevel.message(), "timestamp": "yesterday"})).status == 401
+    assert (await highlevel(message(now + off))).status == 401
+    assert (await highlevel({**message(now), "timestamp": "yesterday"})).status == 401
     assert await highlevel.events() == []
-    assert (await highlevel(highlevel.message(at=now + off - off // 300))).status == 200
+    assert (await highlevel(message(now + off - off // abs(off)))).status == 200
 
 
 async def test_what_is_not_ours_is_let_go_for_good(highlevel):
@@ -206,7 +226,7 @@ async def test_what_can_t_be_read_is_refused(highlevel):
     assert await highlevel.events() == []
 
 
-async def test_what_can_t_be_taken_now_is_taken_when_it_is_sent_again(highlevel):
+async def test_what_can_t_be_taken_now_is_taken_when_it_is_sent_again(highlevel, aiohttp_client):
     world = highlevel.api.world
     await roles.choose(world.context, "ada", primary=None, conflicts=[])
     message = highlevel.message()
@@ -214,6 +234,9 @@ async def test_what_can_t_be_taken_now_is_taken_when_it_is_sent_again(highlevel)
     assert (refused.status, refused.json["code"], refused.headers["Retry-After"]) == (429, "not_now", "600")
     world.later(660)
     await roles.choose(world.context, "ada", primary=world.ids["Home"], conflicts=[])
+    settings = highlevel.api.client.app[SETTINGS]
+    restarted = await aiohttp_client(make_web_app(world.context, settings))
+    highlevel.api = replace(highlevel.api, client=restarted)
     assert (await highlevel(message)).json["result"] == "booked", "though its timestamp is old by now"
     world.later(3 * 3600)
     assert (await highlevel({**message, "webhookId": "another"})).status == 401
