@@ -1,8 +1,8 @@
-"""Appointments as events: in the merged calendar, and in the primary calendar upstream, there and back.
+"""Appointments as events: published in the merged calendar, written to the primary calendar, and read back from it.
 
-Upstream the CRM owns when an event is, its title, description, place, status, and whether it invites the contact. Of an
-event that is there already, only those of them that differ are rewritten, line by line; a person's alarms, notes,
-overrides and guests stay byte for byte.
+In an event upstream, the CRM owns the times, title, description, place and status, and the invitation of the contact.
+In an event that exists already, only the owned properties that differ are rewritten, line by line: a person's alarms,
+notes, overrides and guests stay as they are, byte for byte.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _GONE = frozenset({"cancelled", "invalid"})
 
 
 def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Rendered | None:
-    """An Appointment as the merged calendar shows it, under its id. `time_zone` is the User's.
+    """The published object of an Appointment, with its id as UID. `time_zone` is the User's.
 
-    None when every single instance of it is taken out. One without length is shown, and takes no time.
+    None when every single instance is excluded. An appointment without length is published, but takes no time.
     """
     fields = booked.fields
     lines = _owned(fields)
@@ -56,10 +56,11 @@ def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Re
 
 
 def upstream_event(booked: Appointment, *, now: int, onto: str | None, sender: str | None = None) -> str:
-    """What is PUT for an Appointment: a new object, or `onto` (the object as it is upstream) with what differs changed.
+    """The text to PUT for an Appointment.
 
-    Where nothing differs, `onto` comes back as it is. `sender` is the address that invites the contact, if one is to be
-    invited; without it, nobody is. Raises `Unreadable` when `onto` holds no event.
+    With `onto` None, a new object; otherwise `onto` (the object as it is upstream), with the owned properties changed
+    that differ. Where none does, `onto` is returned unchanged. `sender` is the address that invites the contact;
+    without it, nobody is invited. `now` is in Unix seconds. Raises `Unreadable` when `onto` holds no event.
     """
     if onto is None:
         return _new(booked, now, sender)
@@ -99,11 +100,11 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None, sender: s
 
 
 def upstream_fields(ics: str, *, like: AppointmentFields, sent: AppointmentFields | None = None) -> AppointmentFields:
-    """The Appointment's fields as its event upstream says them.
+    """The Appointment's fields as its event upstream has them.
 
-    `like` are the fields as the Appointment has them: where the event says the same, as far as an event can, they are
-    taken from there. Of the people it invites, whom these or the fields `sent` last invite is the contact. Raises
-    `Unreadable` when there is no event, or nobody can say when it is.
+    `like` are the fields of the Appointment. Where the event agrees with them as far as an event can express, they are
+    returned unchanged. Of the guests, the contact is the one whom `like` or `sent` (the fields as last written)
+    invites. Raises `Unreadable` when the object holds no event, or the event does not tell when it is.
     """
     root = content.read(ics)
     _, component = _target(root)
@@ -125,7 +126,7 @@ def upstream_fields(ics: str, *, like: AppointmentFields, sent: AppointmentField
 
 
 def answer(ics: str, invitee: str | None) -> str | None:
-    """What the invited contact answered: a PARTSTAT in lower case; None: nothing yet, or nobody is invited."""
+    """What the invited contact answered: a PARTSTAT in lower case; None: nothing yet, or they are not invited."""
     if invitee is None:
         return None
     try:
@@ -138,13 +139,13 @@ def answer(ics: str, invitee: str | None) -> str | None:
 
 
 class _Said(NamedTuple):
-    """The owned properties of an event, in one form for comparison."""
+    """The owned properties of an event, in a form in which two events can be compared."""
 
     event: Event
     start: int
     end: int
     all_day: bool
-    #: The IANA zone that it is written in; None: UTC or one without a name.
+    #: The IANA zone of its start; None: UTC, or a zone without an IANA name.
     zone: str | None
     rule: Rule | None
     until: dt.datetime | None
@@ -156,7 +157,7 @@ class _Said(NamedTuple):
 
 
 def _target(root: Component) -> tuple[int, Component]:
-    """The event that stands for the Appointment: its master, or whatever is left of it."""
+    """The VEVENT of the Appointment, and its position: the master, or the first override if there is no master."""
     components = list(root.walk("VEVENT"))
     for number, component in enumerate(components):
         if "RECURRENCE-ID" not in component.lines:
@@ -203,25 +204,25 @@ def _text(component: Component, name: str) -> str:
 
 
 def _cancelled(root: Component, zones: Zones) -> list[Moment]:
-    """The instances that somebody took out by cancelling their overrides."""
+    """The RECURRENCE-IDs of overrides that are cancelled: some clients delete single instances like this."""
     found = [event(c, zones) for c in root.walk("VEVENT") if c.value("STATUS").strip().upper() == "CANCELLED"]
     return [e.recurrence_id for e in found if e is not None and e.recurrence_id is not None]
 
 
 def plain_event(fields: AppointmentFields) -> str:
-    """An event that was written for these fields, and nothing else."""
+    """A VEVENT that has the owned properties for these fields, and nothing else."""
     return "\n".join(["BEGIN:VEVENT", *_owned(fields), "END:VEVENT"])
 
 
 def _as_written(fields: AppointmentFields) -> _Said:
-    """What such an event says."""
+    """The owned properties of an event that was written for these fields."""
     root = content.read(plain_event(fields))
     return _said(root.parts[0], root, fields)
 
 
 def _same_when(ours: _Said, theirs: _Said) -> bool:
     same = ours[1:4] == theirs[1:4] and ours[5:8] == theirs[5:8]
-    # A server may write a single time in UTC; of a recurring one, the zone decides when it is.
+    # A server may rewrite a single time in UTC. For a recurring event, the zone matters.
     return same and (ours.zone == theirs.zone or (theirs.zone is None and theirs.rule is None))
 
 
@@ -280,7 +281,7 @@ def _attendee(booked: Appointment, invitee: str) -> str:
 
 
 def _hints(booked: Appointment) -> list[str]:
-    """X- properties for whoever looks at the event: nothing is ever read from them."""
+    """X- properties for people and programs that look at the event. The bridge never reads them."""
     meeting = booked.extra.get("meetingLocationType")
     return [
         f"X-CRM-APPOINTMENT-ID:{content.escape(booked.id)}",
@@ -291,7 +292,7 @@ def _hints(booked: Appointment) -> list[str]:
 
 
 def _owned(fields: AppointmentFields) -> list[str]:
-    """The lines of what the CRM owns."""
+    """The lines of the owned properties."""
     lines = [f"SUMMARY:{content.escape(fields.title)}", *_when_lines(fields)]
     if fields.description:
         lines.append(f"DESCRIPTION:{content.escape(fields.description)}")
@@ -303,7 +304,7 @@ def _owned(fields: AppointmentFields) -> list[str]:
 
 
 def _status(status: str) -> str:
-    """A held time is CONFIRMED, whatever became of it; the outcome stays in the CRM."""
+    """The STATUS for an appointment's status. Outcomes such as "noshow" matter to the CRM only: CONFIRMED."""
     return {"new": "TENTATIVE", "cancelled": "CANCELLED", "invalid": "CANCELLED"}.get(status, "CONFIRMED")
 
 
@@ -319,8 +320,8 @@ def _start_and_end(fields: AppointmentFields) -> tuple[Moment, Moment]:
         after = max(after, first + dt.timedelta(days=1))
         return Moment(first, zone, True), Moment(after, zone, True)
     if (start.instant, end.instant) != (fields.start, fields.end) and fields.rrule is None:
-        # The second half of a doubled hour has no name in its own zone.
-        return tuple(Moment(local(at, dt.UTC), dt.UTC, False) for at in (fields.start, fields.end))  # type: ignore[return-value]
+        # The second occurrence of a repeated hour can't be expressed in its own zone.
+        start, end = (Moment(local(at, dt.UTC), dt.UTC, False) for at in (fields.start, fields.end))
     return start, end
 
 
@@ -364,9 +365,9 @@ def _write_when(edit: Edit, fields: AppointmentFields) -> None:
 
 
 def _write_single_times(edit: Edit, root: Component, ours: _Said, theirs: _Said, fields: AppointmentFields) -> None:
-    """The times that a person changed one by one go along with their series; those that it has no longer go."""
+    """Keep the overrides in step with their series: change the key of those that moved, drop those it no longer has."""
     if theirs.event.recurrence_id is not None:
-        return  # all that is left
+        return  # there is no master, only overrides
     move = None
     if not _same_when(ours, theirs):
         after = replace(pattern(ours.event, ours.start), rdates=tuple(theirs.event.rdates))
@@ -386,7 +387,7 @@ def _write_single_times(edit: Edit, root: Component, ours: _Said, theirs: _Said,
             there = move.key(key)
         cancelled = override.component.value("STATUS").strip().upper() == "CANCELLED"
         if there is None or (there in ours.excluded and not cancelled and not override.future):
-            gone.append(number)  # those that the person took out themselves may stay as they are
+            gone.append(number)  # overrides by which the person cancelled an instance stay
         elif there != key:
             _write_single_time(edit, override, key, at(there, ours.event.start))
     for number in reversed(gone):
@@ -394,7 +395,7 @@ def _write_single_times(edit: Edit, root: Component, ours: _Said, theirs: _Said,
 
 
 def _write_single_time(edit: Edit, override: Event, key: int, there: Moment) -> None:
-    """One time of a series, which is told by another key now. It stays where the person put it, if they did."""
+    """Give an override its new key. Its own time changes as well, unless the person had moved it."""
     line = f"RECURRENCE-ID{rendering.value(there)}"
     edit.set("RECURRENCE-ID", [_with_old_params(edit, "RECURRENCE-ID", line, ("TZID", "VALUE"))])
     if override.start.instant != key:
@@ -406,12 +407,12 @@ def _write_single_time(edit: Edit, override: Event, key: int, there: Moment) -> 
 
 
 def _write_text(edit: Edit, name: str, line: str | None) -> None:
-    # An ALTREP says the old text in another way.
+    # An ALTREP refers to another form of the old text, so it goes.
     edit.set(name, [] if line is None else [_with_old_params(edit, name, line, ("ALTREP",))])
 
 
 def _with_old_params(edit: Edit, name: str, line: str, less: tuple[str, ...]) -> str:
-    """The new line with the parameters that the old one had besides."""
+    """The new line, with the parameters of the old one except those named in `less`."""
     old = next(iter(edit.get(name)), None)
     parts = content.split(old) if old is not None else None
     kept = without_params(parts.params, less) if parts is not None else ""

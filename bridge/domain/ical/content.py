@@ -1,7 +1,7 @@
-"""Content lines and components (RFC 5545 section 3.1): reading with tolerance, writing to the letter.
+"""Content lines and components (RFC 5545 section 3.1): read tolerantly, written strictly.
 
-Only what the bridge needs of an object is looked at, so nothing else in it can make it unreadable, and an ordinary
-event costs microseconds.
+Only the properties that the bridge needs are read. So nothing else in an object can make it unreadable, and reading an
+ordinary event takes microseconds.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _DATE_VALUE = re.compile(r":(?=\d{4}-?\d\d-?\d\d)")
 _DATES = frozenset({"DTSTART", "DTEND", "RECURRENCE-ID", "RDATE", "EXDATE"})
 _PARAM = re.compile(r';\s*([A-Za-z0-9-]+)\s*=\s*("[^"]*"|[^;]*)')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-#: The ends of the calendar, as Unix seconds; the last a day early, so that it is a time in every zone.
+#: The first and the last instant that `datetime` can express, as Unix seconds; the last is a day early, so that it can
+#: be expressed in every time zone.
 _FIRST, LAST = -62_135_596_800, 253_402_214_400
-#: What may not stand in a text value, whatever the escaping (RFC 5545 section 3.1: CONTROL).
+#: Characters that a text value can't contain even when escaped (RFC 5545 section 3.1: CONTROL).
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _DURATION = re.compile(
     r"([+-]?)P(?:(\d{1,15})W)?(?:(\d{1,15})D)?(?:T(?:(\d{1,15})H)?(?:(\d{1,15})M)?(?:(\d{1,15})S)?)?", re.IGNORECASE
@@ -52,7 +53,7 @@ class Line(NamedTuple):
 
 
 class Component:
-    """A component: its name in upper case, the lines wanted of it by name, and the components in it."""
+    """A component: its name in upper case, its lines by name (only `_WANTED` ones), and the components in it."""
 
     __slots__ = ("lines", "name", "parts")
 
@@ -81,7 +82,7 @@ class Component:
 
 
 def unfold(text: str) -> str:
-    """The text with one logical line per line, lines ended by LF."""
+    """The text with each logical line on one line (RFC 5545 section 3.1), and LF as line end."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\n " in text or "\n\t" in text:
@@ -89,7 +90,8 @@ def unfold(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # A fold between the octets of one character, read with "surrogateescape": now they are together again.
+        # A fold stood between the octets of one character, and was read with "surrogateescape". Unfolding has put the
+        # octets together again.
         text = text.encode(errors="surrogateescape" if _only_octets(text) else "replace").decode(errors="replace")
     return text
 
@@ -99,7 +101,7 @@ def _only_octets(text: str) -> bool:
 
 
 def split(line: str) -> Line | None:
-    """One logical line taken apart, or None when it is no content line."""
+    """A logical line split into its parts; None when it is not a content line."""
     at = line.find(":")
     if at < 0:
         return None
@@ -120,7 +122,7 @@ def split(line: str) -> Line | None:
 
 
 def read(text: str) -> Component:
-    """The object as a nameless component that holds everything. Never fails: what can't be understood is left out."""
+    """The object, as a nameless component around everything in it. Never fails: what can't be read is left out."""
     root = Component("")
     stack = [root]
     for raw in unfold(text).split("\n"):
@@ -148,25 +150,25 @@ def _name_length(raw: str) -> int:
 
 
 def unescape(value: str) -> str:
-    """A TEXT value (RFC 5545 section 3.3.11) as it is meant; stray backslashes stay."""
+    """The text that a TEXT value stands for (RFC 5545 section 3.3.11). Backslashes that escape nothing stay."""
     if "\\" not in value:
         return value
     return _ESCAPED.sub(lambda m: {"n": "\n", "N": "\n"}.get(m[1], m[1] if m[1] in ',;:"\\' else m[0]), value)
 
 
 def clean(text: str) -> str:
-    """A text as iCalendar can carry it: line ends are LF, no other control characters."""
+    """A text without the characters that iCalendar can't carry: line ends become LF, other controls are dropped."""
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def escape(text: str) -> str:
-    """A text as a TEXT value."""
+    """A text as a TEXT value, escaped (RFC 5545 section 3.3.11)."""
     text = clean(text)
     return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
 def fold(line: str, eol: str = "\r\n") -> str:
-    """A logical line folded at 75 octets, never inside a character, with its line end."""
+    """A logical line with its line end, folded at 75 octets, never inside a character (RFC 5545 section 3.1)."""
     if len(line) <= 75 and line.isascii():
         return line + eol
     pieces: list[str] = []
@@ -184,7 +186,7 @@ def fold(line: str, eol: str = "\r\n") -> str:
 
 
 def calendar(lines: Iterable[str]) -> str:
-    """A whole object around these logical lines."""
+    """A VCALENDAR object with these logical lines in it."""
     return (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//CRM calendar bridge//EN\r\n"
         + "".join(map(fold, lines))
@@ -193,7 +195,10 @@ def calendar(lines: Iterable[str]) -> str:
 
 
 def duration(value: str) -> tuple[int, int] | None:
-    """A DURATION as (nominal days, exact seconds), or None. RFC 5545 section 3.3.6: a day is not 24 hours."""
+    """A DURATION as (nominal days, exact seconds); None when it is not one.
+
+    The two are kept apart since a nominal day need not have 24 hours (RFC 5545 section 3.3.6).
+    """
     match = _DURATION.fullmatch(value.strip()) if value else None
     if match is None or not any(match.groups()[1:]):
         return None
@@ -203,12 +208,12 @@ def duration(value: str) -> tuple[int, int] | None:
 
 
 def stamp(local: dt.datetime) -> str:
-    """A DATE-TIME without its zone."""
+    """A local time as a DATE-TIME value without zone."""
     return f"{local.year:04}{local.month:02}{local.day:02}T{local.hour:02}{local.minute:02}{local.second:02}"
 
 
 def utc(instant: int) -> str:
-    """An instant as a DATE-TIME in UTC; beyond the calendar's ends, its ends."""
+    """An instant (Unix seconds) as a DATE-TIME value in UTC; the nearest one that can be expressed, if beyond."""
     days, seconds = divmod(max(_FIRST, min(instant, LAST)), 86_400)
     return f"{_utc_day(days)}T{seconds // 3600:02}{seconds // 60 % 60:02}{seconds % 60:02}Z"
 
@@ -219,5 +224,5 @@ def _utc_day(days: int) -> str:
 
 
 def day(local: dt.datetime) -> str:
-    """A DATE."""
+    """The day of a local time as a DATE value."""
     return f"{local.year:04}{local.month:02}{local.day:02}"

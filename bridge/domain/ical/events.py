@@ -12,11 +12,11 @@ from bridge.domain.ical.content import Component, Line
 from bridge.domain.ical.rules import Rule
 from bridge.domain.ical.zones import Zones, instant, local
 
-#: How long an event takes whose end can't be known (it is before the start, or unreadable): what clients propose.
+#: The length of an event whose end is before its start or unreadable: the one that clients propose for new events.
 UNKNOWN_LENGTH = dt.timedelta(hours=1)
-#: In days: from one end of the calendar to the other.
+#: The longest DURATION, in days: all that `datetime` can express.
 _LONGEST = 3_000_000
-#: Of one property, no more values than this are looked at one by one.
+#: No more values of one property than this are read one by one.
 MANY = 20_000
 
 _MOMENT = re.compile(
@@ -40,7 +40,11 @@ class Moment(NamedTuple):
 
 
 class Length(NamedTuple):
-    """How long: first on the wall clock (days, and what DTSTART to DTEND shows), then exactly (a DURATION's hours)."""
+    """A length in two parts, added in this order: `wall` on the wall clock, then `exact` seconds.
+
+    The time from DTSTART to DTEND and the days of a DURATION count on the wall clock; the hours, minutes and seconds of
+    a DURATION are exact (RFC 5545 section 3.3.6).
+    """
 
     wall: dt.timedelta
     exact: int = 0
@@ -51,13 +55,13 @@ class Length(NamedTuple):
         return self.wall <= _ZERO and self.exact <= 0
 
     def longer(self, seconds: int) -> Length:
-        """Longer by so much."""
+        """This length and so many seconds more."""
         if self.exact:
             return Length(self.wall, self.exact + seconds)
         return Length(self.wall + dt.timedelta(seconds=seconds))
 
     def end(self, start: dt.datetime, zone: dt.tzinfo, at: int) -> int:
-        """When what starts at `start` (the instant `at`) ends."""
+        """The instant at which something ends that starts at the local time `start`, which is the instant `at`."""
         plainly = at + int(self.wall.total_seconds()) + self.exact
         end = plainly
         if self.wall:
@@ -65,7 +69,7 @@ class Length(NamedTuple):
                 end = instant(start + self.wall, zone) + self.exact
             except OverflowError:
                 end = content.LAST
-        # Across skipped hours the wall clock may show the end before the start.
+        # Where the clocks skip hours, the end computed on the wall clock may lie before the start.
         return min(end if end > at else plainly, max(content.LAST, at))
 
 
@@ -77,32 +81,36 @@ class Event:
     start: Moment
     length: Length
     rules: list[Rule] = field(default_factory=list)
-    #: In place of rules that can't be made out.
+    #: Rules used in place of those that can't be understood: see `rules.stand_in`.
     stand_ins: list[Rule] = field(default_factory=list)
-    #: EXRULEs (RFC 2445 section 4.8.5.2): what they yield is taken out.
+    #: EXRULEs (RFC 2445 section 4.8.5.2): the instances that they yield are excluded.
     exrules: list[Rule] = field(default_factory=list)
     rdates: list[tuple[Moment, Length | None]] = field(default_factory=list)
     exdates: list[Moment] = field(default_factory=list)
     recurrence_id: Moment | None = None
     #: RANGE=THISANDFUTURE.
     future: bool = False
-    #: Its start could not be read; what is known instead stands for it.
+    #: Its start could not be read, and was derived from its RECURRENCE-ID or its end.
     guessed: bool = False
 
     @property
     def recurs(self) -> bool:
-        """Whether it is more than one stretch of time."""
+        """Whether it may have more than one instance."""
         return bool(self.rules or self.stand_ins or self.rdates)
 
 
 def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment | None:
-    """One DATE or DATE-TIME of a line, or None. Read with tolerance: dashes, colons, no seconds, offsets, 24:00."""
+    """One DATE or DATE-TIME value of a line; None when it can't be read.
+
+    Accepted beside RFC 5545: dashes and colons, no seconds, UTC offsets, 24:00. `floating` is the zone for values
+    without one.
+    """
     match = _MOMENT.fullmatch(value.strip())
     if match is None:
         return None
     year, month, day, hour, minute, second, where = match.groups()
     try:
-        date = dt.datetime(_inner(int(year)), int(month), int(day))
+        date = dt.datetime(_calculable(int(year)), int(month), int(day))
         if hour is None or (line.params and (line.param("VALUE") or "").upper() == "DATE"):
             return Moment(date, zones.user, True)
         of_day = dt.timedelta(hours=int(hour), minutes=int(minute), seconds=min(int(second or 0), 59))
@@ -120,13 +128,13 @@ def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment 
     return Moment(wall + (shift if where[0] == "-" else -shift), dt.UTC, False)
 
 
-def _inner(year: int) -> int:
-    """A year far enough from the calendar's ends to reckon around it; 400 years on, all weekdays are the same."""
+def _calculable(year: int) -> int:
+    """A year at which date arithmetic can't overflow: near the ends, the one 400 years away, with the same weekdays."""
     return year + 400 if 0 < year < 100 else year - 400 if year > 9900 else year
 
 
 def event(component: Component, zones: Zones) -> Event | None:
-    """A VEVENT, or None when neither its start nor anything in its place can be read."""
+    """A VEVENT; None when it tells nothing about when it is: no readable start, RECURRENCE-ID or end."""
     start = _first(component, "DTSTART", zones, zones.user)
     around = start.zone if start is not None and not start.is_date else zones.user
     recurrence_id = _first(component, "RECURRENCE-ID", zones, around) if "RECURRENCE-ID" in component.lines else None
@@ -146,11 +154,11 @@ def event(component: Component, zones: Zones) -> Event | None:
         if line.value.strip():
             rule = _rule(line, start)
             into = found.rules if rule is not None else found.stand_ins
-            rule = rule or rules.instead(line.value)
+            rule = rule or rules.stand_in(line.value)
             if rule not in into:
                 into.append(rule)
     if "EXRULE" in component.lines:
-        # One that can't be made out takes nothing out.
+        # An EXRULE that can't be understood excludes nothing.
         read = (_rule(line, start) for line in component.lines["EXRULE"])
         found.exrules = [rule for rule in read if rule is not None]
     if "RDATE" in component.lines:
@@ -186,13 +194,13 @@ def _guessed(component: Component, recurrence_id: Moment | None, end: Moment | N
 
 
 def _length(component: Component, start: Moment, end: Moment | None, zones: Zones) -> tuple[Moment, Length]:
-    """The length, and the start: the two kinds of value mixed make a DATE a midnight."""
+    """The start and the length. Where just one of DTSTART and DTEND is a DATE, it counts as a midnight."""
     if end is None:
         for line in component.lines.get("DURATION", ()):
             read = content.duration(line.value)
             if read is not None:
                 return _lasting(start, *read)
-        # An unreadable end is an unknown one; without any, RFC 5545 3.6.1 says how long.
+        # With an unreadable end the length is unknown; without any end, RFC 5545 section 3.6.1 defines it.
         broken = bool(component.value("DTEND").strip() or component.value("DURATION").strip())
         if start.is_date:
             return start, Length(_DAY)
@@ -214,7 +222,7 @@ def _lasting(start: Moment, days: int, seconds: int) -> tuple[Moment, Length]:
     if days * 86_400 + seconds < 0:
         return start, Length(_DAY if start.is_date else UNKNOWN_LENGTH)
     days, seconds = min(days, _LONGEST), min(seconds, _LONGEST * 86_400)
-    if start.is_date:  # in days only (RFC 5545 3.6.1), so a part of a day takes all of it
+    if start.is_date:  # only whole days are allowed (RFC 5545 section 3.6.1), so a part of a day counts as one
         return start, Length(max(dt.timedelta(days=days + -(-seconds // 86_400)), _DAY))
     return start, Length(dt.timedelta(days=days), seconds)
 
@@ -224,7 +232,7 @@ def _rdates(component: Component, start: Moment, length: Length, zones: Zones) -
     for line in component.lines["RDATE"]:
         values = line.value.split(",")
         if len(found) + len(values) > MANY:
-            # Too many to list: the days that they are on, whole.
+            # Too many to list one by one: the days on which they are, as whole days.
             days = sorted({value.strip()[:8] for value in values})[:MANY]
             dates = [moment(day, Line("RDATE", "", day), zones, start.zone) for day in days]
             longer = Length(length.wall + 2 * _DAY, length.exact)
@@ -242,7 +250,8 @@ def _rdates(component: Component, start: Moment, length: Length, zones: Zones) -
             elif start.is_date and not at.is_date:
                 at = Moment(dt.datetime.combine(at.local.date(), dt.time()), zones.user, True)
             elif not at.is_date:
-                at = at._replace(local=local(at.instant, at.zone))  # a skipped time is the one that clocks show then
+                # Of a local time that is skipped, the one that the clocks show at that instant.
+                at = at._replace(local=local(at.instant, at.zone))
             found.append((at, _period(at, end, line, zones) if slash and not at.is_date else None))
     return found
 
@@ -264,7 +273,7 @@ def _exdates(component: Component, zones: Zones, start: Moment) -> list[Moment]:
     floating = zones.user if start.is_date else start.zone
     for line in component.lines["EXDATE"]:
         values = line.value.split(",")
-        # What is left out of absurdly many excludes nothing, so it blocks.
+        # Of an absurd number of values only the last ones are read. The instances of the others block.
         values = values[-(MANY - len(found)) :] if len(found) < MANY else []
         for value in dict.fromkeys(values):
             at = moment(value, line, zones, floating)
@@ -274,7 +283,7 @@ def _exdates(component: Component, zones: Zones, start: Moment) -> list[Moment]:
 
 
 def same_kind(moment: Moment, start: Moment) -> Moment:
-    """A RECURRENCE-ID or EXDATE as a value of its DTSTART's kind and zone."""
+    """A RECURRENCE-ID or EXDATE value, converted to the kind (DATE or DATE-TIME) and zone of its DTSTART."""
     if start.is_date:
         if moment.is_date:
             return moment
@@ -285,7 +294,7 @@ def same_kind(moment: Moment, start: Moment) -> Moment:
 
 
 def until_of(rule: Rule, start: Moment) -> dt.datetime | None:
-    """UNTIL in the local time of DTSTART. A DATE includes all of that day, whatever DTSTART is."""
+    """UNTIL in the local time of DTSTART; None: no end, or an unreadable one. A DATE includes all of that day."""
     if rule.until is None:
         return None
     try:
@@ -303,6 +312,6 @@ def until_of(rule: Rule, start: Moment) -> dt.datetime | None:
 
 
 def _date_meant(moment: Moment, zone: dt.tzinfo) -> dt.date:
-    """The day that a DATE-TIME means where a DATE belongs: as written, or the User's day that begins then."""
+    """The day meant by a DATE-TIME where a DATE is expected: the one that begins then in `zone`, else as written."""
     there = local(moment.instant, zone)
     return there.date() if there.time() == dt.time() else moment.local.date()

@@ -1,4 +1,4 @@
-"""Rules made harmless: absurd ones coarsened, and ones that clients read differently found."""
+"""Making rules harmless: those that are too dense to list, and those that clients expand in different ways."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from bridge.domain.ical.recurrence import last
 from bridge.domain.ical.rules import LISTS, SECONDS, Freq, Rule, Skip
 from bridge.domain.ical.scales import GREGORIAN
 
-#: A rule of up to so many occurrences is taken as it is, however dense.
+#: A rule with no more occurrences than this is taken as it is, however dense.
 _FEW = 5_000
-#: More times a day than this are not even listed for a day.
+#: A rule with more occurrences a day than this is not even listed for one period.
 _VAST = 1_440
-#: More occurrences a day than this, on and on, are coarsened.
+#: A rule with more occurrences a day than this is coarsened, unless it has few altogether.
 _DENSE = 24
 
 
 def coarsened(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> tuple[Rule, dt.datetime, int] | None:
-    """A rule and start in place of ones too dense to list, and by how many seconds the event must be longer with them.
+    """A rule and start to use instead of ones that are too dense to list, and the seconds to add to the event's length.
 
-    None for a rule that is fine as it is. What the new ones cover includes all that the old ones do: every minute (or
-    hour, or day) in which the old rule has an occurrence is taken from its first second to its last.
+    None for a rule that is fine as it is. The new ones cover all of the time that the old ones do: every minute (or
+    hour, or day) in which the old rule has an occurrence is covered from its first second to its last.
     """
     if _per_day(rule) <= _DENSE:
         return None
@@ -55,12 +55,12 @@ def coarsened(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> tupl
 
 
 def is_vast(rule: Rule) -> bool:
-    """Whether a single period of the rule may be too much to hold."""
+    """Whether even one period of the rule may have too many occurrences to hold in memory."""
     return rule.freq <= Freq.DAILY and _per_day(rule) > _VAST
 
 
 def _per_day(rule: Rule) -> int:
-    """No more than so many occurrences fall on one day."""
+    """An upper bound for the occurrences on one day."""
     if rule.freq <= Freq.DAILY:
         return max(1, len(rule.byhour)) * max(1, len(rule.byminute)) * max(1, len(rule.bysecond))
     periods = math.ceil(86_400 / (SECONDS[rule.freq] * rule.interval))
@@ -72,13 +72,13 @@ def _per_day(rule: Rule) -> int:
     return min(periods, chosen * (len(rule.bysecond) or 60))
 
 
-def plain(rule: Rule, start: dt.datetime) -> Rule | None:
-    """The rule as every client expands it alike, or None for one that they don't.
+def portable(rule: Rule, start: dt.datetime) -> Rule | None:
+    """The rule in a form that every client expands in the same way; None where there is no such form.
 
-    Where it goes wrong was measured with ical.js 2 (Thunderbird): lists of hours come out of order and are miscounted,
-    a month as a limit of a monthly rule, days that some months lack, numbered weekdays of a year and week numbers give
-    other days, a daily rule with days from the month's end never returns, a weekly one with days of the month is an
-    error for the whole object. Other calendars and SKIP (RFC 7529) hardly any client knows.
+    What goes wrong was measured with ical.js 2 (Thunderbird). It puts lists of hours out of order and miscounts them.
+    It yields other days for BYMONTH in a monthly rule, days that some months lack, numbered weekdays of a year, and
+    week numbers. A daily rule with days counted from the end of the month never returns. A weekly rule with BYMONTHDAY
+    is an error for the whole object. And hardly any client knows RSCALE and SKIP (RFC 7529).
     """
     if rule.scale != GREGORIAN or (
         rule.skip != Skip.OMIT and any(abs(d) > 28 for d in rule.bymonthday or (start.day,))

@@ -1,6 +1,7 @@
-"""The contact whom an event invites: ORGANIZER and ATTENDEE (RFC 5545 section 3.8.4, RFC 6638 section 3.1).
+"""Inviting an appointment's contact: ORGANIZER and ATTENDEE (RFC 5545 section 3.8.4, RFC 6638 section 3.1).
 
-The server sends mail for them. Everybody else who is invited is the person's own business, and stays as they are.
+The server sends mail to the people whom an event invites. Only the line of the contact is ever changed: all other
+guests were invited by the person themselves.
 """
 
 from __future__ import annotations
@@ -12,25 +13,25 @@ from bridge.domain.ical import content
 from bridge.domain.ical.content import Component, Line
 from bridge.domain.ical.editing import Edit
 
-#: What a browser takes for an e-mail address (HTML, `type=email`): nothing in it needs more than escaping for a URI.
+#: An e-mail address as browsers define it (HTML, `type=email`). All of it can be written into a URI with escapes.
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*", re.ASCII | re.IGNORECASE)
-#: What may stand in a `mailto:` as it is (RFC 6068).
+#: Characters that need no escape in a `mailto:` URI (RFC 6068).
 _PLAIN = "@!$'*+"
 
 
 def can_be_invited(address: str) -> bool:
-    """Whether this is an e-mail address that can stand in an event."""
+    """Whether this is an e-mail address that can be written into an event."""
     return _ADDRESS.fullmatch(address) is not None
 
 
 def organizer(address: str) -> str:
-    """Who invites."""
+    """The ORGANIZER line for an address."""
     return f"ORGANIZER:mailto:{quote(address, safe=_PLAIN)}"
 
 
 def attendee(address: str, name: str) -> str:
-    """Who is invited, and asked for an answer."""
-    # Nothing in a parameter can say a quotation mark in a way that every server knows.
+    """The ATTENDEE line that invites an address and asks for an answer. `name` may be empty."""
+    # There is no way to write a quotation mark into a parameter that every server understands.
     name = " ".join(content.clean(name).replace('"', "'").split())
     called = f';CN="{name}"' if name else ""
     return (
@@ -40,12 +41,12 @@ def attendee(address: str, name: str) -> str:
 
 
 def is_invited(component: Component, address: str) -> bool:
-    """Whether an event invites them."""
+    """Whether an event invites this address."""
     return any(_is(line, address) for line in component.all("ATTENDEE"))
 
 
 def answer(component: Component, address: str) -> str | None:
-    """What they answered, in lower case: `accepted`, `declined`, `tentative` …; None: nothing yet."""
+    """What this address answered: a PARTSTAT in lower case, such as `accepted`; None: nothing yet, or not invited."""
     for line in component.all("ATTENDEE"):
         if _is(line, address):
             said = (line.param("PARTSTAT") or "NEEDS-ACTION").lower()
@@ -54,30 +55,33 @@ def answer(component: Component, address: str) -> str | None:
 
 
 def invite(edit: Edit, line: str, sender: str) -> None:
-    """Let every event of an object invite one more, by this `ATTENDEE` line."""
+    """Add this ATTENDEE line to every event of the object; `sender` is the address that invites."""
     for _ in edit.each():
         edit.set("ATTENDEE", [*edit.get("ATTENDEE"), line])
     sign(edit, sender)
 
 
 def uninvite(edit: Edit, address: str) -> None:
-    """Let no event of an object invite them any more. The server tells them.
+    """Remove this address from the guests of every event of the object. The server then sends a cancellation.
 
-    ORGANIZER stays, even alone: without it, a server could not tell who takes the invitation back.
+    ORGANIZER stays, even if no guest is left: without it, a server could not tell who cancels.
     """
     for _ in edit.each():
         edit.set("ATTENDEE", [line for line in edit.get("ATTENDEE") if not _says(line, address)])
 
 
 def sign(edit: Edit, sender: str) -> None:
-    """Say who invites, in every event that invites somebody and does not say who does (RFC 5545 wants it to)."""
+    """Add ORGANIZER to every event that has guests but no ORGANIZER (RFC 5545 section 3.8.4.3 requires one)."""
     for _ in edit.each():
         if edit.get("ATTENDEE") and not edit.get("ORGANIZER"):
             edit.set("ORGANIZER", [organizer(sender)])
 
 
 def unsigned(text: str, invitee: str | None) -> str:
-    """An object to be put somewhere else: whoever does that invites, and invites the contact by themselves."""
+    """The object without ORGANIZER and without its contact as a guest, to be written into another calendar.
+
+    The account of that calendar becomes the organizer, and invites the contact itself.
+    """
     edit = Edit(text, 0)
     if invitee is not None:
         uninvite(edit, invitee)

@@ -1,4 +1,4 @@
-"""What blocks, from when, and what it is called: by the Calendar's settings."""
+"""Whether an event takes time from its owner, from when, and under which title: by the settings of its Calendar."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.domain.ical.series import Instance
 from bridge.domain.model import SlotSettings, Titles
 
 BUSY = "Busy"
-#: From the least to the most certain to come.
+#: In ascending order of how certain it is that somebody comes.
 _PARTSTATS = ("DECLINED", "NEEDS-ACTION", "TENTATIVE", "ACCEPTED")
 
 
@@ -20,27 +20,27 @@ class Reason(StrEnum):
     """Why a stretch of an event takes time from its owner, or does not."""
 
     BLOCKS = "blocks"
-    #: It is on the way to the event, which takes time, too.
+    #: It is travel time before an event that blocks.
     TRAVEL = "travel"
-    #: It recurs by a rule that can't be made out, so it may well be then.
+    #: Its rule can't be understood, so that it may well recur at this time.
     UNCLEAR = "unclear"
     TRANSPARENT = "transparent"
     CANCELLED = "cancelled"
-    #: These three only where the Calendar's settings say so.
+    #: These three take no time only where the Calendar's settings say so.
     TENTATIVE = "tentative"
     ALL_DAY = "all_day"
     UNANSWERED = "unanswered"
-    #: By the owner themselves.
+    #: The owner declined the invitation.
     DECLINED = "declined"
-    #: It begins and ends at once: a mark in the calendar.
+    #: It has no length: it only marks a time in the calendar.
     NO_LENGTH = "no_length"
-    #: A single instance that was taken out of its series, or put somewhere else.
+    #: A single instance that was deleted from its series, or moved to another time.
     DELETED = "deleted"
     MOVED = "moved"
 
 
 class Judge:
-    """What blocks and what it is called, by the Calendar's settings."""
+    """Decides about events by a Calendar's settings. `addresses` are the owner's e-mail addresses, in lower case."""
 
     def __init__(self, settings: SlotSettings, addresses: frozenset[str]) -> None:
         self._settings = settings
@@ -76,9 +76,9 @@ class Judge:
                 return None
 
     def _answer(self, component: Component) -> str:
-        """The owner's own PARTSTAT: the firmest one, if they are invited under several addresses."""
+        """The owner's own PARTSTAT; if they are invited under several addresses, the most certain one."""
         own = any(self._is_owner(line) for line in component.all("ORGANIZER"))
-        default = "ACCEPTED" if own else "NEEDS-ACTION"  # nobody answers their own invitation
+        default = "ACCEPTED" if own else "NEEDS-ACTION"  # organizers do not answer their own invitations
         answers = [
             (line.param("PARTSTAT") or default).upper() for line in component.all("ATTENDEE") if self._is_owner(line)
         ]
@@ -90,7 +90,7 @@ class Judge:
         return address in self._addresses or (line.param("EMAIL") or "").lower() in self._addresses
 
     def title(self, event: Event, master: Event | None = None) -> str:
-        """What the slot is called. An override of a private event is private, too: clients leave its CLASS out."""
+        """The title of the blocked slot. Overrides of a private event are private too: clients write no CLASS there."""
         component = event.component
         if self._settings.titles != Titles.TITLE or _is_private(component):
             return BUSY
@@ -99,18 +99,18 @@ class Judge:
         return content.clean(content.unescape(component.value("SUMMARY"))).strip() or BUSY
 
     def travel(self, event: Event) -> int:
-        """Seconds of travel before an event that block, too."""
+        """The seconds of travel time before an event that block as well."""
         if not self._settings.travel_blocks or event.start.is_date:
             return 0
         read = content.duration(event.component.value("X-APPLE-TRAVEL-DURATION"))
         return min(max(read[0] * 86_400 + read[1], 0), 2 * 86_400) if read is not None else 0
 
     def with_travel(self, instance: Instance) -> Instance:
-        """An instance that begins with the travel to it."""
+        """The instance with the travel time to it included."""
         travel = self.travel(instance.event)
         return replace(instance, start=instance.start - travel) if travel else instance
 
 
 def _is_private(component: Component) -> bool:
-    """RFC 5545 3.8.1.3: a class that is not known is to be taken as PRIVATE."""
+    """Whether its CLASS hides it. An unknown CLASS counts as PRIVATE (RFC 5545 section 3.8.1.3)."""
     return component.value("CLASS").strip().upper() not in {"", "PUBLIC"}

@@ -1,7 +1,7 @@
-"""A series that is given other times: where each of its single times goes, and its rule with them.
+"""Moving a series: what becomes of its single times and of its rule when its start or rule changes.
 
-Single times are told apart by their keys, when each was to begin. A series that begins an hour later has other keys,
-and whatever EXDATE or RECURRENCE-ID say of one of its times would be said of nothing.
+A single time is identified by its key: the instant at which it begins by the rule. When a series starts an hour later,
+all of its keys change, and EXDATE and RECURRENCE-ID have to change with them, or they would refer to nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from bridge.domain.ical.series import Pattern
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """From the times that a series had to those that it has."""
+    """A change of a series, given by its patterns before and after."""
 
     before: Pattern
     after: Pattern
 
     def key(self, key: int) -> int | None:
-        """The key that one of its times has now; None where there is no such time any more."""
+        """The key after the change of the time that had `key` before; None where the series no longer has that time."""
         was, now = self.before.start, self.after.start
         day = at(key, was).local.date()
-        # It may just begin at another of its days, and those that both have are what they were.
+        # Only the first day may have changed to another day of the same series. Days that both have keep their times.
         if self.before.has(_on(was, now.local.date())) or self.after.has(_on(now, was.local.date())):
             if self.after.has(key):
                 return key
@@ -42,7 +42,7 @@ def _on(start: Moment, day: dt.date) -> int:
 
 
 def along(rule: Rule, was: Moment, now: Moment) -> Rule:
-    """The rule of a series whose start moved: weekdays of a weekly one turn with it, and its last time moves, too."""
+    """The rule of a series whose start moved: the weekdays of a weekly rule move with it, and so does UNTIL."""
     turn, clock = 0, _of_day(now) - _of_day(was)
     if not (_yields(rule, was, now.local.date()) or _yields(rule, now, was.local.date())):
         turn = (now.local.date() - was.local.date()).days
@@ -56,7 +56,7 @@ def along(rule: Rule, was: Moment, now: Moment) -> Rule:
 
 
 def fits(rule: Rule, start: Moment) -> bool:
-    """Whether the rule yields the start."""
+    """Whether the rule yields the start of the series."""
     return _yields(rule, start, start.local.date())
 
 

@@ -1,7 +1,7 @@
-"""What a recurrence rule yields, in local time.
+"""Expanding recurrence rules, in local time.
 
-Expansion jumps to where it is asked for, works day by day (so a rule of seconds costs no more than its results), and
-is bounded: no rule, however absurd, keeps a process busy.
+Expansion starts near the span that is asked for rather than at DTSTART. It goes day by day, so that a rule that counts
+in seconds costs no more than what it yields. And it is bounded: no rule takes unlimited time, however absurd it is.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from bridge.domain.ical import scales
 from bridge.domain.ical.rules import LISTS, SECONDS, Freq, Rule, Skip
 from bridge.domain.ical.scales import Month, Scale
 
-#: Nothing recurs beyond this, in local time: no booking reaches there.
+#: Rules yield nothing after this local time: no booking is that far ahead.
 LAST = dt.datetime(2201, 1, 1)
-#: A rule that matches nothing for so long matches nothing: even 29 February on a given weekday comes every 40 years.
+#: A rule that yields nothing for this long yields nothing at all: even 29 February on a given weekday recurs within 40
+#: years.
 _BARREN = dt.timedelta(days=366 * 60)
-#: COUNT is honoured by counting from the start; after so many periods it is taken as no limit.
+#: COUNT is counted from DTSTART on. After this many periods counting stops, and the rule goes on without limit.
 _COUNTED_PERIODS = 100_000
-#: By so much at most does SKIP put a day out of its period.
+#: SKIP moves a day out of its period by no more than this.
 _SKIPPED = dt.timedelta(days=31)
-#: An hourly to secondly rule that found nothing in so many looks in a row finds nothing.
+#: An hourly to secondly rule that yields nothing in this many candidates in a row yields nothing at all.
 _FRUITLESS = 300_000
 
 
 def starts(
     rule: Rule, start: dt.datetime, low: dt.datetime, high: dt.datetime, until: dt.datetime | None = None
 ) -> Iterator[dt.datetime]:
-    """What the rule yields within [low, high], in order. All local; `until` is the rule's UNTIL in local time.
+    """What the rule yields within [low, high], in order. All times are local; `until` is the rule's UNTIL.
 
-    `start` is DTSTART; it is yielded only where the rule matches it.
+    `start` is DTSTART; it is yielded only if the rule yields it.
     """
     high = min(high, LAST, until or LAST)
     low = max(low, start)
@@ -67,7 +68,7 @@ def _within(periods: Iterator[list[dt.datetime]], low: dt.datetime, high: dt.dat
 
 
 def first(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.datetime | None:
-    """The first thing the rule yields; None for a rule that never matches, such as one for 30 February."""
+    """The first time that the rule yields; None for a rule that yields nothing, such as one for 30 February."""
     begin = dt.datetime.combine(scales.named(rule.scale).within(start.date()), start.time())
     try:
         far = begin + max(_BARREN, dt.timedelta(seconds=2 * rule.interval * SECONDS[rule.freq]))
@@ -77,14 +78,17 @@ def first(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.datet
 
 
 def is_known(rule: Rule, start: dt.datetime) -> bool:
-    """Whether the calendar that the rule counts in is known where it counts from; or where does not matter."""
+    """Whether the rule can be expanded: its RSCALE's tables reach to DTSTART.
+
+    They need not where the rule names its days completely, so that nothing is counted from DTSTART.
+    """
     says_all = rule.bymonthday and (rule.freq == Freq.MONTHLY or rule.bymonth or rule.leapmonths)
     anywhere = bool(says_all) and rule.interval == 1 and rule.count is None
     return anywhere or scales.named(rule.scale).reaches(start.date())
 
 
 def last(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.datetime | None:
-    """An instant after which the rule yields nothing: exact for COUNT, UNTIL itself otherwise. None: it has no end."""
+    """A local time after which the rule yields nothing: exact with COUNT, otherwise UNTIL. None: it has no end."""
     if rule.count is None:
         return until
     end = until or LAST
@@ -98,7 +102,7 @@ def last(rule: Rule, start: dt.datetime, until: dt.datetime | None) -> dt.dateti
 
 
 def _at_most(rule: Rule, start: dt.datetime, high: dt.datetime) -> int:
-    """No more than so many occurrences fall between start and high: to see that a huge COUNT is no limit."""
+    """An upper bound for what the rule yields from start to high: a COUNT above it is no limit there."""
     periods = int((high - start).total_seconds() // (SECONDS[rule.freq] * rule.interval)) + 2
     times = max(1, len(rule.bysecond))
     if rule.freq < Freq.MINUTELY:
@@ -114,7 +118,7 @@ def _chooses_days(rule: Rule) -> bool:
 
 
 def _periods(rule: Rule, start: dt.datetime, low: dt.datetime, high: dt.datetime) -> Iterator[list[dt.datetime]]:
-    """The occurrences period by period, from the period that holds `low`: some may lie before it, or before start."""
+    """What the rule yields, period by period, from the period of `low` on. Some of it may lie before low or start."""
     if rule.freq > Freq.DAILY:
         yield from _parts_of_days(rule, start, low, high)
         return
@@ -146,7 +150,7 @@ def _days(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[S
     match rule.freq:
         case Freq.DAILY:
             behind = (low - start).days // rule.interval * rule.interval
-            fits = _limits(rule, with_days=True)
+            fits = _Limits(rule, with_days=True)
             for ordinal in range(start.toordinal() + behind, high.toordinal() + 1, rule.interval):
                 day = dt.date.fromordinal(ordinal)
                 yield (day,) if fits(day) else ()
@@ -159,7 +163,7 @@ def _days(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[S
 
 
 def _each_once(periods: Iterable[Sequence[dt.date]]) -> Iterator[Sequence[dt.date]]:
-    """What a period puts into the one beside it, that one may hold, too."""
+    """The days of each period without those of earlier periods: SKIP may move a day onto one of the next period."""
     last = dt.date.min
     for days in periods:
         found = [d for d in days if d > last]
@@ -170,7 +174,7 @@ def _each_once(periods: Iterable[Sequence[dt.date]]) -> Iterator[Sequence[dt.dat
 def _long_periods(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[Sequence[dt.date]]:
     scale = scales.named(rule.scale)
     start, low, high = scale.within(start), scale.within(low), scale.within(high)
-    fits = _limits(replace(rule, bymonth=(), leapmonths=(), bymonthday=(), byday=()), with_days=False)
+    fits = _Limits(replace(rule, bymonth=(), leapmonths=(), bymonthday=(), byday=()), with_days=False)
     begins = scale.month_of(start)
     of_month = start.toordinal() - begins.first + 1
     if rule.freq == Freq.MONTHLY:
@@ -189,11 +193,11 @@ def _long_periods(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> It
 def _weeks(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[Sequence[dt.date]]:
     origin = start.toordinal() - (start.weekday() - rule.wkst) % 7
     chosen = {day for _, day in rule.byday}
-    # Other parts that choose days have no place in a weekly rule; where they are, they choose among all of the week.
+    # Other parts that choose days are not allowed in a weekly rule. Where they stand, they choose from the whole week.
     weekdays = chosen or (range(7) if rule.bymonthday or rule.byyearday or rule.byweekno else {start.weekday()})
     offsets = sorted((day - rule.wkst) % 7 for day in weekdays)
     step = 7 * rule.interval
-    fits = _limits(rule, with_days=False)
+    fits = _Limits(rule, with_days=False)
     unlimited = not (rule.bymonth or rule.bymonthday or rule.byyearday or rule.byweekno)
     first_week = origin + (low.toordinal() - origin) // step * step
     for week in range(first_week, high.toordinal() + 1, step):
@@ -202,7 +206,7 @@ def _weeks(rule: Rule, start: dt.date, low: dt.date, high: dt.date) -> Iterator[
 
 
 def _month(rule: Rule, month: Month, of_month: int) -> list[dt.date]:
-    """The days of one month that BYMONTHDAY and BYDAY choose; without them, that of DTSTART."""
+    """The days of one month that BYMONTHDAY and BYDAY choose; without either, the day of DTSTART (`of_month`)."""
     size = month.size
     if rule.bymonthday or not (rule.byday or rule.byyearday or rule.byweekno):
         wanted = rule.bymonthday or (of_month,)
@@ -249,7 +253,7 @@ def _is_named(rule: Rule, month: Month) -> bool:
 
 
 def _named_months(rule: Rule, months: Sequence[Month]) -> list[Month]:
-    """The months of a year that BYMONTH names; in place of a leap month that it lacks, what SKIP says."""
+    """The months of a year that BYMONTH names. For a leap month that this year lacks, the one that SKIP chooses."""
     found = {month for month in months if _is_named(rule, month)}
     if rule.skip != Skip.OMIT:
         leap = {month.number for month in months if month.leap}
@@ -261,10 +265,10 @@ def _named_months(rule: Rule, months: Sequence[Month]) -> list[Month]:
 def _chosen_in_year(rule: Rule, months: Sequence[Month], begins: Month, of_month: int) -> list[dt.date]:
     byday = rule.byday
     if rule.byweekno and not (byday or rule.bymonthday or rule.byyearday):
-        # "derived from DTSTART": the same weekday of those weeks
+        # RFC 5545 section 3.3.10: the weekday is derived from DTSTART
         byday = ((0, (begins.first + of_month - 2) % 7),)
     weekdays = {day for ordinal, day in byday if ordinal == 0}
-    fits = _limits(rule, with_days=False)
+    fits = _Limits(rule, with_days=False)
     days = [d for d in map(dt.date.fromordinal, _ordinals(months)) if fits(d)]
     if not byday:
         return days
@@ -283,8 +287,8 @@ def _ordinals(months: Sequence[Month]) -> range:
     return range(months[0].first, months[-1].first + months[-1].size)
 
 
-class _limits:  # noqa: N801 - used as a function: whether a day passes the rule's limits
-    """Whether a day passes BYMONTH, BYMONTHDAY, BYYEARDAY, BYWEEKNO and, where they only limit, weekdays."""
+class _Limits:
+    """A predicate: whether a day passes BYMONTH, BYMONTHDAY, BYYEARDAY, BYWEEKNO and, if `with_days`, BYDAY."""
 
     __slots__ = ("by_month", "rule", "scale", "weekdays")
 
@@ -316,7 +320,7 @@ class _limits:  # noqa: N801 - used as a function: whether a day passes the rule
 
 
 def _week_numbers(day: dt.date, wkst: int) -> set[int]:
-    """The number of the day's week, from the front and from the back; a week is in the year of its fourth day."""
+    """The number of the day's week, counted from both ends of the year. A week is in the year of its fourth day."""
     fourth = day.toordinal() - (day.weekday() - wkst) % 7 + 3
     if not 0 < fourth <= dt.date.max.toordinal():
         return set()
@@ -327,11 +331,11 @@ def _week_numbers(day: dt.date, wkst: int) -> set[int]:
 
 
 def _parts_of_days(rule: Rule, start: dt.datetime, low: dt.datetime, high: dt.datetime) -> Iterator[list[dt.datetime]]:
-    """The periods (hours, minutes or seconds) of an hourly to secondly rule; one empty list for a day without any."""
+    """The periods (hours, minutes or seconds) of an hourly to secondly rule, and an empty list after each day."""
     unit = SECONDS[rule.freq]
     step = unit * rule.interval
     origin = start.replace(minute=0 if unit == 3600 else start.minute, second=0 if unit > 1 else start.second)
-    fits = _limits(rule, with_days=True)
+    fits = _Limits(rule, with_days=True)
     inner = [
         minute * 60 + second
         for minute in (rule.byminute or (start.minute,) if unit == 3600 else (0,))
@@ -361,7 +365,7 @@ def _parts_of_days(rule: Rule, start: dt.datetime, low: dt.datetime, high: dt.da
 
 
 def _blocks(rule: Rule) -> list[tuple[int, int]]:
-    """The stretches of a day, in seconds, that BYHOUR and (for seconds) BYMINUTE leave."""
+    """The stretches of a day, in seconds from midnight, that BYHOUR and (in a secondly rule) BYMINUTE leave."""
     if rule.freq == Freq.SECONDLY and rule.byminute:
         begins = [hour * 3600 + minute * 60 for hour in rule.byhour or range(24) for minute in rule.byminute]
         return [(begin, begin + 60) for begin in begins]
@@ -371,5 +375,5 @@ def _blocks(rule: Rule) -> list[tuple[int, int]]:
 
 
 def is_long(rule: Rule, start: dt.datetime, until: dt.datetime, periods: int) -> bool:
-    """Whether more than so many periods lie between two local times."""
+    """Whether more than this many periods of the rule lie between two local times."""
     return (until - start).total_seconds() > periods * SECONDS[rule.freq] * rule.interval

@@ -1,4 +1,4 @@
-"""Published objects: what goes into one, its text, and what is known of it without reading it again."""
+"""Published objects: what goes into one, its text, and the facts about it that are stored beside the text."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from bridge.domain.ical.vtimezones import tzid_of, vtimezones
 from bridge.domain.ical.zones import local
 from bridge.domain.model import Interval, Occurrence
 
-#: Equal input, equal bytes: when a slot was rendered says nothing about it.
+#: A fixed stamp, so that equal input gives equal bytes.
 _DTSTAMP = "DTSTAMP:20000101T000000Z"
 _DAY = 86_400
-#: No further from a stretch than this stands another time for it.
+#: The RDATE that stands for a stretch is no further away from it than this: see `add`.
 _NEAR = dt.timedelta(days=100)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A published object, and when it takes time."""
+    """A published object, and when it takes time. Instants are Unix seconds, UTC."""
 
     ics: str
     etag: str
     #: The first instant covered, and the first instant after all of it (or somewhat later); None: it has no end.
     first_start: int
     last_end: int | None
-    #: By start; what a client shows as two is two.
+    #: Ordered by start. Occurrences that touch or overlap are not joined.
     occurrences: tuple[Occurrence, ...]
-    #: The span for which the occurrences are complete; None: they are all of them.
+    #: The span for which the occurrences are complete; None: the object has no others.
     expanded: Interval | None
-    #: The same for objects that take the same times.
+    #: A digest that is equal for objects that take the same times.
     same_times: str
 
 
 class Stretch(NamedTuple):
-    """A single stretch of time and what it is called."""
+    """A single stretch of time (Unix seconds, UTC) and its title."""
 
     start: int
     end: int
@@ -50,28 +50,31 @@ class Stretch(NamedTuple):
 
 @dataclass(slots=True)
 class Slot:
-    """What is published: a Pattern, less `excluded`, with overrides. Instances are told apart by their instants."""
+    """What is published: a Pattern without `excluded`, with overrides. Instances are identified by their instants."""
 
     pattern: Pattern
     summary: str
     excluded: set[int] = field(default_factory=set)
     overrides: dict[int, Stretch] = field(default_factory=dict)
-    #: RDATEs besides those of the pattern.
+    #: RDATEs in addition to those of the pattern.
     added: dict[int, Moment] = field(default_factory=dict)
-    #: It goes on after what is listed.
+    #: Whether it goes on after the instances that are listed here.
     goes_on: bool = False
-    #: Where to look on for a free place, by a place that is taken.
+    #: For a taken place the next one that may be free, so that `add` need not search from the start each time.
     taken: dict[int, Moment] = field(default_factory=dict)
-    #: Further lines of every event.
+    #: Further content lines for each of its VEVENTs.
     details: tuple[str, ...] = ()
 
 
 class Crowded(Exception):
-    """No day near a stretch is free to stand for it."""
+    """There is no free place for an RDATE near a stretch."""
 
 
 def slot_from(stretch: Stretch, days_in: dt.tzinfo | None) -> Slot:
-    """A Slot of one stretch, told apart from those to be added by its day in this zone; with None by its second."""
+    """A Slot of one stretch, to which others can be added.
+
+    `days_in`: an all-day stretch is identified by its day in this zone; with None, every stretch by its second.
+    """
     if stretch.all_day and days_in is not None:
         start, end = (local(at, days_in).replace(hour=0, minute=0, second=0) for at in (stretch.start, stretch.end))
         place = Moment(start, days_in, True)
@@ -85,9 +88,9 @@ def slot_from(stretch: Stretch, days_in: dt.tzinfo | None) -> Slot:
 
 
 def add(slot: Slot, stretch: Stretch) -> None:
-    """Add a stretch: an RDATE, with an override unless the series' own length and name fit. Raises `Crowded`.
+    """Add a stretch as an RDATE, with an override unless it has the length and title of the series. Raises `Crowded`.
 
-    An RDATE only has to be unlike the others: where its place is taken, the next free one stands for it.
+    With an override, the RDATE itself is just an identifier: where its place is taken, the next free one is used.
     """
     made = slot.pattern
     step = dt.timedelta(days=1) if made.start.is_date else dt.timedelta(seconds=1)
@@ -143,7 +146,7 @@ class _Times(NamedTuple):
 
 
 def _measured(slot: Slot, horizon: Interval) -> _Times:
-    """When a Slot takes time: all of it where it ends within the horizon or does not recur by rule."""
+    """When a Slot takes time: always, if it has no rule or ends within the horizon; otherwise within the horizon."""
     made = slot.pattern
     singles = [
         *slot.overrides.values(),
@@ -161,7 +164,7 @@ def _measured(slot: Slot, horizon: Interval) -> _Times:
 
 
 def _as_it_is(slot: Slot, place: Moment) -> Stretch:
-    """An instance of the series' own length and name."""
+    """The instance at this place, with the length and title of the series."""
     key = place.instant
     return Stretch(key, slot.pattern.length.end(place.local, place.zone, key), place.is_date, slot.summary)
 
@@ -205,7 +208,7 @@ def _begin(uid: str, summary: str, details: tuple[str, ...]) -> list[str]:
 
 
 def _when(stretch: Stretch, user_zone: dt.tzinfo) -> list[str]:
-    """DTSTART and DTEND of a single stretch: in UTC, so that nobody needs a VTIMEZONE; or as days of the User."""
+    """DTSTART and DTEND of a single stretch: in UTC, which needs no VTIMEZONE; if all-day, as days in `user_zone`."""
     if stretch.all_day:
         first, after = (content.day(local(at, user_zone)) for at in (stretch.start, stretch.end))
         return [f"DTSTART;VALUE=DATE:{first}", f"DTEND;VALUE=DATE:{after}"]
@@ -215,7 +218,7 @@ def _when(stretch: Stretch, user_zone: dt.tzinfo) -> list[str]:
 def _rendered(
     ics: str, first_start: int, last_end: int | None, found: tuple[Occurrence, ...], expanded: Interval | None
 ) -> Rendered:
-    """With what follows from the rest."""
+    """A Rendered, with its ETag and digest."""
     times = repr((first_start, last_end, [(o.start, o.end) for o in found]))
     return Rendered(ics, f'"{_digest(ics)}"', first_start, last_end, found, expanded, _digest(times))
 
@@ -225,13 +228,13 @@ def _digest(text: str) -> str:
 
 
 def within(found: Iterable[Occurrence], span: Interval) -> tuple[Occurrence, ...]:
-    """Those that take time within the span, by start, each once."""
+    """The occurrences that take time within the span, ordered by start, without duplicates."""
     touching = {o for o in found if o.start < o.end and o.start < span.end and o.end > span.start}
     return tuple(sorted(touching, key=lambda o: (o.start, o.end, o.all_day)))
 
 
 def value(moment: Moment) -> str:
-    """What follows the name of a property that holds this moment."""
+    """The part of a content line after the property name, for a property whose value is this moment."""
     if moment.is_date:
         return f";VALUE=DATE:{content.day(moment.local)}"
     tzid = tzid_of(moment.zone)
@@ -241,13 +244,13 @@ def value(moment: Moment) -> str:
 
 
 def values(moments: Sequence[Moment]) -> str:
-    """The same for a list, all of one kind and zone."""
+    """As `value`, for a list of moments that all have the same kind and zone."""
     head, _, first = value(moments[0]).partition(":")
     return f"{head}:{','.join([first, *(value(m).partition(':')[2] for m in moments[1:])])}"
 
 
 def end_line(start: Moment, length: Length) -> str:
-    """DTEND, or DURATION where the length has exact hours or reaches past the calendar's end."""
+    """A DTEND line; a DURATION line where the length has an exact part, or the end can't be expressed as a time."""
     try:
         if not length.exact:
             return f"DTEND{value(start._replace(local=start.local + length.wall))}"
@@ -258,13 +261,13 @@ def end_line(start: Moment, length: Length) -> str:
 
 
 def until_value(until: dt.datetime | None, start: Moment) -> str | None:
-    """UNTIL for a rule with this DTSTART: a date, or UTC (RFC 5545 3.3.10)."""
+    """UNTIL for a rule with this DTSTART: a DATE, or a DATE-TIME in UTC (RFC 5545 section 3.3.10)."""
     if until is None:
         return None
     return content.day(until) if start.is_date else content.utc(start._replace(local=until).instant)
 
 
 def at(key: int, start: Moment) -> Moment:
-    """An instant as a value like DTSTART: of its kind, in its zone."""
+    """An instant as a moment of the same kind (DATE or DATE-TIME) and zone as DTSTART."""
     there = local(key, start.zone)
     return start._replace(local=there.replace(hour=0, minute=0, second=0) if start.is_date else there)

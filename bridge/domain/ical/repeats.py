@@ -1,4 +1,4 @@
-"""How a CRM's appointment recurs: its `rrule`, RRULE and EXDATE lines in one text."""
+"""The `rrule` of an Appointment: an RRULE line and EXDATE lines in one text, checked, normalised and read."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from bridge.domain.ical.rules import Freq, Rule, Skip
 from bridge.domain.ical.scales import GREGORIAN
 from bridge.domain.ical.zones import Zones, hinted, local, named
 
-#: Limits that no calendar of a person comes near.
+#: Limits far above what people have in their calendars: for COUNT and the number of EXDATEs, and for INTERVAL.
 _MOST = 5_000
 _WIDEST = 1_000
-#: The years in which appointments can be. What lies beyond them says nothing, and strict servers refuse some of it.
+#: The years in which appointments can be. Dates outside them have no effect, and strict servers refuse some of them.
 _YEARS = range(2000, 2201)
-#: A rule without its name before it.
+#: The beginning of a rule that is written without "RRULE:".
 _BARE_RULE = re.compile(r"[A-Za-z-]+=")
 
 
 class Repeats(NamedTuple):
-    """An `rrule` taken apart."""
+    """An `rrule` in parts."""
 
     rule: Rule
-    #: (what was said of zone or kind, value)
+    #: One line for each value: its parameters are empty, or `;VALUE=DATE`.
     exdates: tuple[Line, ...]
 
 
 def rrule_problem(rrule: str) -> str | None:
-    """A sentence why an `rrule` can't be used, or None.
+    """Why an `rrule` can't be used, in a sentence; None where it can.
 
-    It is a text of one RRULE, with or without its name before it, and of EXDATE lines. When the appointment starts is
-    said by its start alone, so DTSTART and hours of the day have no place in it.
+    It has to be one RRULE, with or without "RRULE:" before it, and any number of EXDATE lines. The appointment's own
+    start says when it begins, so neither DTSTART nor hours of the day are allowed.
     """
     complaints: list[str] = []
     read = _read(rrule, complaints)
@@ -65,9 +65,9 @@ def rrule_problem(rrule: str) -> str | None:
 
 
 def normalise_rrule(rrule: str) -> str:
-    """The canonical text of an `rrule` without a problem: its RRULE line, then EXDATE lines, values sorted.
+    """The canonical text of an `rrule` that has no problem: its RRULE line, then its EXDATE lines, values sorted.
 
-    An UNTIL after all appointments, such as 99991231T235959Z, is none: that is how programs say "for ever".
+    An UNTIL after the last possible year is dropped: with 99991231T235959Z, for example, programs mean "for ever".
     """
     read = _read(rrule, [])
     if read is None:
@@ -84,7 +84,7 @@ def normalise_rrule(rrule: str) -> str:
 
 
 def with_left_out(rrule: str, keys: Iterable[int], start: Moment) -> str:
-    """An `rrule` that leaves these times out, too: the keys of times of a series with this start."""
+    """The `rrule` with these times excluded as well. `keys` identify times of the series, which starts at `start`."""
     lines = [
         f"EXDATE;VALUE=DATE:{content.day(local(key, start.zone))}" if start.is_date else f"EXDATE:{content.utc(key)}"
         for key in sorted(keys)
@@ -93,7 +93,7 @@ def with_left_out(rrule: str, keys: Iterable[int], start: Moment) -> str:
 
 
 def read_rrule(rrule: str) -> Repeats | None:
-    """A stored `rrule` taken apart."""
+    """The parts of a stored `rrule`; None where it has no RRULE that can be read."""
     return _read(rrule, [])
 
 
@@ -126,7 +126,7 @@ def _read(rrule: str, complaints: list[str]) -> Repeats | None:
 
 
 def _exdates(line: Line, complaints: list[str]) -> list[Line]:
-    """The values of an EXDATE line one by one: UTC, local without a zone, or dates."""
+    """The values of an EXDATE line, one line for each: in UTC, local without a zone, or a date."""
     tzid = line.param("TZID")
     zone = named(tzid) or hinted(tzid) if tzid else None
     if tzid and zone is None:
@@ -134,7 +134,7 @@ def _exdates(line: Line, complaints: list[str]) -> list[Line]:
         return []
     found: list[Line] = []
     for value in line.value.split(","):
-        # Without its TZID: a value in its zone is one in UTC.
+        # The TZID is dropped, since a value in a zone is written in UTC.
         at = moment(value, Line("EXDATE", line.params if tzid is None else "", ""), _NO_ZONES, zone or _LOCAL)
         if at is None:
             complaints.append("EXDATE is a list of dates or date-times, such as 20301224T090000Z.")
@@ -151,13 +151,13 @@ def _year(value: str) -> int:
     return int(value[:4])
 
 
-#: Marks a value without a zone.
+#: The zone of values that have none.
 _LOCAL = dt.timezone(dt.timedelta(), "local")
 _NO_ZONES = Zones(Component(""), dt.UTC)
 
 
 def excluded(read: Repeats, start: Moment) -> list[Moment]:
-    """The EXDATEs as values of DTSTART's kind and zone."""
+    """The EXDATEs as moments. Values without a zone are in that of `start`."""
     zones = Zones(Component(""), start.zone)
     found = (moment(line.value, line, zones, start.zone) for line in read.exdates)
     return [m for m in found if m is not None]

@@ -1,4 +1,4 @@
-"""What becomes of the `rrule` of a recurring Appointment whose times are changed."""
+"""Changes of a recurring Appointment's `rrule`: excluding a time, splitting the series, moving it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from bridge.domain.ical.series import Series, read
 from bridge.domain.ical.slots import zones_of
 from bridge.domain.model import Appointment, AppointmentFields, Interval
 
-#: Nothing of a CRM's appointments lies before.
+#: An instant before all appointments.
 EVER = -(2**36)
-#: For so long two series have to agree to be the same, in seconds.
+#: Seconds over which two series are compared to see whether they have the same times.
 _LONG = 3 * 366 * 86_400
 
 
 def leave_out(fields: AppointmentFields, key: int) -> str:
-    """The `rrule` of a recurring Appointment without the time of this key."""
+    """The `rrule` of a recurring Appointment with the time of this key excluded."""
     return with_left_out(fields.rrule or "", [key], _series(fields).pattern.start)
 
 
 def end_before(fields: AppointmentFields, key: int) -> str:
-    """The `rrule` of a recurring Appointment that ends before the time of this key."""
+    """The `rrule` of a recurring Appointment, ended before the time of this key."""
     repeats = read_rrule(fields.rrule or "")
     if repeats is None:
         return fields.rrule or ""
@@ -38,14 +38,15 @@ def end_before(fields: AppointmentFields, key: int) -> str:
 
 
 def begins_with(fields: AppointmentFields, key: int) -> bool:
-    """Whether a recurring Appointment has no time before that of this key."""
+    """Whether a recurring Appointment has no time before the one of this key."""
     return not any(one.key < key for one in _series(fields).instances(Interval(EVER, key)))
 
 
 def rest_from(fields: AppointmentFields, key: int) -> AppointmentFields | None:
-    """A recurring Appointment's fields from the time of this key on, as a series by itself.
+    """A recurring Appointment's fields for a series of its own that begins with the time of this key.
 
-    None where it has no such time, or no such series would have the same times: where the clocks skip that one, say.
+    None where there is no such time, or where no series that begins with it has the same times as the rest: for example
+    when the clocks skip that time.
     """
     repeats, series = read_rrule(fields.rrule or ""), _series(fields)
     first = series.at(key)
@@ -62,9 +63,10 @@ def rest_from(fields: AppointmentFields, key: int) -> AppointmentFields | None:
 
 
 def rest_of_event(booked: Appointment, key: int, ics: str) -> str | None:
-    """A recurring Appointment's event upstream, as that of the series from the time of this key on.
+    """The event for the series that begins with the time of this key, made from the recurring Appointment's event.
 
-    With what a person did to it and to those of its times. None where there is no such series.
+    `ics` is that event as it is upstream. What a person added to it, and changed on these times, is kept. None where
+    `rest_from` is.
     """
     rest = rest_from(booked.fields, key)
     if rest is None:
@@ -74,10 +76,11 @@ def rest_of_event(booked: Appointment, key: int, ics: str) -> str | None:
 
 
 def moved_along(before: AppointmentFields, after: AppointmentFields, apart: Iterable[int]) -> AppointmentFields | None:
-    """The fields `after` a change of a series' times, with what was left out of it left out still.
+    """The fields `after` a change of a series' start or rule, with the same times excluded as before.
 
-    Where just its start moved, its weekdays and its last time go along. A rule that was changed is taken at its word,
-    less the times that go on by themselves (`apart`, by their keys before). None where a rule does not fit the start.
+    Where only the start changed, the weekdays and UNTIL of the rule move with it. A changed rule stays as it is.
+    `apart` are the keys before the change of times that have become Appointments of their own: they are excluded as
+    well. None where a rule that yielded its start would no longer do so.
     """
     repeats = read_rrule(after.rrule or "")
     if repeats is None or before.rrule is None:

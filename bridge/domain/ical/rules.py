@@ -1,4 +1,4 @@
-"""Recurrence rules (RFC 5545 section 3.3.10, and RFC 7529 for other calendars than the Gregorian), read and written."""
+"""Recurrence rules, read and written: RFC 5545 section 3.3.10, and RFC 7529 for non-Gregorian calendars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ONCE = "Each part of an RRULE is NAME=VALUE, once."
 
 
 class Freq(IntEnum):
-    """FREQ, coarse to fine."""
+    """FREQ, ordered from coarse to fine."""
 
     YEARLY = 0
     MONTHLY = 1
@@ -27,14 +27,14 @@ class Freq(IntEnum):
 
 
 class Skip(StrEnum):
-    """What a rule does where a month that it names lacks the day, or a year the month (RFC 7529 section 4.1)."""
+    """SKIP: what a rule yields for a day or leap month that does not exist in a period (RFC 7529 section 4.1)."""
 
     OMIT = "OMIT"
     BACKWARD = "BACKWARD"
     FORWARD = "FORWARD"
 
 
-#: How long a period is, at least: the shortest year is a Hebrew one.
+#: The shortest length of a period, in seconds. The shortest year is a Hebrew one.
 SECONDS = {
     Freq.YEARLY: 353 * 86_400,
     Freq.MONTHLY: 28 * 86_400,
@@ -48,7 +48,7 @@ SECONDS = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One RRULE. `until` is as written (a DATE, a local DATE-TIME or one in UTC): what it means depends on DTSTART."""
+    """One RRULE. `until` is the value as written, since its meaning depends on DTSTART: see `events.until_of`."""
 
     freq: Freq
     interval: int = 1
@@ -65,14 +65,14 @@ class Rule:
     bysecond: tuple[int, ...] = ()
     bysetpos: tuple[int, ...] = ()
     wkst: int = 0
-    #: The calendar that it counts in, as `scales.known` names it.
+    #: The calendar that it counts in (RSCALE), under the name that `scales.known` returns.
     scale: str = scales.GREGORIAN
     skip: Skip = Skip.OMIT
-    #: Of BYMONTH, the leap months.
+    #: The leap months of BYMONTH.
     leapmonths: tuple[int, ...] = ()
 
     def text(self, until: str | None = None) -> str:
-        """The rule in canonical form, with `until` in place of its own."""
+        """The rule in canonical form; `until`, if given, is written instead of its own."""
         elsewhere = self.scale != scales.GREGORIAN or self.skip != Skip.OMIT
         parts = [f"RSCALE={self.scale}"] if elsewhere else []
         parts.append(f"FREQ={self.freq.name}")
@@ -97,7 +97,7 @@ class Rule:
         return ";".join(parts)
 
 
-#: The lists of a rule: their range, and whether they count from the end too.
+#: The parts of a rule that are lists of numbers: the range, and whether negative numbers count from the end.
 LISTS = {
     "bymonth": (1, 12, False),
     "byweekno": (1, 53, True),
@@ -111,10 +111,10 @@ LISTS = {
 
 
 def parse(value: str, *, complaints: list[str] | None = None) -> Rule | None:
-    """A RECUR value, or None when nobody can tell from it which days are meant.
+    """A RECUR value; None when it does not tell which days are meant.
 
-    What is wrong in a part that only limits or ends a rule is dropped: then it yields more rather than less. With
-    `complaints`, each thing that is wrong gets a sentence.
+    Mistakes in parts that only limit or end a rule are ignored, so that the rule yields too much rather than too
+    little. A sentence about each mistake is added to `complaints`, if given.
     """
     wrong = complaints if complaints is not None else []
     try:
@@ -140,21 +140,21 @@ def parse(value: str, *, complaints: list[str] | None = None) -> Rule | None:
         return None
     others = [name for name in parts if name and not name.startswith("X-")]
     wrong.extend(f"{name[:20]} is not a part of an RRULE." for name in others)
-    # Whatever BYEASTER may be, it chooses days.
+    # An unknown part such as BYEASTER chooses days in a way that is not known here.
     return None if any(name.startswith("BY") for name in others) else rule
 
 
-def instead(value: str) -> Rule:
-    """What stands in for a rule that `parse` can't make out: every day, until its UNTIL if that much can be read.
+def stand_in(value: str) -> Rule:
+    """The rule used instead of one that `parse` can't understand: every day, until its UNTIL if that can be read.
 
-    Its owner is busy on some of these days, and nobody knows on which.
+    The owner is busy on some of these days, and it is not known on which.
     """
     until = re.search(r"UNTIL=([0-9T:Z-]+)", value.upper())
     return Rule(Freq.DAILY, until=_until({"UNTIL": until[1]}, []) if until is not None else None)
 
 
 class _Unclear(ValueError):
-    """A part of a rule that might mean any days, with a sentence."""
+    """It can't be told which days a part of a rule means. The argument is a sentence."""
 
 
 def _parts(value: str, wrong: list[str]) -> dict[str, str]:
@@ -180,7 +180,7 @@ def _scale(parts: dict[str, str]) -> str:
     name = scales.known(parts.pop("RSCALE", scales.GREGORIAN))
     if name is None:
         raise _Unclear("The RSCALE is none that is known here.")
-    # Weeks are numbered by the Gregorian year alone.
+    # Weeks are numbered in the Gregorian calendar only.
     if name != scales.GREGORIAN and "BYWEEKNO" in parts:
         raise _Unclear("BYWEEKNO has no meaning with this RSCALE.")
     return name
@@ -194,7 +194,7 @@ def _skip(parts: dict[str, str]) -> Skip:
 
 
 def _leapmonths(parts: dict[str, str]) -> tuple[int, ...]:
-    """The leap months of BYMONTH, such as 5L; the others stay there."""
+    """Take the leap months, such as 5L, out of BYMONTH. The other months stay in `parts`."""
     pieces = [piece.strip() for piece in parts.get("BYMONTH", "").split(",")]
     leap = {int(piece[:-1]) for piece in pieces if re.fullmatch(r"[1-9]\d?L", piece)}
     others = [piece for piece in pieces if not piece.endswith("L")]
@@ -216,7 +216,7 @@ def _numbers(name: str, text: str, wrong: list[str]) -> tuple[int, ...]:
             continue
         number = int(piece)
         if low <= number <= high or (both and low <= -number <= high):
-            # No clock of ours shows the leap second.
+            # `datetime` has no leap seconds.
             found.add(min(number, 59) if name == "bysecond" else number)
         else:
             wrong.append(f"{name.upper()} holds a number out of its range.")

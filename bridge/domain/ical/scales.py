@@ -1,7 +1,8 @@
-"""The calendars that rules may count in (RSCALE, RFC 7529): their years and months.
+"""The calendars in which rules may count (RSCALE, RFC 7529): their years and months.
 
-The Gregorian one; and the lunar ones in which people keep birthdays and feasts, as far as tables of them reach: Chinese
-to 2099, Korean to 2050, Hebrew to 2200, Islamic to 2076 (Umm al-Qura, which plain ISLAMIC means, too) or 2200 (civil).
+These are the Gregorian calendar, and the lunar calendars by which people date birthdays and feasts, as far as there are
+tables of them: Chinese to 2099, Korean to 2050, Hebrew to 2200, Islamic to 2076 (Umm al-Qura, which is also meant by
+ISLAMIC alone) or 2200 (civil).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Month(NamedTuple):
 
     number: int
     leap: bool
-    #: The ordinal of its first day, as `datetime.date` counts.
+    #: The ordinal of its first day (`datetime.date.toordinal`).
     first: int
     size: int
 
@@ -36,22 +37,22 @@ class Scale(Protocol):
     """A calendar. Days are `datetime.date`s."""
 
     def reaches(self, day: dt.date) -> bool:
-        """Whether it is known what day of it this is."""
+        """Whether its tables contain this day."""
 
     def within(self, day: dt.date) -> dt.date:
-        """The day, or the nearest one that it reaches."""
+        """The day itself, or the nearest one that the tables contain."""
 
     def year_of(self, day: dt.date) -> int:
-        """The year of a day that it reaches."""
+        """The year of a day that the tables contain."""
 
     def month_of(self, day: dt.date) -> Month:
-        """The month of a day that it reaches."""
+        """The month of a day that the tables contain."""
 
     def months(self, year: int) -> Sequence[Month]:
         """The months of a year, in order."""
 
     def every(self, interval: int, start: dt.date, low: dt.date, high: dt.date) -> Iterator[Month]:
-        """Each interval-th month from that of `start`: at the latest from that of `low` on, up to that of `high`."""
+        """Every `interval`-th month counted from that of `start`: from the last one up to `low`, to that of `high`."""
 
 
 class _Gregorian:
@@ -83,12 +84,12 @@ class _Gregorian:
 
 
 class _Table:
-    """A calendar by the first days of its months: (year, number, leap, first day), in order, for whole years."""
+    """A calendar given by rows (year, number, leap, first day), one for each month, in order, for whole years."""
 
     def __init__(self, rows: Iterable[tuple[int, int, bool, dt.date]]) -> None:
         listed = list(rows)
         firsts = [first.toordinal() for *_, first in listed]
-        # Of the last one nobody knows how long it is: it only says where the one before ends.
+        # The last month only gives the end of the one before it: its own length is not known.
         self._months = [
             Month(number, leap, first, after - first)
             for (_, number, leap, _), first, after in zip(listed, firsts, firsts[1:], strict=False)
@@ -143,7 +144,8 @@ def _korean() -> _Rows:
                     yield year, number, leap, dt.date.fromisoformat(found.SolarIsoFormat())
 
 
-#: From Tishri, the year's first month, by how pyluach numbers them. In a leap year its Adar (12) is the leap month.
+#: The months counted from Tishri, by the numbers that pyluach gives them. In a leap year, 12 (Adar I) is the leap
+#: month.
 _HEBREW = {7: 1, 8: 2, 9: 3, 10: 4, 11: 5, 12: 6, 13: 6, 1: 7, 2: 8, 3: 9, 4: 10, 5: 11, 6: 12}
 
 
@@ -183,17 +185,17 @@ _TABLES: dict[str, Callable[[], _Rows]] = {
     "ISLAMICC": _civil,
     "ISLAMIC-TBLA": _day_before,
 }
-#: They differ from it in the numbers of their years alone.
+#: These differ from the Gregorian calendar in the numbers of years only.
 _LIKE_GREGORIAN = frozenset({GREGORIAN, "GREGORY", "ISO8601", "BUDDHIST", "JAPANESE", "ROC"})
 
 
 @lru_cache(maxsize=len(_TABLES))
 def named(name: str) -> Scale:
-    """The scale of this name, as `known` knows it."""
+    """The scale of a name that `known` returned."""
     return _Gregorian() if name == GREGORIAN else _Table(_TABLES[name]())
 
 
 def known(name: str) -> str | None:
-    """The name under which an RSCALE value is known here; None for one that is not."""
+    """The canonical name of an RSCALE value; None for a calendar that is not known here."""
     name = name.strip().upper()
     return GREGORIAN if name in _LIKE_GREGORIAN else name if name in _TABLES else None

@@ -1,4 +1,4 @@
-"""From events to stretches of time: recurrence sets with their exceptions, within a span and within bounds."""
+"""Series: recurring events with their overrides and exceptions, and their instances within a span."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bridge.domain.ical.rules import Rule
 from bridge.domain.ical.zones import Zones, local
 from bridge.domain.model import Interval
 
-#: More instances than this are not listed: the rest of the span is one stretch.
+#: At most this many instances are listed for a span. The last one then lasts to the end of the span.
 CAP = 50_000
-#: A series with more periods than this before the span of interest begins at the span.
+#: A series with more periods than this before the span of interest is cut to begin at that span.
 _OLD = 36_600
 _DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One stretch of time of a series. `key` is the instant of its RECURRENCE-ID, `event` where its properties are."""
+    """One instance of a series. `key` is the instant of its RECURRENCE-ID; `event` is the VEVENT that describes it."""
 
     key: int
     start: int
@@ -35,21 +35,21 @@ class Instance:
 
 @dataclass(frozen=True)
 class Pattern:
-    """When a master recurs, made harmless: no rule that never matches, none that is too dense to list.
+    """When a master recurs, without rules that yield nothing, and with rules coarsened that are too dense to list.
 
-    DTSTART is always part of it, as RFC 5545 3.8.5.3 wants, even where no rule yields it.
+    DTSTART is always an instance, even where no rule yields it (RFC 5545 section 3.8.5.3).
     """
 
     start: Moment
     length: Length
     rules: tuple[tuple[Rule, dt.datetime | None], ...]
     rdates: tuple[tuple[Moment, Length | None], ...]
-    #: It covers more than the event itself says: its instances are not those of the event.
+    #: Whether a rule was coarsened: then its instances cover those of the event, but are others.
     coarse: bool = False
 
     @cached_property
     def last(self) -> dt.datetime | None:
-        """The last local start, or a time after it; None: without end."""
+        """The local time of the last start, or a time after it; None: it has no end."""
         found = max([self.start.local, *(local(m.instant, self.start.zone) for m, _ in self.rdates)])
         for rule, until in self.rules:
             end = recurrence.last(rule, self.start.local, until)
@@ -59,27 +59,30 @@ class Pattern:
         return found
 
     def within(self, low: dt.datetime, high: dt.datetime) -> Iterator[tuple[Moment, Length]]:
-        """The starts within [low, high] of local time, in no order, perhaps some twice."""
+        """The starts within [low, high] of local time, in no particular order, and possibly some of them twice."""
         start = self.start
         if low <= start.local <= high:
             yield start, self.length
         for rule, until in self.rules:
             for found in recurrence.starts(rule, start.local, low, high, until):
                 yield Moment(found, start.zone, start.is_date), self.length
-        low, high = _shifted(low, -_DAY), _shifted(high, _DAY)  # they may be in other zones
+        low, high = _shifted(low, -_DAY), _shifted(high, _DAY)  # RDATEs may be in other zones
         for moment, length in self.rdates:
             if low <= moment.local <= high:
                 yield moment, length or self.length
 
     def has(self, key: int) -> bool:
-        """Whether one of the starts is this instant."""
+        """Whether this instant is one of the starts."""
         at = local(key, self.start.zone)
         return any(m.instant == key for m, _ in self.within(at - _DAY, at + _DAY))
 
     def placed(
         self, span: Interval, without: Container[int], slack: dt.timedelta = dt.timedelta()
     ) -> tuple[dict[int, tuple[Moment, Length]], bool]:
-        """What may touch the span, by its instant, and whether that is all: no more than `CAP` are listed."""
+        """The starts that may touch the span, by instant, and whether these are all of them.
+
+        No more than `CAP` are listed. `without` are left out. `slack` widens the span on both sides.
+        """
         longest = max(_at_most(length) for length in [self.length, *(length for _, length in self.rdates if length)])
         low = _shifted(local(span.start, self.start.zone), -(_DAY + slack + longest))
         high = _shifted(local(span.end, self.start.zone), _DAY + slack)
@@ -97,7 +100,7 @@ class Pattern:
 
 
 def pattern(master: Event, frozen_from: int) -> Pattern:
-    """The Pattern of a master. What lies more than a century of days before `frozen_from` may be cut off."""
+    """The Pattern of a master. Starts more than `_OLD` periods before the instant `frozen_from` may be cut off."""
     start, length = master.start, master.length
     rules: list[tuple[Rule, dt.datetime | None]] = []
     coarse = False
@@ -121,7 +124,7 @@ def pattern(master: Event, frozen_from: int) -> Pattern:
 
 
 def _cut(made: Pattern, frozen_from: int) -> Pattern:
-    """The same without a past that clients would have to count through, such as every day since the year 1."""
+    """The Pattern without a past that takes clients long to expand, such as every day since the year 1."""
     if len(made.rules) != 1 or made.rules[0][0].count is not None:
         return made
     rule, until = made.rules[0]
@@ -138,26 +141,26 @@ def _cut(made: Pattern, frozen_from: int) -> Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A master with its exceptions, all by the instant of their RECURRENCE-ID."""
+    """A master with its overrides and exclusions, identified by the instant of their RECURRENCE-ID."""
 
     master: Event
     pattern: Pattern
     overrides: dict[int, Event] = field(default_factory=dict)
-    #: RANGE=THISANDFUTURE, in order.
+    #: Overrides with RANGE=THISANDFUTURE, ordered by the instant from which they hold.
     futures: tuple[tuple[int, Event], ...] = ()
     excluded: frozenset[int] = frozenset()
 
     def instances(self, span: Interval) -> list[Instance]:
-        """The instances that touch the span, whether they block or not, by start; all of them, or `CAP` and a rest."""
+        """The instances that touch the span, ordered by start, whether they block or not; at most `CAP` by rule."""
         slack = max((abs(_moved(e)) + _at_most(e.length) for _, e in self.futures), default=dt.timedelta())
         without = self.overrides.keys() if self.pattern.coarse else self.overrides.keys() | self.excluded
         placed, complete = self.pattern.placed(span, without, slack)
         out = self._ruled_out(placed.keys() if complete else [*placed][:-1])
         found = [self._placed(key, moment, length) for key, (moment, length) in placed.items() if key not in out]
         if not complete and not self._only_marks:
-            # Never report the rest as free.
+            # The instances that are not listed must not count as free time.
             found[-1] = replace(found[-1], end=max(found[-1].end, span.end))
-        # An override is where it says it is, even where the series would not have the instance that it replaces.
+        # An override counts at its own time, even if the series does not have the instance that it replaces.
         found += [replace(single(event), key=key) for key, event in self.overrides.items()]
         return sorted(
             (i for i in found if i.start < span.end and i.end > span.start), key=lambda i: (i.start, i.end, i.key)
@@ -165,12 +168,12 @@ class Series:
 
     @property
     def _only_marks(self) -> bool:
-        """Whether none of its instances takes time, however many there are."""
+        """Whether none of its instances has a length."""
         lengths = (length for _, length in self.pattern.rdates if length is not None)
         return all(length.is_none for length in (self.pattern.length, *lengths, *(e.length for _, e in self.futures)))
 
     def at(self, key: int) -> Instance | None:
-        """The instance with this key, wherever it went; None where there is none, or it was taken out."""
+        """The instance with this key, even if it was moved; None where there is none, or it is excluded."""
         if (override := self.overrides.get(key)) is not None:
             return replace(single(override), key=key)
         around = local(key, self.pattern.start.zone)
@@ -180,12 +183,12 @@ class Series:
         return None
 
     def taken_out(self, span: Interval) -> set[int]:
-        """The keys of what EXDATEs took out, and of what EXRULEs took out in or near the span."""
+        """The keys of all instances excluded by EXDATE, and of those excluded by EXRULE in or near the span."""
         placed, _ = self.pattern.placed(span, ()) if self.master.exrules else ({}, True)
         return self._ruled_out(placed.keys()) | self.excluded
 
     def _ruled_out(self, keys: Collection[int]) -> set[int]:
-        """Those of the keys that an EXRULE yields. What is left out of absurdly many stays, so it blocks."""
+        """Those of the keys that an EXRULE yields. What one yields beyond `CAP` is not excluded, so it blocks."""
         if not self.master.exrules or not keys or self.pattern.coarse:
             return set()
         start = self.master.start
@@ -215,7 +218,7 @@ def _at_most(length: Length) -> dt.timedelta:
 
 
 def _moved(override: Event) -> dt.timedelta:
-    """By how much a THISANDFUTURE override moves what follows, on its own wall clock."""
+    """The time by which a THISANDFUTURE override moves the instances that follow, on its own wall clock."""
     assert override.recurrence_id is not None  # noqa: S101
     origin = same_kind(override.recurrence_id, override.start)
     return override.start.local - origin.local
@@ -229,15 +232,15 @@ def _shifted(at: dt.datetime, by: dt.timedelta) -> dt.datetime:
 
 
 def single(event: Event) -> Instance:
-    """The one stretch of time of an event that does not recur."""
+    """The only instance of an event that does not recur."""
     at = event.start.instant
     return Instance(at, at, event.length.end(event.start.local, event.start.zone, at), event.start.is_date, event)
 
 
 def read(root: Component, zones: Zones, frozen_from: int) -> tuple[list[Series], list[Event]]:
-    """Every series of an object, and the overrides whose master is elsewhere.
+    """Every series of an object, and the overrides whose master is not in the object.
 
-    Events with other UIDs are other series; a second master with one UID is, too.
+    Each UID is a series of its own, and so is each further master with the same UID. For `frozen_from` see `pattern`.
     """
     masters: dict[str, list[Event]] = {}
     overrides: dict[str, list[Event]] = {}
@@ -262,7 +265,7 @@ def _series(master: Event, overrides: Sequence[Event], frozen_from: int) -> Seri
     futures: list[tuple[int, Event]] = []
     for override in overrides:
         if override.guessed or override.recurrence_id is None:
-            continue  # it is not known where it went: the instance stays where it was
+            continue  # its new time is not known, so the instance stays at its old one
         for key in _keys(made, override.recurrence_id):
             if override.future:
                 futures.append((key, override))
@@ -278,7 +281,7 @@ def _series(master: Event, overrides: Sequence[Event], frozen_from: int) -> Seri
 
 
 def _keys(made: Pattern, recurrence_id: Moment) -> list[int]:
-    """The instances that a RECURRENCE-ID means: a DATE where times belong means all of that day."""
+    """The keys that a RECURRENCE-ID means. A DATE, where DTSTART is a DATE-TIME, means every instance of that day."""
     meant = same_kind(recurrence_id, made.start)
     if not meant.is_date or made.start.is_date:
         return [meant.instant]

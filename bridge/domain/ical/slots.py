@@ -1,8 +1,9 @@
-"""Blocked slots: the object that clients get for what blocks of an upstream object, or for a CRM's own BlockedSlot.
+"""Blocked slots: the published object for an upstream object that takes time, or for a CRM BlockedSlot.
 
-What is published is made of parts that every client expands alike: one series with the exceptions it needs, and single
-stretches of time, added to it as RDATEs with overrides. Whatever can't be said so (RANGE=THISANDFUTURE, a travel time
-that crosses midnight, a second series in one object) is added stretch by stretch, for the years around now.
+A published object uses only what every client expands in the same way: one series with its exceptions, and single
+stretches of time, which are added to it as RDATEs with overrides. What can't be expressed like this
+(RANGE=THISANDFUTURE, travel time that crosses midnight, a second series in the object) is listed as single stretches
+for the years around now.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from bridge.domain.ical.series import Instance, Pattern, Series, read, single
 from bridge.domain.ical.zones import Zones, local
 from bridge.domain.model import BlockedSlot, Interval, Occurrence, SlotSettings
 
-#: Single stretches in one object, at most; what is more becomes one stretch.
+#: At most this many single stretches are put into one object. The rest is joined into one stretch.
 _MOST_STRETCHES = 2_000
-#: Dates listed in place of a rule, at most.
+#: At most this many dates are listed instead of a rule.
 _MOST_LISTED = 10_000
-#: A DTSTART that its rule does not yield is an exception of the first one that it does, if that is so near.
+#: Where a rule does not yield DTSTART, the series begins with what it does yield, if that is no further away than this.
 _NEAR = dt.timedelta(days=366)
 _EVER = Interval(-(2**36), 2**38)
 
@@ -36,9 +37,11 @@ def blocked_slot(
 ) -> Rendered | None:
     """The blocked slot of an upstream object, under the given UID. None where it takes no time from its owner.
 
-    `time_zone` is the User's: it gives floating times and all-day events their place. `addresses` are the owner's, in
-    lower case. What has no length (a DATE-TIME without an end) blocks nothing and is not published: it is a mark in the
-    owner's calendar, and "Busy" for no time would only puzzle. Recurrences are expanded within `horizon`.
+    `time_zone` is the User's, for floating times and all-day events. `addresses` are the owner's e-mail addresses, in
+    lower case. Occurrences are listed within `horizon`.
+
+    An event without length (a DATE-TIME without an end) only marks a time in the owner's calendar. It blocks nothing,
+    and is not published: "Busy" for no time would only be confusing.
     """
     root = content.read(ics)
     zones = zones_of(root, time_zone)
@@ -61,13 +64,16 @@ def crm_slot(slot: BlockedSlot) -> Rendered:
 
 
 def occurrences(ics: str, span: Interval, *, time_zone: str) -> tuple[Occurrence, ...]:
-    """The stretches of time of a published object that touch the span, by start; all-day ones in the User's zone."""
+    """The occurrences of a published object that touch the span, ordered by start.
+
+    `time_zone` is the User's, for all-day events.
+    """
     found = _instances(ics, span, time_zone)
     return rendering.within((Occurrence(i.start, i.end, i.all_day) for i in found), span)
 
 
 def titles(ics: str, span: Interval, *, time_zone: str) -> dict[int, str]:
-    """What each of those stretches is called, by its start: one that was changed may have a title of its own."""
+    """The titles of these occurrences, by their starts: an override may have a title of its own."""
     found = _instances(ics, span, time_zone)
     return {i.start: content.unescape(i.event.component.value("SUMMARY")) for i in found}
 
@@ -79,12 +85,12 @@ def _instances(ics: str, span: Interval, time_zone: str) -> list[Instance]:
 
 
 def zones_of(root: Component, time_zone: str) -> Zones:
-    """The zones of an object of a User whose own zone this is."""
+    """The time zones of an object. `time_zone` is the zone of the User whose calendar it is in."""
     return Zones(root, Zones(root, dt.UTC).of(time_zone))
 
 
 def years_around(horizon: Interval) -> Interval:
-    """The horizon in whole years, with some to spare: what is listed one by one then changes once a year, not daily."""
+    """The horizon extended to whole years: so what is listed as single stretches changes once a year, not every day."""
     first, last = (local(at, dt.UTC).year for at in (horizon.start, horizon.end))
     begin, end = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (max(first - 1, 2), min(last + 2, 9998)))
     return Interval(int(begin.timestamp()), int(end.timestamp()))
@@ -114,7 +120,7 @@ def _joined(
     *,
     days_in: dt.tzinfo | None,
 ) -> Slot | None:
-    """One series as it is, all others stretch by stretch. Raises `Crowded`, unless `days_in` is None."""
+    """A Slot of the series `main`, and all others as single stretches. Raises `Crowded`, unless `days_in` is None."""
     stretches = [*alone, *(stretch for series in rest for stretch in _listed(series, judge, years))]
     slot = None if main is None else slot_of(main, judge, years)
     for stretch in _bounded(stretches):
@@ -128,14 +134,14 @@ def _joined(
 
 
 def _can_be_said(series: Series, judge: Judge) -> bool:
-    """Whether every client expands it right from one master and its overrides."""
+    """Whether the series can be published as one master with overrides that every client expands correctly."""
     made = series.pattern
     travel = judge.travel(series.master)
     if series.futures or series.master.exrules or (made.length.is_none and not travel):
         return False
     if not travel or not made.rules:
         return not (travel and (made.rdates or series.overrides))
-    # The travel is put before the start, which must not change the day or hour that the rule speaks of.
+    # Travel time moves the start. That must not change the day or the hours that the rule names.
     since_midnight = (made.start.local - made.start.local.replace(hour=0, minute=0, second=0)).total_seconds()
     return (
         since_midnight >= travel
@@ -146,7 +152,7 @@ def _can_be_said(series: Series, judge: Judge) -> bool:
 
 
 def slot_of(series: Series, judge: Judge, years: Interval) -> Slot:
-    """The series as it is published: with travel, less what does not block."""
+    """The series as it is published: with travel time, without what does not block."""
     master = series.master
     earlier = dt.timedelta(seconds=judge.travel(master))
     own = judge.title(master)
@@ -161,7 +167,7 @@ def slot_of(series: Series, judge: Judge, years: Interval) -> Slot:
         return at._replace(local=at.local - earlier).instant if earlier else key
 
     rdates = _besides_rules(made)
-    # An EXDATE of nothing makes some clients miss the one after it.
+    # Some clients ignore an EXDATE that follows one which excludes nothing.
     gone = _instances_of(made, gone)
     if not made.rules:
         rdates = tuple((m, None) for m, _ in rdates if m.instant not in gone)
@@ -209,22 +215,22 @@ def _instances_of(made: Pattern, keys: set[int]) -> set[int]:
 
 
 def _as_clients_expand(made: Pattern, years: Interval) -> tuple[Pattern, bool]:
-    """The Pattern in a form that all clients expand alike, and whether it goes on after what that form says.
+    """The Pattern in a form that all clients expand in the same way, and whether it goes on after the end of that form.
 
-    A DTSTART that its rule does not yield is left out (to be added by itself), and a rule that clients read differently
-    is replaced by its dates.
+    A DTSTART that its rule does not yield is left out: the caller adds it as a single stretch. A rule that clients
+    expand in different ways is replaced by its dates.
     """
     if not made.rules:
         return made, False
     (rule, until), start = made.rules[0], made.start
     high = local(years.end, start.zone)
-    plain = harmless.plain(rule, start.local) if len(made.rules) == 1 else None
+    portable = harmless.portable(rule, start.local) if len(made.rules) == 1 else None
     first = recurrence.first(rule, start.local, until) or start.local
-    if plain is not None and first - start.local <= _NEAR:
-        if plain.count is not None and until is not None:
-            # COUNT with UNTIL is an error; what ends first, ends it.
-            until, plain = recurrence.last(plain, start.local, until), replace(plain, count=None)
-        return replace(made, start=start._replace(local=first), rules=((plain, until),)), False
+    if portable is not None and first - start.local <= _NEAR:
+        if portable.count is not None and until is not None:
+            # COUNT with UNTIL is an error: whichever ends the rule earlier becomes its UNTIL.
+            until, portable = recurrence.last(portable, start.local, until), replace(portable, count=None)
+        return replace(made, start=start._replace(local=first), rules=((portable, until),)), False
     last = made.last
     ends = last is not None and last <= high
     low = start.local if ends else max(start.local, local(years.start, start.zone))
@@ -237,14 +243,14 @@ def _as_clients_expand(made: Pattern, years: Interval) -> tuple[Pattern, bool]:
 
 
 def _besides_rules(made: Pattern) -> tuple[tuple[Moment, None], ...]:
-    """The RDATEs of the series' own length that its rules don't yield: some clients would show those twice."""
+    """The RDATEs of the series' own length, without those that its rules yield: some clients would show these twice."""
     by_rule = replace(made, rdates=())
     own = (moment for moment, length in made.rdates if length in {None, made.length})
     return tuple((m, None) for m in own if not (made.rules and by_rule.has(m.instant)))
 
 
 def _listed(series: Series, judge: Judge, years: Interval) -> list[Stretch]:
-    """What blocks of a series, stretch by stretch: all of it if it ends, else in these years."""
+    """The instances of a series that block, as single stretches: all of them if it ends, else those in `years`."""
     master = series.master
     if not (master.recurs or series.overrides or series.excluded or series.futures):
         return [_stretch(judge.with_travel(single(master)), judge.title(master))] if judge.blocks(master) else []

@@ -1,4 +1,4 @@
-"""Why an upstream object takes time from its owner, or does not: instance by instance, with the rule that decides."""
+"""Why an upstream object takes time from its owner or does not, for each instance."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ from bridge.domain.model import Interval, SlotSettings
 
 #: The longest travel time before an event, in seconds.
 _TRAVEL = 2 * 86_400
-#: How long before a span a series is read from, in seconds: longer than any single event but the strangest.
+#: A series is read from this many seconds before a span: longer than all but the strangest single events last.
 _BEFORE = 10 * 366 * 86_400
 _ALL = Interval(-(2**36), 2**38)
 
 
 class Part(StrEnum):
-    """What of an object a verdict is about."""
+    """The part of an object that a verdict is about."""
 
     SINGLE = "single"
     SERIES = "series"
     #: A single instance that was changed.
     OVERRIDE = "override"
-    #: Such a one whose series is not in the object.
+    #: An override whose series is not in the object.
     ORPHAN = "orphan"
 
 
 class Verdict(NamedTuple):
-    """One stretch of an object, or where one would have been, and what became of it. Instants: Unix seconds, UTC."""
+    """An instance of an object, or one that was deleted or moved, and why it takes time or not.
+
+    Instants are Unix seconds, UTC.
+    """
 
     start: int
     end: int
@@ -48,10 +51,10 @@ class Verdict(NamedTuple):
 def verdicts(
     ics: str, *, span: Interval | None, settings: SlotSettings, time_zone: str, addresses: frozenset[str]
 ) -> list[Verdict]:
-    """What of the object touches the span, or would if it had not been moved or deleted; by start.
+    """Verdicts on the instances that touch the span, or would if they had not been moved or deleted, ordered by start.
 
-    Without a span: each of its events once, a series at its first start. What has no length touches a span that it
-    begins in.
+    With `span` None: one verdict for each event, at the first start of a series. An instance without length touches the
+    span in which it begins.
     """
     root = content.read(ics)
     judge = Judge(settings, addresses)
@@ -74,13 +77,13 @@ def _whole(series: Series, judge: Judge) -> Iterator[Verdict]:
 
 
 def _of_series(series: Series, judge: Judge, span: Interval) -> Iterator[Verdict]:
-    # From a second before, for what has no length; to when the way to it may begin within the span.
+    # A second earlier, for instances without length; and later, for those whose travel time begins within the span.
     for instance in series.instances(Interval(span.start - 1, span.end + _TRAVEL)):
         verdict = _judged(instance, _part(series, instance.event), judge, span, series.master)
         if _touches(verdict, span):
             yield verdict
     if series.pattern.coarse:
-        return  # too dense for single instances: they block whatever was taken out
+        return  # single instances can't be told apart, so excluded ones block as well
     for key in series.taken_out(span) - series.overrides.keys():
         yield from _absent(series, judge, span, key=key, reason=Reason.DELETED)
     for key, override in series.overrides.items():
@@ -91,7 +94,7 @@ def _of_series(series: Series, judge: Judge, span: Interval) -> Iterator[Verdict
 def _absent(
     series: Series, judge: Judge, span: Interval, *, key: int, reason: Reason, moved_to: int | None = None
 ) -> Iterator[Verdict]:
-    """What a series would have at this instant."""
+    """The verdict on the instance that a series would have at this instant, if it has one there."""
     master = series.master
     zone = series.pattern.start.zone
     end = master.length.end(local(key, zone), zone, key)
