@@ -37,6 +37,8 @@ from radicale_plugin.tree import CALENDAR
 
 #: Where `environ` says that the client takes gzip: Radicale is not to see it, and to compress.
 _GZIP = "radicale_plugin.gzip"
+#: Where it says that the body ends where the server says so, since the client did not say how long it is.
+_UNMEASURED = "radicale_plugin.unmeasured"
 #: Where it holds what Radicale said of the samples.
 _TOLD = "radicale_plugin.told"
 _CALENDAR = "text/calendar; charset=utf-8"
@@ -46,6 +48,10 @@ _UNAVAILABLE: Response = (
     "The calendar can't be read just now.",
     None,
 )
+
+
+class _TooLong(Exception):
+    """A body that turns out to be longer than is taken."""
 
 
 class Application(ReadOnly):
@@ -94,6 +100,8 @@ class Application(ReadOnly):
         gzip = environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
         if not _is_known(environ.get("CONTENT_TYPE") or ""):
             del environ["CONTENT_TYPE"]
+        if environ.get("wsgi.input_terminated") and environ.pop("HTTP_TRANSFER_ENCODING", ""):
+            environ[_UNMEASURED] = True
         status, headers, answers = super()._handle_request(environ)
         answer = answers[0] if answers else b""
         if isinstance(answer, Spooled):
@@ -156,6 +164,9 @@ class Application(ReadOnly):
         except UnknownReport as e:
             logger.warning("A REPORT that is not known: %s", e)
             return self._error("D:supported-report", who[2])
+        except _TooLong:
+            refused: Response = httputils.REQUEST_ENTITY_TOO_LARGE
+            return refused
 
     def _filled(self, tx: Tx, asked: Asked, response: Response, environ: Environ) -> Response:
         """What Radicale answered, with what it left to us put in."""
@@ -193,7 +204,7 @@ class Application(ReadOnly):
     def _read_xml_request_body(self, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
         """The request as XML. Raises `RuntimeError` where it can't be understood, which Radicale answers with 400."""
         asked = ASKED.get()
-        raw = httputils.read_raw_request_body(self.configuration, environ)
+        raw = self._raw(environ)
         request = self._parsed(raw, environ, request_info)
         if request is None and environ["REQUEST_METHOD"].upper() == "REPORT":
             raise RuntimeError("a REPORT of nothing")
@@ -203,6 +214,17 @@ class Application(ReadOnly):
                 lead = xmlutils.make_href(asked.prefix, f"/{asked.head.user_id}/{CALENDAR}/")
                 take_down(request, asked, lead)
         return request
+
+    def _raw(self, environ: Environ) -> bytes:
+        """The body, which Radicale takes to be empty where the client did not say how long it is (RFC 9112, 6.3)."""
+        if _UNMEASURED in environ:
+            body = environ["wsgi.input"].read(self._max_content_length + 1)
+            if len(body) > self._max_content_length:
+                raise _TooLong
+            environ["CONTENT_LENGTH"] = str(len(body))
+            environ["wsgi.input"] = io.BytesIO(body)
+        raw: bytes = httputils.read_raw_request_body(self.configuration, environ)
+        return raw
 
     def _parsed(self, raw: bytes, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
         content = httputils.decode_request(self.configuration, environ, raw)

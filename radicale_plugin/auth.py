@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,13 @@ class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
         self._noted: dict[str, float] = {}
 
     def get_external_login(self, environ: dict[str, Any]) -> tuple[()]:
-        """No login from outside. A header that can't be read is none at all: Radicale would answer it with 500."""
+        """No login from outside. It is called first, so what Radicale would misunderstand is set right here.
+
+        A header that can't be read is no login: Radicale would answer with 500. A body that comes without its length is
+        one that can't be read, which is answered with 400: Radicale would take it to be empty, and answer that.
+        """
+        if environ.get("HTTP_TRANSFER_ENCODING"):
+            environ |= {"CONTENT_LENGTH": "1", "wsgi.input": io.BytesIO()}
         if not _is_readable(environ.get("HTTP_AUTHORIZATION", "")):
             del environ["HTTP_AUTHORIZATION"]
         return ()

@@ -43,7 +43,7 @@ class Question:
 
 def question(environ: dict[str, Any], auth: Auth, storage: Storage) -> Question | None:
     """What is asked; None where that is not to be known again. Leaves the body for Radicale to read."""
-    if environ["REQUEST_METHOD"] not in {"PROPFIND", "REPORT"}:
+    if environ["REQUEST_METHOD"] not in {"PROPFIND", "REPORT"} or environ.get("HTTP_TRANSFER_ENCODING"):
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdigit()) or int(length) > _LONG:

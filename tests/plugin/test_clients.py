@@ -23,7 +23,7 @@ from caldav.lib import error as caldav_error
 from tests.upstreams import free_port
 
 from .conftest import CONFIG, World, at, ics
-from .dav import CRM
+from .dav import CRM, Answer, element, prop
 
 #: Seconds that anything awaited may take. Nothing here measures speed.
 PATIENCE = 60
@@ -224,6 +224,35 @@ def test_a_large_body_is_refused_and_the_answer_arrives(week: World, plain: Serv
     answer = connection.getresponse()
     assert (answer.status, answer.getheader("Content-Length")) == (403, str(len(answer.read())))
     connection.close()
+
+
+class TestABodyWithoutALength:
+    """Sent in chunks (RFC 9112 section 7.1), as some proxies and libraries do."""
+
+    def ask(self, week: World, server: Server, pieces: list[str], password: str | None = None) -> Answer:
+        login = b64encode(f"ada:{password or week.password}".encode()).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("REPORT", CRM, map(str.encode, pieces), {"Authorization": f"Basic {login}"})
+        answer = connection.getresponse()
+        told = Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        connection.close()
+        return told
+
+    def test_it_is_read_or_refused_and_never_taken_to_be_empty(self, week: World, server: Server) -> None:
+        body = element("D:sync-collection", "<D:sync-token/><D:sync-level>1</D:sync-level>", prop("D:getetag"))
+        for pieces in ([body], [body[:10], body[10:11], body[11:]]):
+            answer = self.ask(week, server, pieces)
+            if server.said.name == "granian.log":
+                assert set(answer.resources) == set(week.ada.sync().resources)
+            else:
+                assert answer.status == 400
+        assert self.ask(week, server, ["not xml"]).status == 400
+        assert self.ask(week, server, [body], password="wrong").status == 401
+
+    def test_too_long_a_one(self, week: World) -> None:
+        with serving("granian", week.db.path) as server:
+            assert self.ask(week, server, [" " * 100_000] * 11).status == 413
+            assert self.ask(week, server, [element("D:expand-property"), " " * 900_000]).status < 400
 
 
 @pytest.mark.parametrize("how", SERVERS)
