@@ -10,6 +10,7 @@ import re
 import urllib.error
 import urllib.request
 from base64 import b64encode
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ def event(uid: str, title: str, start: dt.datetime, *, hours: float = 1, recurri
     return (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//phone//EN\r\nBEGIN:VEVENT\r\n"
         f"UID:{uid}\r\nDTSTAMP:20270301T000000Z\r\nDTSTART:{begins}\r\nDTEND:{ends}\r\n{recurring}"
+        f"SUMMARY:{title}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+
+
+def all_day(uid: str, title: str, first: str, end: str) -> str:
+    return (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//phone//EN\r\nBEGIN:VEVENT\r\n"
+        f"UID:{uid}\r\nDTSTAMP:20270301T000000Z\r\nDTSTART;VALUE=DATE:{first}\r\nDTEND;VALUE=DATE:{end}\r\n"
         f"SUMMARY:{title}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     )
 
@@ -254,6 +263,56 @@ def test_the_week_is_readable_at_a_small_desk_with_a_12_hour_clock(browser: Brow
     expect(page.get_by_role("link", name=re.compile("At once"))).to_have_count(2)
     page.get_by_role("link", name="+4 more at this time").click()
     expect(page.get_by_role("link", name=re.compile("At once"))).to_have_count(6)
+    context.close()
+
+
+def test_what_lasts_for_days_is_one_bar_and_a_crowded_hour_hides_nothing(browser: Browser, bridge, person):
+    home, today = person.calendars["Home"], dt.datetime.now(BERLIN).date()
+    monday = today - dt.timedelta(days=today.weekday())
+    days = f"{monday - dt.timedelta(days=2):%Y%m%d}", f"{monday + dt.timedelta(days=4):%Y%m%d}"
+    person.cloud.put(home, "trip.ics", all_day("trip", "A trip to the islands in the north of the country", *days))
+    for number in range(15):
+        person.cloud.put(home, f"same{number}.ics", event(f"same{number}", f"Number {number + 1}.", tomorrow(15)))
+    context = browser.new_context(**DEVICES["desk"], locale="de-DE")
+    page = context.new_page()
+    live.sign_in(page, bridge, person)
+    live.connect(page, person)
+    live.choose(page, bridge, primary="Home")
+    page.goto(f"{bridge.url}/profile/calendars")
+    page.get_by_role("link", name="Settings of Home").click()
+    page.get_by_role("radio", name="The events' titles").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save").click()
+
+    for view in ("week", "month"):
+        page.goto(f"{bridge.url}/calendar?view={view}&date={monday}")
+        live.look(page)
+        pieces = page.get_by_role("link", name=re.compile("Day . of 6 A trip"))
+        if view == "month":
+            row = page.get_by_role("row").filter(has=page.locator(f"a.date[href*='{monday}']"))
+            pieces = row.get_by_role("link", name=re.compile("Day . of 6 A trip"))
+        expect(pieces).to_have_count(4)
+        boxes = [piece.bounding_box() for piece in pieces.all()]
+        assert len({round(box["y"]) for box in boxes}) == 1
+        for left, right in pairwise(boxes):
+            assert abs(left["x"] + left["width"] - right["x"]) < 2
+        # One title, over more than one day.
+        title = pieces.first.locator(".title").bounding_box()
+        assert title["width"] > boxes[0]["width"]
+        assert pieces.nth(1).locator(".title").bounding_box()["width"] <= 1
+        pieces.last.focus()
+        live.look(page)
+
+    page.goto(f"{bridge.url}/calendar?view=day&date={tomorrow(15).date()}")
+    live.look(page)
+    visible = page.get_by_role("link", name=re.compile(r"Number \d+\."))
+    expect(visible).to_have_count(15)
+    page.get_by_role("link", name="+4 more at this time").click()
+    rest = page.get_by_role("region", name="More at the same times").get_by_role("link")
+    expect(rest).to_have_count(4)
+    expect(rest.last).to_be_in_viewport()
+    rest.last.click()
+    expect(page.get_by_role("main")).to_contain_text("It takes this time.")
     context.close()
 
 

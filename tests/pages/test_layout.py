@@ -21,8 +21,21 @@ def at(hour, minute=0, day=DAY):
     return int(dt.datetime(day.year, day.month, day.day, hour, minute, tzinfo=BERLIN.zone).timestamp())
 
 
-def entry(start, end, *, all_day=False):
-    return Entry(start, end, all_day, "Busy", ItemKind.ICLOUD, "x.ics", None)
+def entry(start, end, *, all_day=False, href="x.ics"):
+    return Entry(start, end, all_day, "Busy", ItemKind.ICLOUD, href, None)
+
+
+def days(number, *entries):
+    """Bars of so many days from the tenth of March, by their item's name."""
+    dates = [DAY + dt.timedelta(day) for day in range(number)]
+    agenda = Agenda(sorted(entries, key=lambda e: e.start), ())
+    return [{one.entry.href: one for one in day.all_day} for day in layout.days_of(agenda, dates, BERLIN, most=4)]
+
+
+def whole(first, last, href):
+    """An all-day entry over days of March, the last one included."""
+    begins, ends = (at(0, day=dt.date(2027, 3, day)) for day in (first, last + 1))
+    return entry(begins, ends, all_day=True, href=href)
 
 
 def blocks(*entries, day=DAY):
@@ -68,6 +81,34 @@ def test_what_takes_the_whole_day_stands_above_it():
     assert (len(day.all_day), day.blocks) == (1, ())
 
 
+def test_what_lasts_for_days_is_one_bar_in_the_same_row():
+    found = days(7, whole(8, 11, "trip"), whole(11, 13, "fair"), whole(12, 12, "feast"), whole(13, 20, "leave"))
+    assert [{href: one.row for href, one in day.items()} for day in found] == [
+        {"trip": 0},
+        {"trip": 0, "fair": 1},
+        {"feast": 0, "fair": 1},
+        {"leave": 0, "fair": 1},
+        *[{"leave": 0}] * 3,
+    ]
+    assert [(day["fair"].joined, day["fair"].days) for day in found[1:4]] == [(False, 3), (True, 2), (True, 1)]
+    assert [(day["trip"].number, day["trip"].of) for day in found[:2]] == [(3, 4), (4, 4)]
+    assert [day["leave"].days for day in found[3:]] == [4, 3, 2, 1]
+
+
+def test_a_bar_begins_anew_with_each_week_of_a_month():
+    found = days(14, whole(8, 30, "leave"))
+    assert [(day["leave"].joined, day["leave"].days) for day in found] == [
+        *[(bool(day), 7 - day) for day in range(7)],
+        *[(bool(day), 7 - day) for day in range(7)],
+    ]
+
+
+def test_a_timed_event_over_days_is_a_bar_between_its_first_and_its_last():
+    found = days(4, entry(at(15), at(10, day=DAY + dt.timedelta(3)), href="ferry"))
+    assert [list(day) for day in found] == [[], ["ferry"], ["ferry"], []]
+    assert (found[1]["ferry"].of, found[1]["ferry"].days, found[2]["ferry"].joined) == (1, 2, True)
+
+
 def test_events_that_overlap_stand_side_by_side_and_others_do_not_shrink():
     first, second, third, later = blocks(
         entry(at(9), at(11)), entry(at(9, 30), at(10)), entry(at(10), at(12)), entry(at(14), at(15))
@@ -100,6 +141,21 @@ def test_ten_o_clock_is_where_ten_o_clock_is_on_days_of_23_and_25_hours(day):
 def test_a_full_day_says_how_much_it_leaves_out():
     day = layout.day_of(Agenda([entry(at(9), at(10))] * 30, ()), DAY, BERLIN, most=24)
     assert (len(day.entries), day.more) == (24, 6)
+    rest = layout.day_of(Agenda([entry(at(9), at(10))] * 30, ()), DAY, BERLIN, most=24, skip=24)
+    assert (len(rest.entries), rest.more) == (6, 0)
+
+
+def test_the_time_of_what_is_left_out_does_not_look_free():
+    hourly = [entry(at(8 + hour), at(9 + hour), href=str(hour)) for hour in range(8)]
+    day = layout.day_of(Agenda(hourly, ()), DAY, BERLIN, most=5, lanes=3)
+    (crowd,) = day.crowds
+    assert (crowd.at, crowd.quarters, crowd.more) == (13 * 4, 3 * 4, 3)
+    # Where others have no room side by side at that time, it is one crowd with them.
+    at_once = [entry(at(12), at(14), href=f"at once {number}") for number in range(4)]
+    day = layout.day_of(Agenda(sorted([*hourly, *at_once], key=lambda e: e.start), ()), DAY, BERLIN, most=8, lanes=3)
+    (crowd,) = day.crowds
+    assert (crowd.at, crowd.at + crowd.quarters) == (12 * 4, 16 * 4)
+    assert crowd.more + sum(not block.crowded for block in day.blocks) == 12
 
 
 def test_hours_are_those_of_an_office_and_whatever_else_happens():

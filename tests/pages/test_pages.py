@@ -500,6 +500,12 @@ async def test_no_page_is_too_large_however_full_the_calendar(site):
         page = await ada.get(f"/calendar?view={view}&date=2027-03-10")
         assert len(page.html.encode()) < 100_000, view
     assert "and 126 more" in (await ada.get("/calendar?date=2027-03-10")).text
+    day = await ada.get("/calendar?view=day&date=2027-03-10")
+    (rest,) = re.findall(r'href="([^"]+)">and 30 more</a>', day.html)
+    last = await ada.get("/calendar" + unescape(rest))
+    items = [re.findall(r'href="/calendar/why\?item=([^&]+)&', page.html) for page in (day, last)]
+    assert (len(items[0]), len(items[1]), len({*items[0], *items[1]})) == (120, 30, 150)
+    assert "Back" in last.text
     assert len((await ada.get("/status")).html.encode()) < 100_000
 
 

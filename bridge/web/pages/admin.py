@@ -11,7 +11,7 @@ from bridge.service.fixed import fixed_of
 from bridge.service.sessions import Visitor
 from bridge.service.status import UserStatus
 from bridge.web.keys import CONTEXT, SETTINGS
-from bridge.web.pages.guard import field, form
+from bridge.web.pages.guard import field, form, page_number
 from bridge.web.pages.render import page, redirect
 from bridge.web.pages.status import FAILED, try_again
 
@@ -24,7 +24,7 @@ async def list_users(request: web.Request, who: Visitor) -> web.Response:
     search = request.query.get("q", "").strip()[:100]
     words = search.casefold().split()
     found = [user for user in users.list_users(db) if who.sees(user) and _fits(user, words)]
-    number = _page_number(request)
+    number = page_number(request)
     shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
     return page(
         request,
@@ -125,7 +125,7 @@ def health(status: UserStatus) -> tuple[str, str]:
 
 def _system(request: web.Request, *, status: int = 200, problem: str = "") -> web.Response:
     db = request.app[CONTEXT].db
-    number = _page_number(request)
+    number = page_number(request)
     audited = audit.latest(db, limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
     return page(
         request,
@@ -152,8 +152,3 @@ def _user(request: web.Request, who: Visitor) -> User:
 def _fits(user: User, words: list[str]) -> bool:
     text = f"{user.id} {user.name} {user.location_id}".casefold()
     return all(word in text for word in words)
-
-
-def _page_number(request: web.Request) -> int:
-    given = request.query.get("page", "1")
-    return int(given) if given.isascii() and given.isdigit() and 0 < len(given) < 7 and int(given) else 1

@@ -12,7 +12,7 @@ from bridge.service import agenda, connect, explain, roles
 from bridge.web.keys import CONTEXT
 from bridge.web.pages import layout
 from bridge.web.pages.conventions import Conventions
-from bridge.web.pages.guard import visitor
+from bridge.web.pages.guard import page_number, visitor
 from bridge.web.pages.render import LANES, conventions_of, page
 
 #: How many entries are shown of each day, by view: a page stays below 100 kB whatever the calendar holds.
@@ -35,7 +35,11 @@ async def show(request: web.Request, user: User) -> web.Response:
     span = Interval(reads.midnight(dates[0]), reads.midnight(dates[-1] + dt.timedelta(days=1)))
     # Reads the events of calendars that show titles: beside the loop.
     found = await asyncio.to_thread(agenda.agenda, context.db, user, span)
-    days = [layout.day_of(found, one, reads, most=MOST[view], lanes=_LANES[view]) for one in dates]
+    most, lanes, number = MOST[view], _LANES[view], page_number(request)
+    if view == "day":
+        days = [layout.day_of(found, date, reads, most=most, lanes=lanes, skip=(number - 1) * most)]
+    else:
+        days = layout.days_of(found, dates, reads, most=most, lanes=lanes)
     calendars = roles.list_calendars(context.db, user.id)
     return page(
         request,
@@ -43,6 +47,7 @@ async def show(request: web.Request, user: User) -> web.Response:
         view=view,
         date=date,
         today=today,
+        number=number,
         days=days,
         hours=layout.hours(days),
         known_hours=any(day.working for day in days),

@@ -145,6 +145,12 @@ async def field(request: web.Request, name: str) -> str:
     return (await form(request)).get(name, "")
 
 
+def page_number(request: web.Request) -> int:
+    """Which page of a long list is asked for, from 1."""
+    given = request.query.get("page", "1")
+    return int(given) if given.isascii() and given.isdigit() and 0 < len(given) < 7 and int(given) else 1
+
+
 def _ask_to_sign_in(request: web.Request, where: str) -> web.Response:
     if request.method == "GET" and request.path != "/":
         return redirect(request, f"{where}?next={quote(request.path_qs, safe='')}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from bridge.service.agenda import Agenda, Entry
 from bridge.web.pages.conventions import Conventions
@@ -25,6 +26,20 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """An entry that takes a whole day. What lasts for days stands in the same row of each, as one bar."""
+
+    entry: Entry
+    #: Which of its days this is, and how many it has; 1 of 1 where it does not consist of whole days.
+    number: int = 1
+    of: int = 1
+    row: int = 0
+    #: On how many days the bar is drawn from here on; and whether it comes from the day before.
+    days: int = 1
+    joined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A timed entry within one day: from which quarter of an hour, for how many, in which of the lanes side by side."""
 
@@ -42,7 +57,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Where more overlaps than fits side by side: `more` entries that the last of the lanes stands for."""
+    """Where more overlaps than fits side by side, or is left out: `more` entries that the last of the lanes stands
+    for."""
 
     at: int
     quarters: int
@@ -57,7 +73,7 @@ class Day:
     date: dt.date
     #: Working hours.
     working: tuple[Stretch, ...]
-    all_day: tuple[Entry, ...]
+    all_day: tuple[Whole, ...]
     blocks: tuple[Block, ...]
     crowds: tuple[Crowd, ...] = ()
     more: int = 0
@@ -65,21 +81,38 @@ class Day:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """Everything that is shown of the day, all-day entries first."""
-        return (*self.all_day, *(block.entry for block in self.blocks))
+        return (*(one.entry for one in self.all_day), *(block.entry for block in self.blocks))
 
 
-def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int, lanes: int = LANES) -> Day:
-    """What of an agenda is on a day, up to `most` entries, of which up to `lanes` stand side by side."""
+def days_of(
+    agenda: Agenda, dates: Sequence[dt.date], reads: Conventions, *, most: int, lanes: int = LANES
+) -> list[Day]:
+    """What of an agenda is on each of some days. What lasts for several is joined within each seven of them."""
+    days = [day_of(agenda, date, reads, most=most, lanes=lanes) for date in dates]
+    return [day for at in range(0, len(days), 7) for day in _joined(days[at : at + 7])]
+
+
+def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int, lanes: int = LANES, skip: int = 0) -> Day:
+    """What of an agenda is on a day: up to `most` entries after the first `skip`, of which up to `lanes` stand side by
+    side."""
     first, last = reads.midnight(date), reads.midnight(date + dt.timedelta(days=1))
-    touching = [e for e in agenda.entries if e.start < last and (e.end > first or e.start == e.end == first)]
-    shown = touching[:most]
-    whole = [entry for entry in shown if entry.all_day or (entry.start <= first and entry.end >= last)]
-    timed = [entry for entry in shown if entry not in whole]
-    blocks = [_block(entry, first, last, reads) for entry in timed]
+    touching = [e for e in agenda.entries if e.start < last and (e.end > first or e.start == e.end == first)][skip:]
+    whole = [entry for entry in touching[:most] if _takes(entry, first, last)]
+    blocks = [_block(entry, first, last, reads) for entry in touching[:most] if not _takes(entry, first, last)]
+    left_out = [_block(entry, first, last, reads) for entry in touching[most:] if not _takes(entry, first, last)]
     working = [(max(start, first), min(end, last)) for start, end in agenda.working if start < last and end > first]
     stretches = [Stretch(start, end, *_quarters(start, end, first, last, reads)) for start, end in working]
     placed, crowds = _side_by_side(blocks, lanes)
-    return Day(date, tuple(stretches), tuple(whole), tuple(placed), tuple(crowds), len(touching) - len(shown))
+    if left_out:
+        crowds = _with(crowds, left_out, lanes)
+    return Day(
+        date,
+        tuple(stretches),
+        tuple(_whole(entry, date, reads, row) for row, entry in enumerate(whole)),
+        tuple(placed),
+        tuple(crowds),
+        max(len(touching) - most, 0),
+    )
 
 
 def hours(days: Sequence[Day]) -> range:
@@ -90,6 +123,42 @@ def hours(days: Sequence[Day]) -> range:
     first = min([MORNING, *(part.at for part in shown)])
     last = max([EVENING, *(part.at + part.quarters for part in shown)])
     return range(first // 4, -(-last // 4))
+
+
+def _takes(entry: Entry, first: int, last: int) -> bool:
+    """Whether an entry takes the whole day between two instants."""
+    return entry.all_day or (entry.start <= first and entry.end >= last)
+
+
+def _whole(entry: Entry, date: dt.date, reads: Conventions, row: int) -> Whole:
+    if not entry.all_day:
+        return Whole(entry, row=row)
+    begins, ends = reads.local(entry.start).date(), reads.local(max(entry.end - 1, entry.start)).date()
+    return Whole(entry, (date - begins).days + 1, (ends - begins).days + 1, row)
+
+
+def _joined(days: Sequence[Day]) -> list[Day]:
+    """Days side by side, with what lasts for several in the same row of each."""
+    found: list[Day] = []
+    rows: dict[tuple[str, int], int] = {}
+    for day in days:
+        before = rows
+        rows = {_time(one): before[_time(one)] for one in day.all_day if _time(one) in before}
+        taken = set(rows.values())
+        free = (row for row in count() if row not in taken)
+        rows |= {_time(one): next(free) for one in day.all_day if _time(one) not in before}
+        whole = [replace(one, row=rows[_time(one)], joined=_time(one) in before) for one in day.all_day]
+        found.append(replace(day, all_day=tuple(sorted(whole, key=lambda one: one.row))))
+    lasts: dict[tuple[str, int], int] = {}
+    for at, day in reversed(list(enumerate(found))):
+        lasts = {_time(one): lasts.get(_time(one), 0) + 1 for one in day.all_day}
+        found[at] = replace(day, all_day=tuple(replace(one, days=lasts[_time(one)]) for one in day.all_day))
+    return found
+
+
+def _time(one: Whole) -> tuple[str, int]:
+    """What tells one time of one item from all others."""
+    return one.entry.href, one.entry.start
 
 
 def _block(entry: Entry, first: int, last: int, reads: Conventions) -> Block:
@@ -135,3 +204,13 @@ def _close(cluster: Sequence[Block], lanes: int, placed: list[Block], crowds: li
         at = min(block.at for block in crowded)
         end = max(block.at + block.quarters for block in crowded)
         crowds.append(Crowd(at, end - at, lanes, len(crowded)))
+
+
+def _with(crowds: Sequence[Crowd], left_out: Sequence[Block], lanes: int) -> list[Crowd]:
+    """Crowds, and what is left out as one more: nobody shall take its time for free."""
+    at, end, more = min(b.at for b in left_out), max(b.at + b.quarters for b in left_out), len(left_out)
+    apart = [crowd for crowd in crowds if crowd.at + crowd.quarters <= at or crowd.at >= end]
+    for crowd in crowds:
+        if crowd not in apart:
+            at, end, more = min(at, crowd.at), max(end, crowd.at + crowd.quarters), more + crowd.more
+    return [*apart, Crowd(at, end - at, lanes, more)]

@@ -104,7 +104,7 @@ async def static(request: web.Request) -> web.Response:
 
 
 #: A day is drawn in quarters of an hour, with up to so many events side by side.
-QUARTERS, LANES = 96, 24
+QUARTERS, LANES = 96, 12
 
 
 def _grid() -> str:
@@ -116,6 +116,8 @@ def _grid() -> str:
         rules += [
             f".lane-{lane}-of-{lanes}{{margin-left:{lane * share:.3f}%;width:{share:.3f}%}}" for lane in range(lanes)
         ]
+    # The title of what lasts for several days runs over all of them.
+    rules += [f".over-{days} .title{{width:{days * 100}%}}" for days in range(2, 8)]
     return "@media (min-width:60rem){" + "".join(rules) + "}"
 
 
