@@ -101,7 +101,7 @@ def of_appointment(before: Appointment | None, after: Appointment, origin: Chang
             type=type_,
             origin=origin,
             changed_fields=fields,
-            previous={name: was.get(name) for name in fields if name != "sync"},
+            previous={name: was.get(name) for name in fields if name not in {"sync", "recurrence"}},
             version=after.version,
             document=appointment_document(after, origin),
         )
@@ -112,7 +112,8 @@ def of_appointment(before: Appointment | None, after: Appointment, origin: Chang
         return [news(ChangeType.APPOINTMENT_DELETE)]
     found = []
     if after.version != before.version:
-        found.append(news(ChangeType.APPOINTMENT_UPDATE, changed))
+        # None of its own fields: single times of it were moved or renamed in iCloud, which are told by themselves.
+        found.append(news(ChangeType.APPOINTMENT_UPDATE, changed or ("recurrence",)))
     if (after.sync_state, after.sync_error) != (before.sync_state, before.sync_error):
         if after.sync_state == SyncState.FAILED:
             found.append(news(ChangeType.APPOINTMENT_SYNC_FAILED, ("sync",)))

@@ -270,7 +270,8 @@ class Appointment:
     href: str | None
     #: The fields as both sides last agreed on them.
     agreed: AppointmentFields | None
-    #: The event's text in the Calendar that it leaves, under its new UID: what a person added goes along.
+    #: The event's text as it is to be where it differs from the one that is there: in the Calendar that it leaves (what
+    #: a person added goes along, under its new UID), or with its single times as the Appointment has them.
     carried: str | None = None
     #: The Users whose time it takes beside its own User's: those of a collective calendar.
     beside: tuple[str, ...] = ()

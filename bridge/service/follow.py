@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.domain import ical, reconcile
@@ -16,12 +17,18 @@ from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
 
+#: What to call a difference in what an event says of single times of its series.
+SINGLE_TIMES = "single times"
+
 
 def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> None:
     """An object was read: if it is an Appointment's event that a person changed, the Appointment follows."""
     booked = bookings.appointment_by_uid(tx, item.uid)
     if booked is None or booked.user_id != delta.user.id or item.unreadable is not None:
         return  # a colleague's, seen through an invitation or a shared calendar: not theirs to change
+    if _arrived_late(booked, item):
+        bookings.put_appointment(tx, book.queue(tx, booked, now=delta.now))
+        return
     if booked.stands_in_for is not None:
         _left_behind(tx, delta, booked, item, before)
         return
@@ -32,7 +39,21 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
         if booked.agreed is not None and booked.synced_at is not None and _is_new_home(tx, booked, item):
             _moved_to(tx, delta, booked, item, before)
         return
-    _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before)
+    _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before, since=_agreed_text(booked, before))
+
+
+def _agreed_text(booked: Appointment, before: MirrorItem | None) -> str | None:
+    """The text of an Appointment's event by which the Appointment has its single times."""
+    return before.ics if booked.carried is None and before is not None else booked.carried
+
+
+def _arrived_late(booked: Appointment, item: MirrorItem) -> bool:
+    """Whether this is an event of ours that was to be removed before anybody saw it: a server may take its time."""
+    return (
+        not booked.wanted_upstream
+        and booked.sync_state == SyncState.NOT_SYNCED
+        and (booked.calendar_id, booked.href) == (item.calendar_id, item.href)
+    )
 
 
 def answered(tx: Tx, booked: Appointment, item: MirrorItem, *, now: int) -> Appointment:
@@ -63,9 +84,13 @@ def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, 
     if booked is None or not booked.wanted_upstream:
         return
     if booked.carried is not None:
-        booked = replace(booked, carried=book.under_uid(item.ics, stand_in, booked.uid))
+        carried = book.under_uid(item.ics, stand_in, booked.uid)
+        if carried is not None and users.two_way(tx, booked.user_id) != TwoWay.ACCEPT:
+            carried = ical.with_single_times_of(carried, booked.carried)
+        booked = replace(booked, carried=carried)
         bookings.put_appointment(tx, booked)
-    taken = _changed(tx, delta, replace(booked, agreed=stand_in.agreed), item, before)
+    since = before.ics if before is not None else None
+    taken = _changed(tx, delta, replace(booked, agreed=stand_in.agreed), item, before, since=since)
     if taken is not None:
         # Written to where the Appointment goes; and not to be taken for a change once more.
         bookings.put_appointment(tx, book.queue(tx, replace(taken, agreed=booked.agreed), now=delta.now))
@@ -73,32 +98,39 @@ def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, 
 
 
 def _changed(
-    tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, before: MirrorItem | None
+    tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, before: MirrorItem | None, *, since: str | None
 ) -> Appointment | None:
-    """Merge what the event says into the Appointment. Returns the Appointment where it took something over."""
+    """Merge what the event says into the Appointment. Returns the Appointment where it took something over.
+
+    What it says of single times is compared with what the text `since` says of them.
+    """
     try:
         theirs = ical.upstream_fields(item.ics, like=booked.fields, sent=booked.agreed)
         was = None if before is None else ical.upstream_fields(before.ics, like=booked.fields, sent=booked.agreed)
+        merged = reconcile.merge(booked.fields, booked.agreed, was, theirs)
+        after = replace(booked, fields=merged.fields)
+        singly = ical.changed_singly(booked, after, time_zone=delta.user.time_zone, was=since, now=item.ics)
     except Unreadable:
         return None
-    merged = reconcile.merge(booked.fields, booked.agreed, was, theirs)
-    if merged.taken and (policy := users.two_way(tx, booked.user_id)) != TwoWay.ACCEPT:
-        _not_taken(tx, booked, merged.taken, policy, now=delta.now)
+    changed = [*sorted(merged.taken), *([SINGLE_TIMES] if singly else [])]
+    if changed and (policy := users.two_way(tx, booked.user_id)) != TwoWay.ACCEPT:
+        if singly and item.uid == booked.uid:
+            booked = replace(booked, carried=ical.with_single_times_of(item.ics, since))
+        _not_taken(tx, booked, changed, policy=policy, now=delta.now)
         return None
-    if not merged.taken and not merged.contested:
+    if not changed and not merged.contested:
         if booked.fields.rrule is not None:
-            delta.appointment(tx, booked)  # single instances may have been moved or deleted
+            delta.appointment(tx, booked)  # the same times may be told of in another way
         return None
-    after = replace(booked, fields=merged.fields)
+    if item.uid == booked.uid:
+        after = replace(after, carried=None)  # its event tells of single times itself
+    if changed:
+        after = replace(after, version=booked.version + 1, updated_at=delta.now)
+        log.info("appointment %s: changed in iCloud: %s", booked.id, ", ".join(changed))
     if merged.taken and booked.agreed is not None:
-        after = replace(
-            after,
-            version=booked.version + 1,
-            updated_at=delta.now,
-            # What was taken over is agreed on; what the CRM still has to send is not.
-            agreed=replace(booked.agreed, **{name: getattr(theirs, name) for name in merged.taken}),
-        )
-        log.info("appointment %s: changed in iCloud: %s", booked.id, ", ".join(sorted(merged.taken)))
+        # What was taken over is agreed on; what the CRM still has to send is not.
+        taken = {name: getattr(theirs, name) for name in merged.taken}
+        after = replace(after, agreed=replace(booked.agreed, **taken))
     if merged.contested:
         after = replace(
             after,
@@ -107,16 +139,20 @@ def _changed(
         )
         log.warning("appointment %s: changed on both sides: %s", booked.id, ", ".join(sorted(merged.contested)))
     _put(tx, booked, after, now=delta.now)
+    for one in singly:
+        if one.before is not None and one.after is not None:  # what was taken out, or put back, is told as the rule's
+            parts = (book.single_time(booked, one.key, one.before), book.single_time(after, one.key, one.after))
+            changes.appointment(tx, *parts, origin=ChangeOrigin.ICLOUD, now=delta.now)
     delta.appointment(tx, after)
     return after
 
 
-def _not_taken(tx: Tx, booked: Appointment, names: frozenset[str], policy: TwoWay, *, now: int) -> None:
+def _not_taken(tx: Tx, booked: Appointment, changed: Sequence[str], *, policy: TwoWay, now: int) -> None:
     """The Appointment stands: the difference is shown, and by setting the event is put back."""
     after = replace(
         booked,
         sync_state=SyncState.CONFLICT,
-        sync_error="Changed in iCloud, but not in the CRM: " + ", ".join(sorted(names)),
+        sync_error="Changed in iCloud, but not in the CRM: " + ", ".join(changed),
     )
     if policy == TwoWay.RESTORE:
         # As if never agreed on, everything of the CRM's is written again.
@@ -191,7 +227,8 @@ def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, befor
     elif booked.sync_state == SyncState.SYNCED:
         booked = replace(booked, sync_error=None)
     bookings.put_appointment(tx, booked)
-    _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before)
+    since = _agreed_text(booked, before)
+    _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before, since=since)
 
 
 def _put(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> None:

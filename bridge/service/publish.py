@@ -236,11 +236,11 @@ def _user(tx: Tx, user_id: str) -> User:
 
 
 def as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
-    """A recurring Appointment's event upstream, which alone knows what became of single instances."""
+    """A recurring Appointment's event, which alone knows what became of single instances: as it is, or is to be."""
     if booked.fields.rrule is None:
         return None
-    item = mirror.get(tx, booked.calendar_id or "", booked.href or "")
-    return item.ics if item is not None else booked.carried
+    item = None if booked.carried is not None else mirror.get(tx, booked.calendar_id or "", booked.href or "")
+    return booked.carried if item is None else item.ics
 
 
 def is_echo(tx: Tx, user_id: str, item: MirrorItem) -> bool:
@@ -263,6 +263,16 @@ def is_echo(tx: Tx, user_id: str, item: MirrorItem) -> bool:
     if waits and booked.agreed is not None and not reconcile.same_when(booked.fields, booked.agreed):
         return True  # to be moved by the CRM
     try:
-        return reconcile.same_when(booked.fields, ical.upstream_fields(item.ics, like=booked.fields))
+        said = ical.upstream_fields(item.ics, like=booked.fields)
+        return reconcile.same_when(booked.fields, said) and not other_single_times(tx, booked, item)
     except Unreadable:
         return True
+
+
+def other_single_times(tx: Tx, booked: Appointment, item: MirrorItem) -> bool:
+    """Whether the event has single times of its series elsewhere than the Appointment. Raises `Unreadable`."""
+    if booked.carried is None:
+        return False
+    zone = _user(tx, booked.user_id).time_zone
+    found = ical.changed_singly(booked, booked, time_zone=zone, was=booked.carried, now=item.ics)
+    return any(one.takes_other_time for one in found)

@@ -183,7 +183,11 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
             known = None
         else:
             fields = reconcile.to_write(job.appointment.fields, job.appointment.agreed, theirs)
-    onto = known.ics if known is not None else job.appointment.carried
+    onto = job.appointment.carried
+    if known is not None:
+        # Where nothing is agreed on, the event is put back as it was.
+        back = job.appointment.agreed is None and onto is not None
+        onto = ical.with_single_times_of(known.ics, onto) if back else known.ics
     sender = next(iter(job.account.addresses), None)
     body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto, sender=sender)
     if known is not None and body == known.ics:
@@ -379,12 +383,14 @@ def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None =
         return  # the lease ran out: who took the entry over finds the event as it is
     mirror.put(tx, job.appointment.user_id, [item])
     if _same_event(booked, job):
-        booked = replace(booked, agreed=job.appointment.fields, synced_at=now, carried=None)
+        booked = replace(booked, agreed=job.appointment.fields, synced_at=now)
+        if not publish.other_single_times(tx, booked, item):
+            booked = replace(booked, carried=None)
         booked = follow.answered(tx, booked, item, now=now)
     _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
-    if sent is not None and _moved(sent, item.ics, booked):
+    delta = publish.Delta(_user(tx, booked), now)
+    if sent is not None and _moved(sent, item.ics, booked, delta.user):
         # Servers rewrite words, never times: a person moved it between our write and our reading it back.
-        delta = publish.Delta(_user(tx, booked), now)
         follow.seen(tx, delta, item, replace(item, ics=sent))
         delta.upstream(tx, [item.uid])
         delta.apply(tx)
@@ -407,10 +413,13 @@ def _user(tx: Tx, booked: Appointment) -> User:
     return user
 
 
-def _moved(sent: str, stored: str, booked: Appointment) -> bool:
+def _moved(sent: str, stored: str, booked: Appointment, user: User) -> bool:
     before = ical.upstream_fields(sent, like=booked.fields)
     after = ical.upstream_fields(stored, like=booked.fields)
-    return (before.start, before.end, before.all_day) != (after.start, after.end, after.all_day)
+    singly = ical.changed_singly(booked, booked, time_zone=user.time_zone, was=sent, now=stored)
+    return (before.start, before.end, before.all_day) != (after.start, after.end, after.all_day) or any(
+        one.takes_other_time for one in singly
+    )
 
 
 def _settled(tx: Tx, entry: OutboxEntry, booked: Appointment, state: SyncState, *, now: int) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from bridge.domain.model import Interval, SyncState, TwoWay
-from bridge.service import book, mirror, push, users
+from bridge.errors import Unreachable
+from bridge.remote.memory import failing
+from bridge.service import book, mirror, push, roles, users
+from bridge.service.visibility import Listing
 from bridge.store import published
 
 from .agreement import assert_agreement, run_to_quiescence
@@ -89,8 +93,6 @@ async def test_an_instance_that_the_person_moves_blocks_where_it_was_put(world):
 
 
 async def test_a_moved_instance_goes_along_to_another_primary(world):
-    from bridge.service import roles
-
     await weekly(world)
     override(world, SECOND, SECOND + 2 * 3600)
     await poll(world)
@@ -119,15 +121,124 @@ def stamp(instant):
     return dt.datetime.fromtimestamp(instant, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def override(world, instance, start):
+#: What `override` adds.
+UNMOVED = re.compile(r"BEGIN:VEVENT\r\nUID:\S+\r\nDTSTAMP:\w+\r\nRECURRENCE-ID.*?END:VEVENT\r\n", re.DOTALL)
+
+
+def told(world):
+    """What the change feed tells of appointments."""
+    with world.db.read() as tx:
+        rows = tx.execute("SELECT * FROM changes WHERE resource = 'appointment' ORDER BY sequence").fetchall()
+    return [
+        {
+            "id": row["resource_id"],
+            "type": row["type"],
+            "origin": row["origin"],
+            "version": row["version"],
+            "changed": json.loads(row["changed_fields"]),
+            "previous": json.loads(row["previous"]),
+            "document": json.loads(row["document"]),
+        }
+        for row in rows
+    ]
+
+
+def override(world, instance, start, *, title="Intro call", extra=""):
     """Move one instance, as a phone does it."""
     name, text = the_event(world)
     uid = next(line for line in text.splitlines() if line.startswith("UID:"))
     moved = (
         f"BEGIN:VEVENT\r\n{uid}\r\nDTSTAMP:20270301T000000Z\r\nRECURRENCE-ID:{stamp(instance)}\r\n"
-        f"DTSTART:{stamp(start)}\r\nDTEND:{stamp(start + 1800)}\r\nSUMMARY:Intro call\r\nEND:VEVENT\r\n"
+        f"DTSTART:{stamp(start)}\r\nDTEND:{stamp(start + 1800)}\r\nSUMMARY:{title}\r\n{extra}END:VEVENT\r\n"
     )
     world.server.edit(world.urls["Home"], name, text.replace("END:VCALENDAR", f"{moved}END:VCALENDAR"))
+
+
+async def test_the_crm_is_told_which_instance_was_moved_and_where_to(world):
+    made = await weekly(world)
+    override(world, SECOND, SECOND + 7200, title="By hand")
+    await poll(world)
+    assert world.stored(made).version == 2
+    whole, single = told(world)[-2:]
+    assert (whole["id"], whole["changed"], whole["origin"], whole["version"]) == (made.id, ["recurrence"], "icloud", 2)
+    assert (single["id"], single["origin"]) == (f"{made.id}_{SECOND * 1000}_1800", "icloud")
+    assert single["changed"] == ["title", "startTime", "endTime"]
+    assert single["document"]["masterEventId"] == made.id
+    assert single["document"]["startTime"] == "2027-03-16T11:00:00+01:00"
+    assert single["previous"]["startTime"] == "2027-03-16T09:00:00+01:00"
+    # Put back, it is told again; looked at again, it is not.
+    name, text = the_event(world)
+    world.server.edit(world.urls["Home"], name, UNMOVED.sub("", text))
+    await poll(world)
+    assert [one["id"] for one in told(world)[-2:]] == [whole["id"], single["id"]]
+    assert told(world)[-1]["document"]["startTime"] == single["previous"]["startTime"]
+    before = len(told(world))
+    world.server.edit(world.urls["Home"], name, the_event(world)[1].replace("SUMMARY:", "COMMENT:mine\r\nSUMMARY:"))
+    await poll(world)
+    assert len(told(world)) == before
+    assert await push.push_due(world.context) == 0
+
+
+# --- What is not the person's doing ----------------------------------------------------------------------------------
+
+
+def as_servers_store_it(text):
+    """Another stamp, properties of the server's own, other line folds and white space."""
+    text = re.sub(r"DTSTAMP:\w+", "DTSTAMP:20270301T111111Z", text)
+    return text.replace("SUMMARY:Intro call ", "SUMMARY:Intro call").replace("END:VEVENT", "X-APPLE-A:1\r\nEND:VEVENT")
+
+
+@pytest.mark.parametrize("rrule", [None, "RRULE:FREQ=WEEKLY;COUNT=4"])
+async def test_what_the_bridge_reads_back_of_its_own_is_nobody_s_change(world, rrule):
+    world.server.rewrite = as_servers_store_it
+    made = await booked(world, rrule=rrule, title="Intro call ")
+    await run_to_quiescence(world, rounds=2)
+    world.change(made, title="Second call", start=FIRST + 3600, end=FIRST + 5400)
+    await run_to_quiescence(world, rounds=2)
+    # The server touches it once more, by itself: another ETag, the same event.
+    name, text = the_event(world)
+    world.server.edit(world.urls["Home"], name, text.replace("X-APPLE-A:1", "X-APPLE-B:2"))
+    await run_to_quiescence(world, rounds=2)
+    assert (world.stored(made).version, world.stored(made).sync_state) == (2, SyncState.SYNCED)
+    assert [one["origin"] for one in told(world)] == ["api", "api"]
+    assert [method for method, _ in world.server.writes] == ["PUT", "PUT"]
+
+
+@pytest.mark.parametrize("rrule", [None, "RRULE:FREQ=WEEKLY;COUNT=4"])
+@pytest.mark.parametrize("change", [{}, {"title": "Second call"}, {"start": FIRST + 3600, "end": FIRST + 5400}])
+async def test_what_the_mirror_sees_of_a_write_before_it_is_read_back_is_nobody_s_change(world, rrule, change):
+    if change:
+        made = await booked(world, rrule=rrule)
+        world.change(made, **change)
+    else:
+        made = book.create_appointment(world.db, world.new(rrule=rrule), now=world.now()).appointment
+    version = world.stored(made).version
+    world.server.on_call = failing("after-PUT", Unreachable("u"))
+    await push.push_due(world.context)
+    for _ in range(2):
+        await poll(world)
+        assert world.stored(made).version == version
+    await run_to_quiescence(world, rounds=2)
+    assert (world.stored(made).version, world.stored(made).sync_state) == (version, SyncState.SYNCED)
+    assert {one["origin"] for one in told(world)} == {"api"}
+    assert_agreement(world)
+
+
+async def test_an_instance_moved_between_a_write_and_its_reading_back_is_the_person_s(world):
+    made = await weekly(world)
+    world.change(made, title="Second call")
+
+    def person(method):
+        if method == "after-PUT":
+            override(world, SECOND, SECOND + 7200)
+
+    world.server.on_call = person
+    await push.push_due(world.context)
+    world.server.on_call = lambda _: None
+    assert (SECOND + 7200, SECOND + 9000) in busy(world)
+    assert told(world)[-1]["id"] == f"{made.id}_{SECOND * 1000}_1800"
+    await run_to_quiescence(world, rounds=2)
+    assert_agreement(world)
 
 
 # --- Other settings than to accept -----------------------------------------------------------------------------------
@@ -167,6 +278,59 @@ async def test_a_deleted_event(world, choice):
     }
     assert (after.fields.status, after.sync_state, there) == expected[choice]
     assert bool(world.merged()) is (choice != TwoWay.ACCEPT)
+
+
+#: What a person does to one instance: where to it goes, its title, what else the event says.
+DEEDS = {
+    "moved": (SECOND + 7200, "Intro call", ""),
+    "renamed": (SECOND, "By hand", ""),
+    "cancelled": (SECOND, "Intro call", "STATUS:CANCELLED\r\n"),
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("choice", [TwoWay.REPORT, TwoWay.RESTORE])
+async def test_a_single_instance_that_is_not_to_be_followed(world, choice, deed):
+    made = await weekly(world)
+    wanted = busy(world)
+    rewrite(world, "END:VEVENT", "COMMENT:bring cake\r\nEND:VEVENT")
+    third = SECOND + 7 * DAY
+    override(world, third, third + 3600)  # accepted
+    await poll(world)
+    wanted[2] = (third + 3600, third + 5400)
+    assert busy(world) == wanted
+    users.change_user(world.db, "ada", two_way=choice, now=world.now())
+    start, title, extra = DEEDS[deed]
+    override(world, SECOND, start, title=title, extra=extra)
+    by_hand = the_event(world)[1]
+    await poll(world)
+    assert set(wanted) <= set(busy(world)), "the CRM's own time is kept"
+    assert (start, start + 1800) in busy(world), "and the person's, where it is another"
+    assert world.stored(made).version == 2, "nothing but the first one was taken over"
+    await run_to_quiescence(world, rounds=3)
+    after, text = world.stored(made), the_event(world)[1]
+    listing = book.list_appointments(
+        world.db, Listing(location_id="loc", span=Interval(NOW, NOW + 60 * DAY), user_id="ada"), locations=None
+    )
+    assert sorted((one.fields.start, one.fields.title) for one in listing) == [(s, "Intro call") for s, _ in wanted]
+    assert "COMMENT:bring cake" in text
+    if choice == TwoWay.RESTORE:
+        assert after.sync_state == SyncState.SYNCED
+        assert text.count("RECURRENCE-ID") == 1
+        assert busy(world) == wanted
+        assert_agreement(world)
+    else:
+        assert (after.sync_state, text) == (SyncState.CONFLICT, by_hand)
+        assert "single times" in after.sync_error
+        # The CRM's next write of something else leaves the person's instance and the CRM's own view of it alone.
+        world.change(made, description="Bring the file")
+        await run_to_quiescence(world, rounds=2)
+        assert the_event(world)[1].count("RECURRENCE-ID") == 2
+        assert set(wanted) <= set(busy(world))
+        # Elsewhere it goes as the CRM has it.
+        await roles.choose(world.context, "ada", primary=world.ids["Hobby"])
+        await run_to_quiescence(world, rounds=3)
+        assert busy(world) == wanted
 
 
 async def test_what_was_only_reported_is_settled_by_the_crm_s_next_write(world):

@@ -13,7 +13,7 @@ import hashlib
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import answer, appointment, upstream_event, upstream_fields
 from bridge.domain.ical.events import event
-from bridge.domain.ical.instances import instance, instances, leaves_out
+from bridge.domain.ical.instances import changed_singly, instance, instances, leaves_out, with_single_times_of
 from bridge.domain.ical.invitations import can_be_invited, unsigned
 from bridge.domain.ical.judge import Reason
 from bridge.domain.ical.rendering import Rendered
@@ -33,6 +33,7 @@ __all__ = [
     "begins_with",
     "blocked_slot",
     "can_be_invited",
+    "changed_singly",
     "crm_slot",
     "end_before",
     "identify",
@@ -53,6 +54,7 @@ __all__ = [
     "upstream_event",
     "upstream_fields",
     "verdicts",
+    "with_single_times_of",
 ]
 
 

@@ -64,11 +64,19 @@ class Edit:
         at = self._begin(0)
         self._raw[at:at] = [content.fold(line, self._eol) for line in lines]
 
+    def add_after_events(self, texts: Iterable[str]) -> None:
+        """Insert VEVENTs as they are written, after the last one."""
+        at = self._end(len(self._begins()) - 1)
+        self._raw[at:at] = texts
+
+    @property
+    def whole(self) -> str:
+        """The event as it is written, with all that is in it."""
+        return "".join(self._raw[self._begin(self._number) : self._end(self._number)])
+
     def drop(self, number: int) -> None:
         """Take another of the VEVENTs out, with all that is in it."""
-        begin = self._begin(number)
-        end = next(at for at in range(begin, len(self._raw)) if _logical(self._raw[at]).upper() == "END:VEVENT")
-        del self._raw[begin : end + 1]
+        del self._raw[self._begin(number) : self._end(number)]
         self._number -= number < self._number
 
     def _name(self, at: int) -> str:
@@ -92,6 +100,11 @@ class Edit:
 
     def _begin(self, number: int) -> int:
         return self._begins()[number]
+
+    def _end(self, number: int) -> int:
+        """Where what follows an event begins."""
+        begin = self._begin(number)
+        return 1 + next(at for at in range(begin, len(self._raw)) if _logical(self._raw[at]).upper() == "END:VEVENT")
 
     def _begins(self) -> list[int]:
         return [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]

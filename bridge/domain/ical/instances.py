@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import plain_event, upstream_event
+from bridge.domain.ical.editing import Edit
 from bridge.domain.ical.rule_changes import EVER
 from bridge.domain.ical.series import Instance, Series, read
 from bridge.domain.ical.slots import zones_of
@@ -25,14 +26,71 @@ def instances(
 
 def instance(booked: Appointment, key: int, *, time_zone: str, upstream: str | None) -> AppointmentFields | None:
     """The fields of one of its times; None where there is none with this key, or no longer."""
-    found = _series(booked, time_zone, upstream).at(key)
-    return _fields(booked.fields, found) if found is not None and _takes_place(found) else None
+    return _fields_at(booked.fields, _series(booked, time_zone, upstream), key)
 
 
 def leaves_out(booked: Appointment, key: int, *, time_zone: str) -> bool:
     """Whether there would be a time with this key, had the CRM not taken it out."""
     series = _series(booked, time_zone, None)
     return key in series.excluded and series.pattern.has(key)
+
+
+#: What a person can make of a single time.
+_OF_ONE = ("start", "end", "all_day", "title", "description", "address")
+
+
+@dataclass(frozen=True, slots=True)
+class SingleTime:
+    """One of its times that was moved, renamed, taken out or put back by itself. None: there is none."""
+
+    key: int
+    before: AppointmentFields | None
+    after: AppointmentFields | None
+
+    @property
+    def takes_other_time(self) -> bool:
+        """Whether more than words differ."""
+        return any(_of(self.before, name) != _of(self.after, name) for name in _OF_ONE[:3])
+
+
+def changed_singly(
+    before: Appointment, after: Appointment, *, time_zone: str, was: str | None, now: str | None
+) -> list[SingleTime]:
+    """The times of which its event says something else by themselves (RECURRENCE-ID) than it did, by key.
+
+    `was` and `now` are its texts upstream; None: one that says nothing of single times.
+    """
+    texts = [text for text in (was, now) if text is not None and "RECURRENCE-ID" in text]
+    if not texts or before.fields.rrule is None or after.fields.rrule is None:
+        return []
+    old, new = _series(before, time_zone, was), _series(after, time_zone, now)
+    keys = {*old.overrides, *new.overrides, *(key for key, _ in (*old.futures, *new.futures))}
+    found = (
+        SingleTime(key, _fields_at(before.fields, old, key), _fields_at(after.fields, new, key)) for key in sorted(keys)
+    )
+    return [one for one in found if any(_of(one.before, name) != _of(one.after, name) for name in _OF_ONE)]
+
+
+def _of(fields: AppointmentFields | None, name: str) -> object:
+    return None if fields is None else getattr(fields, name)
+
+
+def with_single_times_of(ics: str, other: str | None) -> str:
+    """An object with what another one of the same series says of single times, in place of what it says itself."""
+    edit = Edit(ics, 0)
+    overrides = _overrides(ics)
+    if len(overrides) == len(list(content.read(ics).walk("VEVENT"))):
+        return ics if other is None else other  # nothing is left of the series itself
+    for number in reversed(overrides):
+        edit.drop(number)
+    if other is not None:
+        edit.add_after_events(Edit(other, number).whole for number in _overrides(other))
+    return edit.text
+
+
+def _overrides(ics: str) -> list[int]:
+    events = content.read(ics).walk("VEVENT")
+    return [number for number, component in enumerate(events) if "RECURRENCE-ID" in component.lines]
 
 
 def _series(booked: Appointment, time_zone: str, upstream: str | None) -> Series:
@@ -47,6 +105,11 @@ def _series(booked: Appointment, time_zone: str, upstream: str | None) -> Series
         root = content.read(plain_event(booked.fields))
         several, _ = read(root, zones_of(root, time_zone), EVER)
     return several[0]
+
+
+def _fields_at(fields: AppointmentFields, series: Series, key: int) -> AppointmentFields | None:
+    found = series.at(key)
+    return _fields(fields, found) if found is not None and _takes_place(found) else None
 
 
 def _fields(fields: AppointmentFields, one: Instance) -> AppointmentFields:

@@ -27,7 +27,7 @@ from bridge.service.book.blocked_slots import (
     update_blocked_slot,
 )
 from bridge.service.book.events import delete_event
-from bridge.service.book.instances import Scope
+from bridge.service.book.instances import Scope, single_time
 from bridge.service.book.upstream import detach, new_uid, queue, under_uid, upcoming
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "queue",
     "read_invitee",
     "read_rrule",
+    "single_time",
     "under_uid",
     "upcoming",
     "update_appointment",

@@ -38,7 +38,7 @@ def expand(tx: Tx, master: Appointment, span: Interval) -> list[Appointment]:
     left = publish.as_the_person_left_it(tx, master)
     zone = visibility.user(tx, master.user_id).time_zone
     found = ical.instances(master, span, time_zone=zone, upstream=left)
-    return [_view(master, key, fields) for key, fields in found]
+    return [single_time(master, key, fields) for key, fields in found]
 
 
 #: How much of a recurring Appointment: one of its times, that one and all later ones, or everything.
@@ -104,7 +104,7 @@ def get(tx: Tx, event_id: str, locations: Locations) -> Part | None:
     if fields is None and not ical.leaves_out(master, key, time_zone=zone):
         raise Unknown("appointment", event_id)
     takes_place = fields is not None and (master.wanted_upstream or master.deleted_at is not None)
-    return Part(master, key, _view(master, key, fields) if fields is not None and takes_place else None)
+    return Part(master, key, single_time(master, key, fields) if fields is not None and takes_place else None)
 
 
 def take_out(tx: Tx, master: Appointment, key: int, *, now: int) -> None:
@@ -209,7 +209,8 @@ def _ruled(tx: Tx, master: Appointment, rrule: str, *, now: int) -> None:
     publish.publish_appointment(tx, after, now=now)
 
 
-def _view(master: Appointment, key: int, fields: AppointmentFields) -> Appointment:
+def single_time(master: Appointment, key: int, fields: AppointmentFields) -> Appointment:
+    """One time of a recurring Appointment, as the CRM sees it."""
     seconds = master.fields.end - master.fields.start
     event_id = f"{master.id}_{key * 1000}_{seconds}"
     return replace(master, id=event_id, fields=fields, master_id=master.id)

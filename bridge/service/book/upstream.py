@@ -90,8 +90,10 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
         bookings.put_appointment(tx, queue(tx, stand_in, now=now))
         outbox.wait_for(tx, stand_in.id, booked.id)  # a write under way could land after the removal
         event = mirror.get(tx, home.id, booked.href or "")
-        if event is not None and home.user_id == booked.user_id:  # one person's notes are not another's
-            carried = event.ics
+        if home.user_id == booked.user_id:  # one person's notes are not another's
+            carried = booked.carried
+            if event is not None:
+                carried = event.ics if carried is None else ical.with_single_times_of(event.ics, carried)
     uid = new_uid()
     if carried is not None:
         carried = under_uid(carried, booked, uid)
