@@ -79,8 +79,9 @@ def serve(pipe: multiprocessing.connection.Connection) -> None:
                         person.put(work, f"{number}.ics", text)
                     pipe.send(sum(len(text.encode()) for text in texts))
                 case ("asked",):
-                    pipe.send([(r.method, r.sent, r.received) for r in cloud.requests])
-                    cloud.requests.clear()
+                    asked = [(r.method, r.sent, r.received) for r in cloud.requests]
+                    cloud.requests.clear()  # before the answer, after which more may be asked
+                    pipe.send(asked)
 
 
 @contextlib.contextmanager

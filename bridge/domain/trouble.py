@@ -95,13 +95,13 @@ def gone_sentence() -> str:
 
 
 def undelivered_sentence(count: int) -> str:
-    """For a calendar whose server lists objects that can't be fetched."""
-    return f"The server lists {count} events that it does not deliver. The bridge asks again by itself."
+    """What to say while objects are listed that the server does not deliver."""
+    events = "an event" if count == 1 else f"{count} events"
+    return f"The server lists {events} that it does not deliver. The bridge asks again by itself."
 
 
 def held_sentence(count: int) -> str:
-    """For a calendar that seems to have lost most of its events, while these are kept until the loss is certain."""
-    return (
-        f"All or most of this calendar seems to be gone at once ({count} events). They are kept until that is certain;"
-        " the bridge looks again by itself."
-    )
+    """What to say while objects that seem to be gone are kept."""
+    if count == 1:
+        return "An event seems to be gone. It is kept until that is certain; the bridge looks again by itself."
+    return f"{count} events seem to be gone. They are kept until that is certain; the bridge looks again by itself."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import fields
 
 from bridge.domain.model import SyncState
 from bridge.service import roles
 from bridge.service.status import status
 from tests.service.conftest import event
+from tests.upstreams.icloud import Quirks
 
 from .conftest import (
     DAY,
     FIRST,
+    WAYS,
     assert_both_sides_equal,
     blocked,
     busy,
@@ -35,6 +38,11 @@ def nothing_is_wrong(world):
     (user,) = status(world.db)
     assert [c.trouble for a in user.accounts for c in a.calendars] == [None, None]
     assert (user.waiting, user.failed, user.advice) == (0, (), ())
+
+
+def test_every_switch_is_tried_in_more_than_one_way():
+    for field in fields(Quirks):
+        assert len({getattr(quirks, field.name) for quirks in WAYS.values()}) > 1, field.name
 
 
 async def test_what_a_person_does_with_their_events(every):

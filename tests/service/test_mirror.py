@@ -672,6 +672,57 @@ async def test_a_small_calendar_that_its_person_empties_is_empty_after_another_l
     assert calendar(world).last_error is None
 
 
+#: How many events a small calendar has, and loses.
+LOSSES = [(1, 1), (2, 1), (2, 2), (5, 1), (5, 4), (5, 5)]
+
+
+def without_tokens(leave_out=0):
+    """A server that forgets tokens, so that only a listing tells what is gone; and leaves objects out of that."""
+
+    async def changes(self, url, token):
+        if token is not None:
+            raise TokenRejected(url)
+        answer = await MemoryRemote.changes(self, url, token)
+        return replace(answer, changed=dict(sorted(answer.changed.items())[leave_out if "work" in url else 0 :]))
+
+    return changes
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("count", "gone"), LOSSES)
+async def test_what_is_really_deleted_from_a_small_calendar_is_gone_after_another_look(world, count, gone, named):
+    fill(world, count)
+    if not named:
+        seen_as(world, changes=without_tokens())
+    await poll(world)
+    assert len(world.merged()) == count
+    for number in range(gone):
+        world.server.edit(world.urls["Work"], f"{number}.ics", None)
+    await poll(world)
+    world.later(plan.HOLD_SECONDS)
+    await poll(world)
+    assert len(world.merged()) == count - gone
+    assert calendar(world).last_error is None
+
+
+@pytest.mark.parametrize(("count", "gone"), LOSSES)
+async def test_a_small_calendar_loses_nothing_by_a_listing_that_leaves_objects_out(world, count, gone):
+    fill(world, count)
+    await poll(world)
+    before = world.merged()
+    seen_as(world, changes=without_tokens(leave_out=gone))
+    world.server.edit(world.urls["Work"], f"{count - 1}.ics", event(f"Work{count - 1}", title="Edited"))
+    for _ in range(4):
+        await poll(world)
+        assert world.merged().keys() == before.keys()
+        assert "kept" in calendar(world).last_error
+        world.later(plan.HOLD_SECONDS)
+    seen_as(world)
+    await poll(world)
+    assert world.merged().keys() == before.keys()
+    assert calendar(world).last_error is None
+
+
 async def test_a_list_with_nothing_in_it_is_a_bad_moment(world):
     fill(world, 3)
     await poll(world)
