@@ -148,7 +148,7 @@ class TestKeptAnswers:
         proxied = {"x_forwarded_for": "10.0.0.1", "x_script_name": "/dav", "user_agent": "phone", "if_match": "*"}
         for headers in ({}, proxied, {"accept_encoding": "gzip"}):
             assert client.request(method, CRM, asked, **headers).status == 207
-        login_and_body = {"HTTP_AUTHORIZATION", "CONTENT_LENGTH", "wsgi.input"}
+        login_and_body = {"HTTP_AUTHORIZATION", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "wsgi.input"}
         only_logged = {"REMOTE_ADDR", "REMOTE_HOST", "HTTP_USER_AGENT", "HTTP_X_REMOTE_ADDR", "HTTPS"}
         assert "PATH_INFO" in looked_at
         assert looked_at <= {*PARTS, *PROXY, *login_and_body, *only_logged, "SERVER_PROTOCOL", "wsgi.errors"}
