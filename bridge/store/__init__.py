@@ -1,1 +1,5 @@
-"""The only SQL. Synchronous, short; one read or write step at a time."""
+"""The only SQL.
+
+Every function takes a transaction (`db.Tx`) first, from `Db.read` or `Db.write`; the use case decides what is one
+transaction. Functions are synchronous and short. All instants are Unix seconds, UTC.
+"""

@@ -66,7 +66,7 @@ def any_secret(tx: Tx) -> bool:
 
 
 def due(tx: Tx, *, now: int, limit: int) -> list[str]:
-    """The ids of Accounts whose turn to be polled has come, longest waiting first."""
+    """The ids of Accounts that are due to be polled, the longest due first."""
     rows = tx.execute(
         "SELECT id FROM accounts WHERE next_poll_at <= :now ORDER BY next_poll_at LIMIT :limit",
         {"now": now, "limit": limit},
@@ -75,13 +75,13 @@ def due(tx: Tx, *, now: int, limit: int) -> list[str]:
 
 
 def failures(tx: Tx, account_id: str) -> int:
-    """How many polls in a row have failed."""
+    """How many polls of the Account have failed in a row."""
     row = tx.execute("SELECT failures FROM accounts WHERE id = :id", {"id": account_id}).fetchone()
     return int(row["failures"]) if row else 0
 
 
 def schedule(tx: Tx, account_id: str, *, next_poll_at: int, failures: int) -> None:
-    """Say when the Account is polled next."""
+    """Set when the Account is polled next, and how many polls have failed in a row."""
     tx.execute(
         "UPDATE accounts SET next_poll_at = :at, failures = :failures WHERE id = :id",
         {"id": account_id, "at": next_poll_at, "failures": failures},
@@ -89,9 +89,9 @@ def schedule(tx: Tx, account_id: str, *, next_poll_at: int, failures: int) -> No
 
 
 def bring_forward(tx: Tx, *, now: int) -> None:
-    """Make every Account's turn come at once: the clock that their turns were planned by was wrong.
+    """Make every Account due now: their next polls were planned by a clock that was wrong.
 
-    When a Calendar was read is not known any more where that clock said it.
+    Instants in the future at which Calendars were read come from that clock, too, and are forgotten.
     """
     tx.execute("UPDATE accounts SET next_poll_at = :now WHERE next_poll_at > :now", {"now": now})
     for column in ("last_attempt_at", "last_success_at", "read_at", "compared_at"):
@@ -104,7 +104,7 @@ def last_attempt(tx: Tx) -> int:
 
 
 def set_state(tx: Tx, account_id: str, state: AccountState, reason: str, *, now: int) -> bool:
-    """Note how the Account is doing. True when that is news."""
+    """Set the Account's state. False when it was in this state, for this reason, already."""
     return (
         tx.execute(
             "UPDATE accounts SET state = :state, state_reason = :reason, state_since = :now"
@@ -116,12 +116,12 @@ def set_state(tx: Tx, account_id: str, state: AccountState, reason: str, *, now:
 
 
 def set_marks(tx: Tx, account_id: str, marks: Marks) -> None:
-    """Note whether the Account's list of calendars tells when one of them changed."""
+    """Set whether the Account's list of calendars can be trusted to show changes."""
     tx.execute("UPDATE accounts SET marks = :marks WHERE id = :id", {"id": account_id, "marks": marks})
 
 
 def set_home(tx: Tx, account_id: str, home_url: str) -> None:
-    """The Account's calendars are listed at another address now."""
+    """Set the address at which the Account's calendars are listed."""
     tx.execute("UPDATE accounts SET home_url = :url WHERE id = :id", {"id": account_id, "url": home_url})
 
 
@@ -133,7 +133,7 @@ def remove(tx: Tx, account_id: str) -> None:
 def calendars(
     tx: Tx, *, user_id: str | None = None, account_id: str | None = None, roles: Iterable[Role] = Role
 ) -> list[Calendar]:
-    """Calendars of one User or one Account, primary first, then by id; only those with one of `roles`."""
+    """The Calendars with one of `roles`, of one User or of one Account, Primary first, then by id."""
     wanted = ", ".join(f"'{Role(role).value}'" for role in roles)
     column, value = ("account_id", account_id) if account_id is not None else ("user_id", user_id)
     rows = tx.execute(
@@ -157,7 +157,7 @@ def primary_of(tx: Tx, user_id: str) -> Calendar | None:
 
 
 def put_calendar(tx: Tx, calendar: Calendar) -> None:
-    """Add a Calendar, or bring what the server says of it (name, colour, writable, present) up to date."""
+    """Add a Calendar; of one that is there, update what its server says (address, name, colour, writable, present)."""
     tx.execute(
         "INSERT INTO calendars (id, account_id, user_id, url, name, colour, role, writable, settings, present)"
         " VALUES (:id, :account_id, :user_id, :url, :name, :colour, :role, :writable, :settings, :present)"
@@ -179,7 +179,7 @@ def put_calendar(tx: Tx, calendar: Calendar) -> None:
 
 
 def set_role(tx: Tx, calendar_id: str, role: Role) -> None:
-    """Give the Calendar its role; without one it is no longer read, so its sync state goes."""
+    """Set the Calendar's role. With `none` it is no longer read, so its sync state is forgotten."""
     tx.execute(
         "UPDATE calendars SET role = :role, once_primary = CASE WHEN :role = 'primary' THEN 1 ELSE once_primary END,"
         " last_error = CASE WHEN :role = 'none' THEN NULL ELSE last_error END WHERE id = :id",
@@ -187,17 +187,17 @@ def set_role(tx: Tx, calendar_id: str, role: Role) -> None:
     )
     if role == Role.NONE:
         forget_sync(tx, calendar_id)
-        # Chosen again, it counts as never read until it has been.
+        # If it is chosen again, it counts as never read until it has been read anew.
         tx.execute("UPDATE calendars SET last_success_at = NULL WHERE id = :id", {"id": calendar_id})
 
 
 def note_written(tx: Tx, calendar_id: str) -> None:
-    """The bridge has put events into this Calendar, when it was the Primary under another id."""
+    """Note that the bridge has written events into this Calendar: it was the Primary before, under another id."""
     tx.execute("UPDATE calendars SET once_primary = 1 WHERE id = :id", {"id": calendar_id})
 
 
 def forget_sync(tx: Tx, calendar_id: str) -> None:
-    """Forget what tells of changes, so that the next mirror run compares with everything that is there."""
+    """Forget ctag and sync-tokens, so that the next mirror run compares with a complete listing."""
     tx.execute(
         "UPDATE calendars SET ctag = NULL, listed_token = NULL, sync_token = NULL, read_at = NULL, reads = reads + 1"
         " WHERE id = :id",
@@ -206,7 +206,7 @@ def forget_sync(tx: Tx, calendar_id: str) -> None:
 
 
 def set_settings(tx: Tx, calendar_id: str, settings: SlotSettings) -> None:
-    """What of the Calendar becomes a blocked slot, and how it looks."""
+    """Set which events of the Calendar become blocked slots, and what these show."""
     tx.execute(
         "UPDATE calendars SET settings = :settings WHERE id = :id",
         {"id": calendar_id, "settings": json.dumps(asdict(settings))},
@@ -223,9 +223,10 @@ def note_success(
     compared: bool,
     now: int,
 ) -> None:
-    """The Calendar was read in full up to this sync-token; its account's list said the other two just before.
+    """Note that the Calendar was read completely up to `sync_token`.
 
-    `compared`: with a complete listing.
+    `ctag` and `listed_token` are what its Account's list of calendars said just before. `compared`: it was compared
+    with a complete listing.
     """
     tx.execute(
         "UPDATE calendars SET ctag = :ctag, listed_token = :listed_token, sync_token = :sync_token, read_at = :now,"
@@ -243,7 +244,7 @@ def note_success(
 
 
 def note_unchanged(tx: Tx, calendar_ids: Iterable[str], *, now: int) -> None:
-    """These Calendars were asked and had nothing new."""
+    """Note that these Calendars were asked for changes and had none."""
     tx.executemany(
         "UPDATE calendars SET last_attempt_at = :now, last_success_at = :now, last_error = NULL WHERE id = :id",
         [{"id": calendar_id, "now": now} for calendar_id in calendar_ids],
@@ -251,7 +252,7 @@ def note_unchanged(tx: Tx, calendar_ids: Iterable[str], *, now: int) -> None:
 
 
 def note_overtaken(tx: Tx, calendar_id: str, *, now: int) -> None:
-    """The Calendar was read, but somebody else wrote meanwhile what was: it counts as unread, and is read again."""
+    """Note that the Calendar was read while another run stored what it had read: it is read again."""
     tx.execute(
         "UPDATE calendars SET ctag = NULL, listed_token = NULL, reads = reads + 1, last_attempt_at = :now"
         " WHERE id = :id",
@@ -260,7 +261,7 @@ def note_overtaken(tx: Tx, calendar_id: str, *, now: int) -> None:
 
 
 def note_failure(tx: Tx, calendar_id: str, error: str, *, now: int) -> None:
-    """Reading the Calendar failed; what was read before stays."""
+    """Note that reading the Calendar failed. What was read before is kept."""
     tx.execute(
         "UPDATE calendars SET last_attempt_at = :now, last_error = :error WHERE id = :id",
         {"id": calendar_id, "error": error, "now": now},

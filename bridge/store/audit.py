@@ -1,4 +1,4 @@
-"""The audit log: who did what. Nothing is ever changed in it or taken from it."""
+"""The audit log: who did what. Entries are only ever added."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.store.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Something that somebody did. Never a secret, never a title."""
+    """Something that somebody did. It never holds a secret or a title."""
 
     at: int
     #: `user:ID`, `token:ID` or `command line`.
@@ -37,7 +37,7 @@ def of_user(tx: Tx, user_id: str) -> list[AuditEntry]:
 
 
 def latest(tx: Tx, *, limit: int, offset: int = 0) -> list[AuditEntry]:
-    """What stands in the audit log, newest first."""
+    """The entries of the audit log, newest first."""
     rows = tx.execute(
         "SELECT at, actor, action, subject FROM audit_log ORDER BY id DESC LIMIT :limit OFFSET :offset",
         {"limit": limit, "offset": offset},

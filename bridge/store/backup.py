@@ -1,4 +1,4 @@
-"""Whole stores: copied while others write, made fit to be kept elsewhere, and put in place of another."""
+"""Copies of a store: made while others write to it, prepared for keeping, and restored in place of a store."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from bridge.errors import StoreUnusable
 from bridge.store import facts
 from bridge.store.db import Db, Tx
 
-#: The fact under which a copy carries the key of its secrets, if it does.
+#: The fact in which a copy holds the key of its secrets, if it was asked to.
 KEY = "secrets_key"
-#: What is said of accounts and receivers whose secrets were left out.
+#: The state of accounts and webhooks whose secrets were left out.
 WITHOUT = "It was restored from a backup without secrets."
 
 
 @contextlib.contextmanager
 def copy(source: Path, folder: Path) -> Iterator[Path]:
-    """A consistent copy of a store in `folder`, readable by its owner alone; removed afterwards unless it was moved.
+    """A consistent copy of a store in `folder`, readable by its owner only; removed afterwards unless it was moved.
 
-    Those who write meanwhile are not held up (SQLite's online backup). Raises `StoreUnusable` for what is no database.
+    Other processes can go on writing (SQLite's online backup). Raises `StoreUnusable` where `source` is not a database,
+    or is damaged.
     """
     handle, name = tempfile.mkstemp(dir=folder, prefix=".store-", suffix=".db")  # with mode 0600
     os.close(handle)
@@ -45,7 +46,7 @@ def copy(source: Path, folder: Path) -> Iterator[Path]:
 
 
 def is_store(path: Path) -> bool:
-    """Whether this database is one of a bridge."""
+    """Whether this database is a bridge's store."""
     with contextlib.closing(_open(path, "ro")) as connection:
         try:
             return facts.get(connection, "store_id") is not None
@@ -54,7 +55,7 @@ def is_store(path: Path) -> bool:
 
 
 def leave_out_secrets(path: Path) -> None:
-    """Take out of a copy whatever opens something: sealed passwords and secrets, sessions and links."""
+    """Remove everything from a copy that gives access to something: sealed passwords and secrets, sessions, links."""
     with contextlib.closing(_open(path, "rw")) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         for statement in (
@@ -69,23 +70,23 @@ def leave_out_secrets(path: Path) -> None:
 
 
 def put_key(path: Path, key: str) -> None:
-    """Let a copy carry the key of its secrets."""
+    """Put the key of its secrets into a copy."""
     with contextlib.closing(_open(path, "rw")) as connection:
         facts.put(connection, KEY, key)
 
 
 def take_key(tx: Tx) -> str | None:
-    """The key that a copy carries, which then carries it no longer."""
+    """Remove the key of its secrets from a copy, and return it; None where there is none."""
     key = facts.get(tx, KEY)
     tx.execute("DELETE FROM store_facts WHERE name = :name", {"name": KEY})
     return key
 
 
 def begin_anew(tx: Tx) -> None:
-    """Make a store another one than it was: what others know of the old one does not hold for it.
+    """Give a restored store a new identity, so that nobody takes it for the store that it replaces.
 
-    Sync-tokens of calendar programs and cursors of the change feed are refused, so that they list anew, and nobody is
-    signed in.
+    Sync-tokens of calendar programs and cursors of the change feed are then refused, so that everything is listed anew.
+    Everybody is signed out.
     """
     facts.put(tx, "store_id", secrets.token_hex(8))
     tx.execute("DELETE FROM sessions")
@@ -93,19 +94,19 @@ def begin_anew(tx: Tx) -> None:
 
 
 def renumber(tx: Tx, *, after: int, by: int) -> None:
-    """Move the changes after a number further on."""
+    """Raise the sequence numbers of all changes after `after` by `by`."""
     tx.execute("UPDATE changes SET sequence = -sequence - :by WHERE sequence > :after", {"after": after, "by": by})
     tx.execute("UPDATE changes SET sequence = -sequence WHERE sequence < 0")
 
 
 def finish(db: Db) -> None:
-    """Bring a store that nobody else has open into one file. Raises `StoreUnusable` when somebody has."""
+    """Close a store and merge its write-ahead log into one file. Raises `StoreUnusable` when others have it open."""
     db.close()
     settle(db.path)
 
 
 def settle(path: Path) -> None:
-    """As `finish`, for a store that is not open here."""
+    """As `finish`, for a store that this process does not have open."""
     try:
         with contextlib.closing(_open(path, "rw")) as connection:
             connection.execute("PRAGMA busy_timeout = 2000")
@@ -115,7 +116,7 @@ def settle(path: Path) -> None:
 
 
 def put_in_place(new: Path, store: Path, old: Path) -> None:
-    """Let `new` be the store from now on; what was there before is kept as `old`. Whole, or not at all."""
+    """Make `new` the store, atomically. The store that was there before is kept as `old`."""
     if store.exists():
         os.link(store, old)
     new.replace(store)

@@ -27,7 +27,7 @@ def of_user(tx: Tx, user_id: str) -> list[BookingCalendar]:
 
 
 def put(tx: Tx, calendar: BookingCalendar) -> None:
-    """Add the booking calendar, or bring it up to date, with its Users."""
+    """Add the booking calendar, or update it, with its Users."""
     tx.execute(
         "INSERT INTO booking_calendars"
         " (id, location_id, name, slot_minutes, any_free_time, settings, created_at, updated_at)"
@@ -54,12 +54,12 @@ def put(tx: Tx, calendar: BookingCalendar) -> None:
 
 
 def remove(tx: Tx, calendar_id: str) -> None:
-    """Remove the booking calendar. What was booked with it stays."""
+    """Remove the booking calendar. Appointments that were booked with it stay."""
     tx.execute("DELETE FROM booking_calendars WHERE id = :id", {"id": calendar_id})
 
 
 def load(tx: Tx, calendar_id: str, user_ids: Iterable[str], *, since: int) -> dict[str, tuple[int, int]]:
-    """For each of these Users how many appointments of the calendar they were given since, and when the last one."""
+    """For each of these Users: how many appointments of the calendar they were given since, and when the last."""
     rows = tx.execute(
         "SELECT user_id, COUNT(*), MAX(created_at) FROM appointments WHERE booking_calendar_id = :id"
         " AND created_at >= :since AND deleted_at IS NULL AND status NOT IN ('cancelled', 'invalid') GROUP BY user_id",

@@ -1,7 +1,7 @@
-"""What happened, in the order in which it did: one sequence over everything, written by those who make the changes.
+"""The change feed: everything that happened, in one sequence, recorded in the transactions that make the changes.
 
-Writers come one after the other, so that the order of the sequence is that of the commits: whoever has seen a number
-has seen all below it.
+Write transactions follow each other, so the sequence has the order of the commits: whoever has seen a number has seen
+every lower one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from bridge.domain.changes import Change, ChangeOrigin, ChangeType, News, Resour
 from bridge.store import facts
 from bridge.store.db import Row, Tx
 
-#: The last sequence number that is no longer kept.
+#: The fact that holds the highest sequence number that is no longer kept.
 _FORGOTTEN = "changes_forgotten"
 
 
 def record(tx: Tx, news: Iterable[News], *, now: int) -> None:
-    """Add to the sequence."""
+    """Add changes to the end of the sequence."""
     tx.executemany(
         "INSERT INTO changes (location_id, user_id, resource, resource_id, type, origin, changed_fields, previous,"
         " version, document, occurred_at) VALUES (:location_id, :user_id, :resource, :resource_id, :type, :origin,"
@@ -43,19 +43,19 @@ def record(tx: Tx, news: Iterable[News], *, now: int) -> None:
 
 
 def head(tx: Tx) -> int:
-    """The last number of the sequence; 0 before the first."""
+    """The highest sequence number; 0 where there is no change yet."""
     return int(tx.execute("SELECT COALESCE(MAX(sequence), 0) AS head FROM changes").fetchone()["head"])
 
 
 def forgotten(tx: Tx) -> int:
-    """The last number that is no longer kept; 0 where all are."""
+    """The highest sequence number that is no longer kept; 0 where all are kept."""
     return int(facts.get(tx, _FORGOTTEN) or 0)
 
 
 def after(
     tx: Tx, sequence: int, *, locations: Collection[str] | None, types: Collection[ChangeType] | None, limit: int
 ) -> list[Change]:
-    """The changes after a number, in order; of these locations and types only, None: of all."""
+    """The changes after a sequence number, in order; only of these locations and types, if given."""
     wanted, values = "", {"sequence": sequence, "limit": limit}
     names: dict[str, str] = {}
     for column, allowed in (("location_id", locations), ("type", types)):
@@ -71,13 +71,13 @@ def after(
 
 
 def of_user(tx: Tx, user_id: str) -> list[Change]:
-    """What happened to one User's, as far as it is kept, in order."""
+    """The changes of what belongs to one User, as far as they are kept, in order."""
     rows = tx.execute(f"SELECT {_CHANGE} FROM changes WHERE user_id = :id ORDER BY sequence", {"id": user_id})
     return [_change(row) for row in rows]
 
 
 def forget(tx: Tx, user_id: str) -> None:
-    """Forget what happened to one User's but for the very last of it, and what receivers were to be told of that."""
+    """Delete the changes of one User except the last one, and the webhook deliveries of the deleted ones."""
     older = "user_id = :id AND sequence < (SELECT MAX(sequence) FROM changes WHERE user_id = :id)"
     tx.execute(
         f"DELETE FROM webhook_deliveries WHERE sequence IN (SELECT sequence FROM changes WHERE {older})",
@@ -112,7 +112,7 @@ def _change(row: Row) -> Change:
 
 
 def prune(tx: Tx, *, before: int) -> None:
-    """Forget what happened before an instant. The last change stays: the next one's number has to be higher."""
+    """Delete the changes from before an instant, except the last one: the next number has to be higher than it."""
     row = tx.execute(
         "SELECT MAX(sequence) AS last FROM changes WHERE occurred_at < :before"
         " AND sequence < (SELECT MAX(sequence) FROM changes)",

@@ -1,7 +1,7 @@
-"""The database: one file, WAL, a read-only connection for each reading thread, `BEGIN IMMEDIATE` for each write.
+"""The database: one SQLite file with a write-ahead log; for each thread a read-only connection and one that writes.
 
-A deferred transaction that reads first and writes later fails at once with SQLITE_BUSY_SNAPSHOT when the other process
-wrote in between, whatever the busy timeout; hence IMMEDIATE, always.
+Every write transaction is `BEGIN IMMEDIATE`. A deferred one, which reads first and writes later, fails at once with
+SQLITE_BUSY_SNAPSHOT when another process wrote in between, whatever the busy timeout is.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from sqlite_utils import Database
 from bridge.errors import StoreUnusable
 from bridge.store.migrations import migrations
 
-#: An open transaction: what every store function takes first.
+#: An open transaction. Every function of the store takes one as its first argument.
 Tx = sqlite3.Connection
 
-#: Of what a statement found: its values by the names of their columns.
+#: A row of a result: its values by column name.
 Row = sqlite3.Row
 
-#: What is raised when somebody else holds the store for longer than anybody waits.
+#: Raised when another process keeps the store locked for longer than `BUSY_TIMEOUT`.
 Locked = sqlite3.OperationalError
 
-#: How long a writer waits for the other process's transaction, in seconds. Transactions here take milliseconds.
+#: Seconds that a writer waits for another transaction to end. Transactions here take milliseconds.
 BUSY_TIMEOUT = 30
 
 
 class Db:
-    """Connections to one store. Safe to share between threads: each thread gets its own connections."""
+    """Connections to one store. It can be shared between threads, each of which gets connections of its own."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open the store at `path`, creating and migrating it first unless `read_only`.
@@ -57,7 +57,7 @@ class Db:
         connection = self._connect("rwc")
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            # Held over all steps, so that two processes starting at once don't both apply them.
+            # One transaction around all steps, so that two processes that start at once don't both apply them.
             connection.execute("BEGIN IMMEDIATE")
             migrations.apply(Database(connection))
             connection.execute("COMMIT")
@@ -81,8 +81,8 @@ class Db:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
-        # A checkpoint is a pause for whoever's commit brings it on. At SQLite's own 1,000 pages that is one booking in
-        # fifty; up to 4,000, readers still find their pages in one step.
+        # The commit that triggers a checkpoint takes longer. With SQLite's default of 1,000 pages, that is one booking
+        # in fifty. Up to 4,000 pages, readers are not slowed down: the index of the log is still a single table.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA secure_delete = ON")  # a secret that is forgotten leaves no trace in free pages
         return connection
@@ -95,7 +95,7 @@ class Db:
             connection = self._connect("ro")
             connection.execute("PRAGMA query_only = ON")
             self._local.reader = connection
-        if connection.in_transaction:  # a step of a larger read: the same snapshot
+        if connection.in_transaction:  # nested in another read, which shares its snapshot
             yield connection
             return
         connection.execute("BEGIN")
@@ -106,7 +106,7 @@ class Db:
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
-        """One write transaction: all of it, or nothing. Never `await` inside; never nest."""
+        """One write transaction, committed at the end, rolled back on an exception. Never `await` in it; never nest."""
         if self._read_only:
             raise StoreUnusable(str(self.path), "this process only reads the store")
         connection: sqlite3.Connection | None = getattr(self._local, "writer", None)
@@ -122,7 +122,7 @@ class Db:
         connection.execute("COMMIT")
 
     def wipe(self) -> None:
-        """Leave no trace of what was deleted in the write-ahead log, unless somebody is reading just now."""
+        """Empty the write-ahead log, which may hold traces of what was deleted. No effect while somebody reads."""
         connection = self._connect("rw")
         try:
             connection.execute("PRAGMA busy_timeout = 1000")

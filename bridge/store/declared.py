@@ -1,4 +1,4 @@
-"""What the settings file declares, as it was last applied."""
+"""What the settings file set when it was last applied: nobody else may change that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.store.db import Tx
 
 
 def marks(tx: Tx, user_id: str | None = None) -> set[Mark]:
-    """What the file sets, for one User or for all."""
+    """The marks for what the file sets, for one User or for all."""
     rows = tx.execute(
         "SELECT what, user_id, subject FROM declared WHERE :user_id IS NULL OR user_id = :user_id", {"user_id": user_id}
     )
@@ -17,7 +17,7 @@ def marks(tx: Tx, user_id: str | None = None) -> set[Mark]:
 
 
 def path_of(tx: Tx, what: What, subject: str) -> str | None:
-    """The file that sets this; None where it does not."""
+    """The path of the file that sets this; None where none does."""
     row = tx.execute(
         "SELECT path FROM declared WHERE what = :what AND subject = :subject", {"what": what, "subject": subject}
     ).fetchone()
@@ -25,7 +25,7 @@ def path_of(tx: Tx, what: What, subject: str) -> str | None:
 
 
 def replace(tx: Tx, marks: Iterable[Mark], path: str) -> None:
-    """The file at `path` sets this now, and nothing else."""
+    """Replace all marks by these: the file at `path` sets this, and nothing else."""
     tx.execute("DELETE FROM declared")
     tx.executemany(
         "INSERT INTO declared (what, subject, user_id, path) VALUES (:what, :subject, :user_id, :path)",

@@ -1,4 +1,4 @@
-"""Single facts about this store, by name."""
+"""Single facts about this store, such as its id, by name."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from bridge.store.db import Tx
 
 
 def get(tx: Tx, name: str) -> str | None:
-    """The fact, or None."""
+    """The value of the fact, or None."""
     row = tx.execute("SELECT value FROM store_facts WHERE name = :name", {"name": name}).fetchone()
     return None if row is None else str(row["value"])
 
 
 def put(tx: Tx, name: str, value: str) -> None:
-    """Note the fact, in place of what was known."""
+    """Set the fact, replacing its former value."""
     tx.execute(
         "INSERT INTO store_facts (name, value) VALUES (:name, :value)"
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -1,4 +1,7 @@
-"""Pieces of answers: one for each published item, put together by the database from what was rendered at publishing."""
+"""Fragments of CalDAV answers, one for each published item, joined by the database from the stored texts.
+
+Radicale's answers are thousands of such fragments. Building them in SQL avoids a Python object for each item.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +13,45 @@ from bridge.domain.model import Interval
 from bridge.store.db import Tx
 from bridge.store.published import TOUCHING, by_href
 
-#: The text itself.
+#: The iCalendar text without the escapes that it has in XML.
 _PLAIN = "CASE WHEN escaped THEN replace(replace(replace(ics, '&lt;', '<'), '&gt;', '>'), '&amp;', '&') ELSE ics END"
 
 
 class Field(Enum):
-    """What differs from item to item."""
+    """The parts of a fragment that differ from item to item."""
 
     HREF = "href"
     ETAG = "etag"
-    #: Of its text, in bytes of UTF-8.
+    #: The length of its text in bytes of UTF-8.
     LENGTH = f"length(CAST({_PLAIN} AS BLOB))"
-    #: Its text, as it stands in XML.
+    #: Its text, escaped for XML.
     TEXT = "ics"
 
 
-#: What a piece looks like: text that is the same for all items, and between it what is not.
+#: The form of a fragment: constant texts, and fields between them.
 Template = Sequence[str | Field]
 
-#: How many pieces are in memory at once.
+#: How many fragments are held in memory at once.
 _AT_ONCE = 500
 
 
 def of_all(tx: Tx, user_id: str, template: Template) -> Iterator[bytes]:
-    """The pieces of every item, many at a time; what changed last comes last."""
+    """The fragments of every item, many in each chunk; the item that changed last comes last."""
     return _pieces(tx, user_id, template, "ics IS NOT NULL", {})
 
 
 def of_changed(tx: Tx, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
-    """The pieces of the items that are new or changed after a revision."""
+    """The fragments of the items that are new or changed after a revision."""
     return _pieces(tx, user_id, template, "revision > :since AND ics IS NOT NULL", {"since": since})
 
 
 def of_removed(tx: Tx, user_id: str, template: Template, *, since: int) -> Iterator[bytes]:
-    """The pieces of the items that were removed after a revision. These have an href only."""
+    """The fragments of the items that were removed after a revision. Removed items have only an href."""
     return _pieces(tx, user_id, template, "revision > :since AND ics IS NULL", {"since": since})
 
 
 def of_touching(tx: Tx, user_id: str, template: Template, span: Interval) -> Iterator[bytes]:
-    """The pieces of the items with stored occurrences that touch a span."""
+    """The fragments of the items with stored occurrences that touch a span."""
     expression, texts = _expression(template)
     return _joined(
         tx.execute(
@@ -59,7 +62,7 @@ def of_touching(tx: Tx, user_id: str, template: Template, span: Interval) -> Ite
 
 
 def of_named(tx: Tx, user_id: str, template: Template, hrefs: Sequence[str]) -> dict[str, bytes]:
-    """The pieces of the items with these hrefs that exist, by href."""
+    """The fragments of the items with these hrefs, by href. Hrefs that do not exist are left out."""
     expression, texts = _expression(template)
     query = f"SELECT href, {expression} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
     cursor = tx.cursor()
@@ -68,7 +71,7 @@ def of_named(tx: Tx, user_id: str, template: Template, hrefs: Sequence[str]) -> 
 
 
 def zones(tx: Tx, user_id: str) -> list[str]:
-    """What stands before the first event of any item, each text once: VTIMEZONEs, several of them of one zone."""
+    """The VTIMEZONEs of each item, each distinct text once. Several texts may define the same zone."""
     rows = tx.execute(
         f"SELECT DISTINCT substr(ics, {_ZONE}, {_EVENT} - {_ZONE}) FROM ({_TEXTS})"
         f" WHERE {_ZONE} > 1 AND {_ZONE} < {_EVENT}",
@@ -78,7 +81,7 @@ def zones(tx: Tx, user_id: str) -> list[str]:
 
 
 def events(tx: Tx, user_id: str) -> Iterator[bytes]:
-    """The events of every item as they stand in its text, many items at a time."""
+    """The VEVENTs of every item as they stand in its text, many items in each chunk."""
     return _joined(
         tx.execute(
             f"SELECT CAST(substr(ics, {_EVENT}, length(ics) - {_EVENT} + 1 - :end) AS BLOB) FROM ({_TEXTS})"
@@ -89,7 +92,7 @@ def events(tx: Tx, user_id: str) -> Iterator[bytes]:
 
 
 _TEXTS = f"SELECT {_PLAIN} AS ics, revision, id FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
-# Where the first of each begins, or 1. At the beginning of a line: it may be spoken of in a description.
+# The position of the first one, or 1 where there is none. Only at the start of a line: a description may mention it.
 _ZONE = "(instr(ics, :zone) + 1)"
 _EVENT = "(instr(ics, :event) + 1)"
 _MARKS = {"zone": "\nBEGIN:VTIMEZONE", "event": "\nBEGIN:VEVENT"}
@@ -99,7 +102,7 @@ def _pieces(tx: Tx, user_id: str, template: Template, which: str, values: dict[s
     expression, texts = _expression(template)
     return _joined(
         tx.execute(
-            # In this order they mostly lie side by side.
+            # In this order, rows are mostly read in the order in which they lie on the disk.
             f"SELECT {expression} FROM published_items WHERE user_id = :user_id AND {which} ORDER BY revision, id",
             {"user_id": user_id, **values, **texts},
         )
@@ -113,7 +116,7 @@ def _joined(cursor: sqlite3.Cursor) -> Iterator[bytes]:
 
 
 def _expression(template: Template) -> tuple[str, dict[str, str]]:
-    """The template in SQL, and its texts as parameters."""
+    """The template as an SQL expression, and its constant texts as parameters."""
     texts = {f"text{n}": part for n, part in enumerate(template) if isinstance(part, str)}
     parts = [part.value if isinstance(part, Field) else f":text{n}" for n, part in enumerate(template)]
     return f"CAST({' || '.join(parts) or repr('')} AS BLOB)", texts

@@ -1,4 +1,4 @@
-"""What was answered to requests that carried an Idempotency-Key, kept for a day."""
+"""The answers to requests with an Idempotency-Key, kept for a day."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEEP_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One request of one token, by its key. `fingerprint` is of its body: the key belongs to that and no other."""
+    """A request with a key. `fingerprint` identifies its body: the key can't be used for another one."""
 
     token_id: str
     operation: str
@@ -23,7 +23,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is answered."""
+    """The answer to a request."""
 
     status: int
     body: str
@@ -31,7 +31,10 @@ class Answer:
 
 
 def find(tx: Tx, claim: Claim, *, now: int) -> Answer | None:
-    """What the request was answered before; None if it wasn't, or after a day. Raises `KeyReused`."""
+    """The answer that this request got within the last day, or None.
+
+    Raises `KeyReused` when the key was used for another request.
+    """
     row = tx.execute(
         "SELECT fingerprint, status, headers, body FROM idempotency_keys"
         " WHERE token_id = :token AND operation = :operation AND key = :key AND created_at > :oldest",
@@ -45,12 +48,15 @@ def find(tx: Tx, claim: Claim, *, now: int) -> Answer | None:
 
 
 def forget(tx: Tx, user_id: str) -> None:
-    """Forget the answers that name a User."""
+    """Delete the answers in which a User's id stands."""
     tx.execute("DELETE FROM idempotency_keys WHERE instr(body, :quoted) > 0", {"quoted": json.dumps(user_id)})
 
 
 def record(tx: Tx, claim: Claim, answer: Answer, *, now: int) -> bool:
-    """Keep the answer, in the transaction that makes it true. False when another request with the key was first."""
+    """Keep the answer, in the transaction that makes it true. False when another request used the key first.
+
+    Answers older than a day are deleted on this occasion.
+    """
     tx.execute("DELETE FROM idempotency_keys WHERE created_at <= :oldest", {"oldest": now - KEEP_SECONDS})
     return (
         tx.execute(

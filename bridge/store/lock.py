@@ -1,4 +1,4 @@
-"""Which process is at work on a store: one at a time carries out the outbox."""
+"""The lock on a store's background work: one process at a time mirrors and carries out the outbox."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def at_work(store: Path) -> Iterator[bool]:
-    """Whether this process may be the one at work, and then is for as long as the block runs, or the process lives.
+    """Yields whether this process got the lock. It then holds it until the block ends or the process dies.
 
-    What is leased when the block begins was left by a process that has died.
+    So with the lock held, every lease in the outbox at the start of the block was left by a process that has died.
     """
     with store.with_suffix(".lock").open("w") as lock:
         try:

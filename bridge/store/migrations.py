@@ -1,6 +1,8 @@
-"""The schema, step by step. A step that has been released is never edited; add another.
+"""The schema, as migrations: functions that are applied once each, in order, when a store is opened.
 
-Instants are Unix seconds, UTC. Kept to what SQLite and PostgreSQL share.
+A migration that has been released is never edited; add another one. Nothing has been released yet, so everything is in
+the first. Instants are Unix seconds, UTC. Apart from AUTOINCREMENT, BLOB and WITHOUT ROWID, the statements keep to what
+SQLite and PostgreSQL share.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MirrorItems: our copies of remote objects; and the record of mirror runs."""
+"""MirrorItems, which are our copies of remote objects; and a record of mirror runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.store.db import Tx
 
 
 def etags(tx: Tx, calendar_id: str) -> dict[str, str]:
-    """Every object we hold of a Calendar: href to etag."""
+    """The etag of every object that we hold of a Calendar, by href."""
     rows = tx.execute("SELECT href, etag FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
     return {row["href"]: row["etag"] for row in rows}
 
@@ -25,13 +25,13 @@ def get(tx: Tx, calendar_id: str, href: str) -> MirrorItem | None:
 
 
 def of_calendar(tx: Tx, calendar_id: str) -> Iterator[MirrorItem]:
-    """Every object we hold of a Calendar."""
+    """Every object that we hold of a Calendar."""
     for row in tx.execute(f"SELECT {_ITEM} FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id}):
         yield MirrorItem(**row)
 
 
 def by_uid(tx: Tx, user_id: str, uid: str) -> list[MirrorItem]:
-    """The objects with this UID in all Calendars of the User that are read, Primary first."""
+    """The objects with this UID in all Calendars of the User that have a role, those of the Primary first."""
     rows = tx.execute(
         f"SELECT {_ITEM_OF_M} FROM mirror_items m JOIN calendars c ON c.id = m.calendar_id"
         " WHERE m.user_id = :user_id AND m.uid = :uid AND c.role <> 'none'"
@@ -54,7 +54,7 @@ def uids_of_user(tx: Tx, user_id: str) -> set[str]:
 
 
 def put(tx: Tx, user_id: str, items: Iterable[MirrorItem]) -> None:
-    """Keep these copies, replacing older ones of the same href."""
+    """Add these copies, replacing older ones with the same href."""
     tx.executemany(
         "INSERT INTO mirror_items (calendar_id, href, user_id, etag, uid, ics, unreadable)"
         " VALUES (:calendar_id, :href, :user_id, :etag, :uid, :ics, :unreadable)"
@@ -89,7 +89,7 @@ def remove_all(tx: Tx, calendar_id: str) -> None:
 
 
 def move_hrefs(tx: Tx, calendar_id: str, *, old: str, new: str) -> None:
-    """The Calendar lives at another path now, and its objects with it."""
+    """Change the hrefs of all objects of a Calendar whose path changed from `old` to `new`."""
     tx.execute(
         "UPDATE mirror_items SET href = :new || SUBSTR(href, LENGTH(:old) + 1)"
         " WHERE calendar_id = :id AND SUBSTR(href, 1, LENGTH(:old)) = :old",
@@ -108,7 +108,7 @@ def counts(tx: Tx, calendar_id: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class MirrorRun:
-    """One run over one Calendar, in numbers. Never titles or UIDs."""
+    """One mirror run over one Calendar, in numbers. It never holds titles or UIDs."""
 
     calendar_id: str
     started_at: int
@@ -119,18 +119,18 @@ class MirrorRun:
     unreadable: int
     #: Objects that seem to be gone but are kept until that is certain.
     held: int
-    #: Objects that are listed but were not delivered.
+    #: Objects that are listed, but that the server did not deliver.
     undelivered: int
     token_advanced: bool
     error: str | None
 
 
-#: Runs kept for each Calendar.
+#: How many runs are kept for each Calendar.
 KEPT_RUNS = 50
 
 
 def record_run(tx: Tx, run: MirrorRun) -> None:
-    """Keep the run, and drop the oldest beyond `KEPT_RUNS`."""
+    """Add the run, and delete the oldest ones beyond `KEPT_RUNS`."""
     tx.execute(
         "INSERT INTO mirror_runs (calendar_id, started_at, finished_at, listed, fetched, removed, unreadable, held,"
         " undelivered, token_advanced, error) VALUES (:calendar_id, :started_at, :finished_at, :listed, :fetched,"
@@ -160,17 +160,17 @@ def forget_runs(tx: Tx, *, after: int) -> None:
 
 
 def held_since(tx: Tx, calendar_id: str) -> int | None:
-    """When the present hold began: the start of the first of the newest runs in a row that kept objects back."""
+    """Since when objects have been held without a break: the start of the first such run; None: none is held."""
     return _since(tx, calendar_id, "held")
 
 
 def undelivered_since(tx: Tx, calendar_id: str) -> int | None:
-    """The start of the first of the newest runs in a row in which something listed was not delivered."""
+    """Since when listed objects have not been delivered, without a break; None: everything was delivered."""
     return _since(tx, calendar_id, "undelivered")
 
 
 def _since(tx: Tx, calendar_id: str, count: str) -> int | None:
-    # A run that failed for another reason neither ends the row nor is part of it.
+    # A run that failed tells nothing about it, and does not count as a break.
     row = tx.execute(
         f"SELECT MIN(started_at) AS since FROM mirror_runs WHERE calendar_id = :id AND {count} > 0 AND id > COALESCE("
         f"(SELECT MAX(id) FROM mirror_runs WHERE calendar_id = :id AND {count} = 0 AND error IS NULL), 0)",

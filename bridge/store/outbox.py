@@ -1,7 +1,7 @@
 """The outbox: durable intents to bring an Appointment's event in iCloud up to date.
 
 An entry is opened in the transaction that changes the Appointment, leased while it is carried out, and settled in the
-transaction that records the result. A lease that runs out (the process died) is simply due again.
+transaction that records the result. An entry whose lease has run out, since the process died, is due again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge.store.db import Row, Tx
 
 
 def wish(tx: Tx, appointment_id: str, account_id: str, *, now: int) -> None:
-    """Ask for the Appointment to be pushed. An open entry is asked again rather than doubled."""
+    """Ask for the Appointment to be pushed. If it has an open entry, that one gets a new generation and is due now."""
     tx.execute(
         "INSERT INTO outbox (appointment_id, account_id, state, generation, attempts, next_attempt_at, created_at,"
         " updated_at) VALUES (:appointment_id, :account_id, 'ready', 1, 0, :now, :now, :now)"
@@ -26,10 +26,10 @@ def wish(tx: Tx, appointment_id: str, account_id: str, *, now: int) -> None:
 
 
 def claim(tx: Tx, *, now: int, lease_until: int, for_each_account: int) -> OutboxEntry | None:
-    """Lease the entry that is longest due, or None.
+    """Lease the entry that has been due the longest, and return it; None where none is due.
 
-    Accounts that need a password are left in peace, and one with so many leases already lets the others go first: a
-    server that hangs holds up nobody else's.
+    Entries of Accounts that need a password are left out, and so are those of an Account that has `for_each_account`
+    leases already: a server that hangs must not hold up the others.
     """
     row = tx.execute(
         "UPDATE outbox SET state = 'leased', attempts = attempts + 1, lease_until = :lease_until, updated_at = :now"
@@ -45,7 +45,7 @@ def claim(tx: Tx, *, now: int, lease_until: int, for_each_account: int) -> Outbo
 
 
 def holds(tx: Tx, entry: OutboxEntry) -> bool:
-    """Whether the lease is still the one that `entry` was claimed with. If not, the result belongs to somebody else."""
+    """Whether the lease is still the one with which `entry` was claimed. If not, its result must not be recorded."""
     return (
         tx.execute(
             f"SELECT 1 FROM outbox WHERE {_HELD}",
@@ -56,7 +56,7 @@ def holds(tx: Tx, entry: OutboxEntry) -> bool:
 
 
 def settle(tx: Tx, entry: OutboxEntry, *, now: int) -> bool:
-    """The entry was carried out. False when something was wished for meanwhile: it is ready again at once."""
+    """Mark the entry as done. False when there is a newer generation of it: then it is ready again at once."""
     done = tx.execute(
         "UPDATE outbox SET state = 'done', lease_until = NULL, last_error = NULL, updated_at = :now"
         f" WHERE {_HELD} AND generation = :generation",
@@ -68,7 +68,7 @@ def settle(tx: Tx, entry: OutboxEntry, *, now: int) -> bool:
 
 
 def retry(tx: Tx, entry: OutboxEntry, *, at: int, error: str | None, now: int) -> None:
-    """Try again at an instant; a wish made meanwhile is not made to wait."""
+    """Make the entry ready again at an instant; with a newer generation, at once."""
     tx.execute(
         "UPDATE outbox SET state = 'ready', lease_until = NULL, last_error = :error, updated_at = :now,"
         f" next_attempt_at = CASE WHEN generation = :generation THEN :at ELSE :now END WHERE {_HELD}",
@@ -77,7 +77,7 @@ def retry(tx: Tx, entry: OutboxEntry, *, at: int, error: str | None, now: int) -
 
 
 def bury(tx: Tx, entry: OutboxEntry, *, error: str, now: int) -> bool:
-    """Give up, visibly. False when something was wished for meanwhile: that is tried instead."""
+    """Mark the entry as dead. False when there is a newer generation of it: then it is ready again at once."""
     buried = tx.execute(
         "UPDATE outbox SET state = 'dead', lease_until = NULL, last_error = :error, updated_at = :now"
         f" WHERE {_HELD} AND generation = :generation",
@@ -89,7 +89,7 @@ def bury(tx: Tx, entry: OutboxEntry, *, error: str, now: int) -> bool:
 
 
 def bury_account(tx: Tx, account_id: str, *, error: str, now: int) -> None:
-    """Give up everything that is open for an Account: it is being disconnected."""
+    """Mark every open entry of an Account as dead: the Account is being disconnected."""
     tx.execute(
         "UPDATE outbox SET state = 'dead', lease_until = NULL, last_error = :error, updated_at = :now"
         " WHERE account_id = :account_id AND state IN ('ready', 'leased')",
@@ -108,7 +108,7 @@ def is_open(tx: Tx, appointment_id: str) -> bool:
 
 
 def wait_for(tx: Tx, appointment_id: str, other_id: str) -> None:
-    """Let one Appointment's entry wait until the other's, if it is being carried out right now, is surely over."""
+    """If the other Appointment's entry is leased, let the entry of this one wait until that lease has run out."""
     tx.execute(
         "UPDATE outbox SET next_attempt_at = COALESCE((SELECT lease_until FROM outbox WHERE appointment_id = :other"
         " AND state = 'leased'), next_attempt_at) WHERE appointment_id = :id AND state = 'ready'",
@@ -126,7 +126,7 @@ def release_leases(tx: Tx, *, now: int) -> int:
 
 
 def bring_forward(tx: Tx, *, now: int) -> None:
-    """Make everything that waits due at once: the clock that it was planned by was wrong."""
+    """Make every waiting entry due now: it was planned by a clock that was wrong."""
     for column in ("next_attempt_at", "updated_at"):
         tx.execute(f"UPDATE outbox SET {column} = :now WHERE state = 'ready' AND {column} > :now", {"now": now})
 
@@ -172,7 +172,7 @@ def of_user(tx: Tx, user_id: str, *, states: tuple[OutboxState, ...]) -> list[Ou
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An entry, when it was wished for, and when something last came of it."""
+    """An entry with the instants at which it was opened and last changed."""
 
     entry: OutboxEntry
     created_at: int
@@ -196,7 +196,7 @@ def prune(tx: Tx, *, before: int) -> None:
     tx.execute("DELETE FROM outbox WHERE state = 'done' AND updated_at < :before", {"before": before})
 
 
-#: The lease is still the one that the entry was claimed with: claims differ in when they run out.
+#: Selects an entry if its lease is still the one with which it was claimed: no two claims run out at the same time.
 _HELD = "id = :id AND state = 'leased' AND lease_until = :lease_until"
 
 

@@ -1,4 +1,4 @@
-"""Counts and newest changes, for people and for monitoring."""
+"""Counts and newest changes, for administrators and monitoring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Counts:
 
     users: int
     accounts: dict[AccountState, int]
-    #: Calendars that are read, and those of them whose last reading failed.
+    #: Calendars with a role, and those of them whose last mirror run failed.
     calendars: int
     calendars_in_trouble: int
     #: When the calendar that was read longest ago was read; None: none was read yet, or none is chosen.
@@ -51,7 +51,7 @@ def counts(tx: Tx) -> Counts:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An item of the merged calendar as it last changed."""
+    """The last change of an item of the merged calendar."""
 
     href: str
     kind: ItemKind
@@ -63,7 +63,7 @@ class Changed:
 
 
 def newest_changes(tx: Tx, user_id: str, *, limit: int) -> list[Changed]:
-    """What changed last in a User's merged calendar, newest first."""
+    """The items of a User's merged calendar that changed last, newest first."""
     rows = tx.execute(
         f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id ORDER BY revision DESC, href LIMIT :limit",
         {"user_id": user_id, "limit": limit},
@@ -72,7 +72,7 @@ def newest_changes(tx: Tx, user_id: str, *, limit: int) -> list[Changed]:
 
 
 def change_of(tx: Tx, user_id: str, href: str) -> Changed | None:
-    """How an item of a User's merged calendar last changed; None when there never was one."""
+    """The last change of an item of a User's merged calendar; None when there never was such an item."""
     row = tx.execute(
         f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id AND href = :href",
         {"user_id": user_id, "href": href},
@@ -82,7 +82,7 @@ def change_of(tx: Tx, user_id: str, href: str) -> Changed | None:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """One time of an item, and whether it has others. Unix seconds, UTC; all-day ones are in the User's zone."""
+    """One occurrence of an item, and whether it has others. Unix seconds, UTC; all-day ones follow the User's zone."""
 
     start: int
     end: int
@@ -91,7 +91,7 @@ class Time:
 
 
 def next_time(tx: Tx, user_id: str, href: str, *, now: int) -> Time | None:
-    """The time of an item that is on or comes next; of one that is over, the last. None: it is not there."""
+    """The current or next occurrence of an item, or its last one if it is over; None where it has none."""
     row = tx.execute(
         "SELECT o.start_at, o.end_at, o.all_day, p.expanded_until IS NOT NULL OR EXISTS ("
         "SELECT 1 FROM occurrences other WHERE other.item = o.item AND other.start_at <> o.start_at) AS repeats"

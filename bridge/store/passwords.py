@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bridge.store.db import Tx
 
-#: 160 random bits: 32 letters and digits of base32, in groups of four.
+#: The random bytes of a password: 160 bits, which are 32 letters and digits of base32.
 _BYTES = 20
 _HASH_NAME = "blake2b"
 
@@ -29,7 +29,7 @@ class CalendarPassword:
 
 
 def add(tx: Tx, user_id: str, label: str, now: int) -> tuple[str, str]:
-    """Make a password for a User. Returns its id, and the password, which nobody can show again."""
+    """Make a password for a User. Returns its id, and the password itself, which is not stored."""
     text = base64.b32encode(secrets.token_bytes(_BYTES)).decode().lower()
     password = "-".join(text[i : i + 4] for i in range(0, len(text), 4))
     password_id = f"pwd_{secrets.token_hex(6)}"
@@ -42,7 +42,7 @@ def add(tx: Tx, user_id: str, label: str, now: int) -> tuple[str, str]:
 
 
 def verify(tx: Tx, user_id: str, password: str) -> str | None:
-    """The id of the User's password that this is, or None. Takes as long for an unknown User."""
+    """The id of the User's password if this is one, or None. It takes equally long for a User who does not exist."""
     rows = tx.execute(
         "SELECT id, hash FROM calendar_passwords WHERE user_id = :user_id AND revoked_at IS NULL", {"user_id": user_id}
     ).fetchall()
@@ -85,7 +85,7 @@ def note_use(tx: Tx, used: Mapping[str, int]) -> None:
 
 
 def last_use_directory(store: Path) -> Path:
-    """Where processes that only read the store leave word of a use: one empty file for each password id."""
+    """The folder where processes that can only read the store record uses: an empty file for each password id."""
     return store.parent / "last-use"
 
 
@@ -103,6 +103,6 @@ def forget_use(directory: Path, ids: Iterable[str]) -> None:
 
 
 def _hash(password: str) -> str:
-    # 160 random bits can't be guessed, so there is nothing that a slow or salted hash would add; and it is computed on
+    # 160 random bits can't be guessed, so a slow or salted hash would not make them safer. And the hash is computed on
     # every request of every client.
     return hashlib.new(_HASH_NAME, password.strip().encode(), usedforsecurity=True).hexdigest()

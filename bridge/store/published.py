@@ -1,4 +1,4 @@
-"""What the merged calendars serve: PublishedItems, their occurrences, and the tombstones of what was removed."""
+"""The contents of the merged calendars: PublishedItems, their occurrences, and tombstones of removed items."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.store.db import Row, Tx
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where one User's merged calendar stands."""
+    """The state of one User's merged calendar."""
 
     user_id: str
     name: str
@@ -22,7 +22,7 @@ class Head:
     revision: int
     #: When the revision last rose, Unix seconds.
     changed_at: int
-    #: Tombstones of removals up to this revision are gone: a token from before it can't be answered.
+    #: Tombstones up to this revision have been deleted, so older sync-tokens can't be answered.
     tombstones_from: int
     #: Of the User, never given again: one who was removed and added anew counts revisions from the start.
     number: int
@@ -30,7 +30,7 @@ class Head:
 
 
 def head(tx: Tx, user_id: str) -> Head | None:
-    """Where the User's merged calendar stands; None when there is no such User."""
+    """The state of the User's merged calendar; None when there is no such User."""
     row = tx.execute(
         "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, u.number,"
         " f.value AS store_id FROM users u JOIN store_facts f ON f.name = 'store_id' WHERE u.id = :id",
@@ -40,9 +40,10 @@ def head(tx: Tx, user_id: str) -> Head | None:
 
 
 def apply(tx: Tx, user_id: str, *, put: Iterable[PublishedItem], remove: Iterable[str], now: int) -> int | None:
-    """Write what differs, all of it at one new revision. Returns that revision, or None when nothing differed.
+    """Put and remove items, at one new revision. Returns that revision, or None where no text changed.
 
-    An item whose text is the same but whose expansion moved on gets its new occurrences without a new revision.
+    An item whose text is the same, but which was expanded for another span, gets its new occurrences without a new
+    revision.
     """
     wanted = {item.href: item for item in put}
     gone = [href for href in dict.fromkeys(remove) if href not in wanted]
@@ -75,9 +76,9 @@ def apply(tx: Tx, user_id: str, *, put: Iterable[PublishedItem], remove: Iterabl
 
 
 def expand(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> None:
-    """Replace when items take time, and the span for which that is stored: nothing that a client is told of.
+    """Replace the stored occurrences of items, without a new revision: clients see no difference.
 
-    An item that changed or went meanwhile is left alone: its occurrences were renewed with it.
+    Items whose text has changed or that were removed meanwhile are left alone: that renewed their occurrences, too.
     """
     wanted = {item.href: item for item in items}
     known = by_href(tx, _KNOWN, user_id, list(wanted))
@@ -85,12 +86,12 @@ def expand(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> None:
 
 
 def etags(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, str]:
-    """The ETags of those of these items that are there, by href."""
+    """The ETags of these items, by href. Items that do not exist are left out."""
     return {row["href"]: row["etag"] for row in by_href(tx, _KNOWN, user_id, hrefs) if row["live"]}
 
 
 def prune(tx: Tx, *, before: int) -> None:
-    """Forget what was removed before an instant: whoever has not asked since has to ask for everything."""
+    """Delete tombstones from before an instant. Clients that have not synchronised since then have to start anew."""
     gone = "ics IS NULL AND changed_at < :before"
     tx.execute(
         "UPDATE users SET tombstones_from = pruned.revision FROM"
@@ -102,7 +103,7 @@ def prune(tx: Tx, *, before: int) -> None:
 
 
 def least_expanded(tx: Tx, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
-    """Items that go on past their stored occurrences, where these end before `before`, by User; oldest first."""
+    """Items that have occurrences after the stored ones, where these end before `before`, by User, oldest first."""
     rows = tx.execute(
         f"SELECT user_id, {_ITEM} FROM published_items WHERE expanded_until < :before"
         " AND (last_end IS NULL OR last_end > expanded_until) ORDER BY expanded_until LIMIT :limit",
@@ -115,7 +116,7 @@ def least_expanded(tx: Tx, *, before: int, limit: int) -> dict[str, list[Publish
 
 
 def changed_since(tx: Tx, user_id: str, revision: int) -> list[str]:
-    """The hrefs of what changed or was removed after a revision."""
+    """The hrefs of the items that changed or were removed after a revision."""
     rows = tx.execute(
         "SELECT href FROM published_items WHERE user_id = :user_id AND revision > :revision ORDER BY revision, href",
         {"user_id": user_id, "revision": revision},
@@ -142,7 +143,7 @@ def all_hrefs(tx: Tx, user_id: str) -> list[str]:
 
 
 def get(tx: Tx, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
-    """The items with these hrefs that exist, in no order."""
+    """The items with these hrefs, in no particular order. Hrefs that do not exist are left out."""
     query = f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
     return [_item(row) for row in by_href(tx, query, user_id, list(hrefs))]
 
@@ -154,7 +155,7 @@ def changed_at(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, int]:
 
 
 def hrefs_with_prefix(tx: Tx, user_id: str, prefix: str) -> list[str]:
-    """The hrefs of items that begin with `prefix`, which is not empty."""
+    """The hrefs of the items whose href begins with `prefix`, which must not be empty."""
     rows = tx.execute(
         "SELECT href FROM published_items WHERE user_id = :user_id AND href >= :low AND href < :high"
         " AND ics IS NOT NULL",
@@ -164,7 +165,7 @@ def hrefs_with_prefix(tx: Tx, user_id: str, prefix: str) -> list[str]:
 
 
 def with_uid_like(tx: Tx, user_id: str, text: str) -> list[PublishedItem]:
-    """The items whose UID contains `text`, small and capital letters being the same."""
+    """The items whose UID contains `text`, without regard to case."""
     pattern = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     rows = tx.execute(
         f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
@@ -175,7 +176,7 @@ def with_uid_like(tx: Tx, user_id: str, text: str) -> list[PublishedItem]:
 
 
 def unexpanded(tx: Tx, user_id: str, span: Interval) -> list[PublishedItem]:
-    """The items that may have occurrences in the span which are not stored, since part of it is past their horizon."""
+    """The items that may have occurrences in the span that are not stored: they were not expanded for all of it."""
     rows = tx.execute(
         f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND expanded_until IS NOT NULL"
         " AND (expanded_until < :end OR expanded_from > :start)"
@@ -188,7 +189,7 @@ def unexpanded(tx: Tx, user_id: str, span: Interval) -> list[PublishedItem]:
 def occurrences(tx: Tx, user_id: str, span: Interval) -> dict[str, list[Interval]]:
     """The stored occurrences that touch the span, by href of their items.
 
-    One without length touches the span that begins with it (RFC 4791 section 9.9).
+    An occurrence without length touches a span that begins at the same instant (RFC 4791 section 9.9).
     """
     rows = tx.execute(
         f"SELECT p.href, o.start_at, o.end_at FROM occurrences o {_ITS_ITEM} WHERE {_SHORT}"
@@ -202,7 +203,7 @@ def occurrences(tx: Tx, user_id: str, span: Interval) -> dict[str, list[Interval
 
 
 def touching(tx: Tx, user_id: str, span: Interval) -> list[str]:
-    """The hrefs of the items with stored occurrences that touch the span, as `occurrences` has them."""
+    """The hrefs of the items with stored occurrences that touch the span, as in `occurrences`."""
     rows = tx.execute(
         f"SELECT href FROM published_items WHERE id IN ({TOUCHING})",
         {"user_id": user_id, "start": span.start, "end": span.end},
@@ -212,7 +213,7 @@ def touching(tx: Tx, user_id: str, span: Interval) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """One stretch of busy time, and what it comes from."""
+    """One stretch of busy time, and the item that it comes from. Unix seconds, UTC."""
 
     start: int
     end: int
@@ -223,7 +224,7 @@ class Busy:
 
 
 def busy(tx: Tx, user_id: str, span: Interval) -> list[Busy]:
-    """The stored occurrences that touch the span, by start."""
+    """The stored occurrences that take time within the span, ordered by start."""
     columns = f"SELECT o.start_at, o.end_at, o.all_day, p.href, p.kind, p.source_id FROM occurrences o {_ITS_ITEM}"
     rows = tx.execute(
         f"{columns} WHERE {_SHORT} AND o.end_at > :start UNION ALL {columns} WHERE {_LONG} ORDER BY 1, 2, 4",
@@ -236,9 +237,9 @@ def busy(tx: Tx, user_id: str, span: Interval) -> list[Busy]:
 
 
 def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()) -> list[tuple[int, int]]:
-    """The stored occurrences that touch the span as (start, end), save those of the items to `leave_out`.
+    """The stored occurrences that take time within the span, as (start, end), without those of items to `leave_out`.
 
-    Of several with one start only the longest: asked for a month at a time, by whoever waits for free slots.
+    Of several with the same start only the longest is returned. This is the fast form of `busy`, for free slots.
     """
     left_out = {f"h{n}": href for n, href in enumerate(leave_out)}
     other = ""
@@ -250,17 +251,17 @@ def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()
     cursor.row_factory = None
     return cursor.execute(
         f"{columns} WHERE {_SHORT} AND o.end_at > :start{other} GROUP BY o.start_at"
-        # Grouped too, these few would be looked for by start: among all that begin before.
+        # Not grouped: SQLite would then search these few by start, among all occurrences that begin earlier.
         f" UNION ALL SELECT o.start_at, o.end_at FROM occurrences o WHERE {_LONG}{other}",
         {"user_id": user_id, "start": span.start, "end": span.end, **left_out},
     ).fetchall()
 
 
-#: What takes longer than this, in seconds, is found by an index of its own: the number stands in both.
+#: Occurrences longer than this many seconds have an index of their own, whose definition contains the same number.
 LONG = 172_800
 
-# What touches a span, found by two indexes: short occurrences begin in it or shortly before, and long ones are few. An
-# index by start or by end alone would walk through everything before or after the span.
+# What touches a span is found by two indexes: short occurrences begin in the span or shortly before it, and long ones
+# are few. With a single index by start or by end, SQLite would walk through everything before or after the span.
 _OWNER = "o.owner = (SELECT number FROM users WHERE id = :user_id)"
 _SHORT = (
     f"{_OWNER} AND o.start_at >= :start - {LONG} AND o.start_at < :end"
@@ -271,7 +272,7 @@ _LONG = (
     f" AND o.end_at - o.start_at > {LONG}"
 )
 
-#: The items with something in a span: of `user_id`, from `start` to `end`.
+#: Selects the ids of the items of `user_id` that have occurrences between `start` and `end`.
 TOUCHING = f"SELECT o.item FROM occurrences o WHERE {_SHORT} UNION SELECT o.item FROM occurrences o WHERE {_LONG}"
 _ITS_ITEM = "JOIN published_items p ON p.id = o.item"
 

@@ -1,4 +1,4 @@
-"""Schedules: the working hours that the CRM has set, and the booking calendars they hold for."""
+"""Schedules: the working hours that the CRM has set, and the booking calendars that they are for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.store.db import Tx
 
 
 def put(tx: Tx, schedule: Schedule) -> None:
-    """Add the Schedule, or bring it up to date, with the calendars it holds for."""
+    """Add the Schedule, or update it, with the booking calendars that it names."""
     tx.execute(
         "INSERT INTO schedules (id, location_id, user_id, name, time_zone, rules, created_at, updated_at)"
         " VALUES (:id, :location_id, :user_id, :name, :time_zone, :rules, :created_at, :updated_at)"
@@ -47,7 +47,7 @@ def remove(tx: Tx, schedule_id: str) -> None:
 def search(
     tx: Tx, location_id: str, *, user_id: str | None, calendar_id: str | None, skip: int, limit: int
 ) -> list[Schedule]:
-    """The Schedules of a location, of one User or for one booking calendar if these are given, oldest first."""
+    """The Schedules of a location, oldest first; only those of one User, or for one booking calendar, if given."""
     return _schedules(
         tx,
         "location_id = :location_id AND (:user_id IS NULL OR user_id = :user_id) AND (:calendar_id IS NULL OR id IN"
@@ -71,7 +71,7 @@ def general(tx: Tx, user_id: str) -> Schedule | None:
 
 
 def of_user(tx: Tx, user_id: str) -> list[Schedule]:
-    """A User's Schedules, in the order in which they were made."""
+    """A User's Schedules, oldest first."""
     return _schedules(tx, "user_id = :user_id", {"user_id": user_id})
 
 

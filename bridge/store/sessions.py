@@ -1,4 +1,4 @@
-"""Settings links, and the sessions of the pages. Secrets are kept as hashes only."""
+"""Settings links, and the sessions of the settings pages. Their secrets are stored as hashes only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Session:
 
     user_id: str | None
     token_id: str | None
-    #: The calendar password it was opened with, if it was: revoking that ends the session.
+    #: The calendar password with which it was opened, if any. Revoking it ends the session.
     password_id: str | None
     created_at: int
     expires_at: int
@@ -37,7 +37,7 @@ def add_link(tx: Tx, link_hash: str, link: SettingsLink, *, now: int) -> None:
 
 
 def link(tx: Tx, link_hash: str) -> SettingsLink | None:
-    """The settings link with this hash, used or expired ones too."""
+    """The settings link with this hash, even if it was used or has expired."""
     row = tx.execute(
         "SELECT user_id, expires_at, used_at FROM settings_links WHERE hash = :hash", {"hash": link_hash}
     ).fetchone()
@@ -45,7 +45,7 @@ def link(tx: Tx, link_hash: str) -> SettingsLink | None:
 
 
 def use_link(tx: Tx, link_hash: str, *, now: int) -> None:
-    """The link has signed somebody in."""
+    """Mark the link as used."""
     tx.execute("UPDATE settings_links SET used_at = :now WHERE hash = :hash", {"hash": link_hash, "now": now})
 
 
@@ -66,7 +66,7 @@ def add(tx: Tx, session_hash: str, session: Session) -> None:
 
 
 def get(tx: Tx, session_hash: str, *, now: int) -> Session | None:
-    """The session with this hash, unless it is over: by time, or as what opened it was revoked."""
+    """The session with this hash, unless it has expired, or the password or token that opened it was revoked."""
     row = tx.execute(
         "SELECT s.user_id, s.token_id, s.password_id, s.created_at, s.expires_at FROM sessions s"
         " LEFT JOIN api_tokens t ON t.id = s.token_id LEFT JOIN calendar_passwords p ON p.id = s.password_id"
@@ -93,6 +93,6 @@ def remove_of_token(tx: Tx, token_id: str) -> None:
 
 
 def prune(tx: Tx, *, now: int) -> None:
-    """Forget sessions and links that are over."""
+    """Delete sessions and links that have expired."""
     tx.execute("DELETE FROM sessions WHERE expires_at <= :now", {"now": now})
     tx.execute("DELETE FROM settings_links WHERE expires_at <= :now", {"now": now})

@@ -1,4 +1,4 @@
-"""What a User's busy time is known from: their Primary and conflict calendars, and when each was last read."""
+"""The sources of a User's busy time: their Primary and conflict calendars, and when each was last read."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from bridge.store.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One remote Calendar that is read."""
+    """One Calendar with a role."""
 
     user_id: str
     account_id: str
     calendar_id: str
     name: str
-    #: None: never.
+    #: None: it was never read.
     last_read_at: int | None
-    #: A sentence, where the last attempt failed.
+    #: What went wrong at the last attempt, in a sentence; None: nothing.
     trouble: str | None
-    #: Whether its account refuses the password that is known.
+    #: Whether its Account needs a new password.
     needs_password: bool
 
     def status(self, now: int, stale_seconds: int) -> str:
-        """How much it is worth now: `ok`, `stale` or `never_read`."""
+        """Whether it is recent enough at `now`: `ok`, `stale` or `never_read`."""
         if self.last_read_at is None:
             return "never_read"
         return "stale" if now - self.last_read_at > stale_seconds else "ok"
 
 
 def of_users(tx: Tx, user_ids: Iterable[str]) -> list[Source]:
-    """The Sources of these Users, in their order, Primary first."""
+    """The Sources of these Users, in the order of the Users, each User's Primary first."""
     return [
         Source(**{**dict(row), "needs_password": bool(row["needs_password"])})
         for user_id in user_ids

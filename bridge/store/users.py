@@ -1,4 +1,4 @@
-"""Users, and the API tokens."""
+"""Users and API tokens."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def all_users(tx: Tx) -> list[User]:
 
 
 def two_way(tx: Tx, user_id: str) -> TwoWay:
-    """What happens when a person changes an Appointment's event in iCloud."""
+    """The User's setting for what happens when they change an Appointment's event in iCloud."""
     row = tx.execute("SELECT two_way FROM users WHERE id = :id", {"id": user_id}).fetchone()
     return TwoWay(row["two_way"]) if row else TwoWay.ACCEPT
 
 
 def set_two_way(tx: Tx, user_id: str, choice: TwoWay) -> bool:
-    """Set it. False when there is no such User."""
+    """Set what `two_way` returns. False when there is no such User."""
     return (
         tx.execute("UPDATE users SET two_way = :choice WHERE id = :id", {"id": user_id, "choice": choice}).rowcount > 0
     )
 
 
 def change(tx: Tx, user: User) -> None:
-    """Give the User another name or time zone."""
+    """Update the User's name and time zone."""
     tx.execute(
         "UPDATE users SET name = :name, time_zone = :time_zone WHERE id = :id",
         {"id": user.id, "name": user.name, "time_zone": user.time_zone},
@@ -50,7 +50,7 @@ def change(tx: Tx, user: User) -> None:
 
 
 def remove(tx: Tx, user_id: str) -> bool:
-    """Remove a User and everything of theirs. False when there was none."""
+    """Remove a User and everything that belongs to them. False when there is no such User."""
     tx.execute(
         "DELETE FROM outbox WHERE appointment_id IN (SELECT id FROM appointments WHERE user_id = :id)", {"id": user_id}
     )
@@ -63,7 +63,7 @@ def remove(tx: Tx, user_id: str) -> bool:
 
 
 def add_token(tx: Tx, token: ApiToken, token_hash: str) -> None:
-    """Keep a token by its hash only."""
+    """Add a token. Of its secret only the hash is stored."""
     tx.execute(
         "INSERT INTO api_tokens (id, label, hash, location_ids, scopes, created_at)"
         " VALUES (:id, :label, :hash, :location_ids, :scopes, :created_at)",
