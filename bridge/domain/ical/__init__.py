@@ -1,9 +1,16 @@
-"""iCalendar: reading upstream objects with tolerance, knowing when they take time, and writing them to the letter.
+"""iCalendar: reading what other programs wrote, deciding when it takes time, and writing it.
 
-From text to lines (`content`), zones (`zones`), rules (`rules`, `recurrence`, `harmless`), events (`events`) and series
-of them (`series`); from there to blocked slots (`judge`, `verdicts`, `slots`, `rendering`) and to appointments and back
-(`appointments`, `invitations`, `instances`, `repeats`, `moves`, `rule_changes`, `editing`). Everything is pure. Nothing
-in an object that does not matter here can make it unreadable, and no rule in it, however absurd, keeps a process busy.
+Everything is pure. A mistake in a part of an object that does not matter here never makes the object unreadable, and no
+recurrence rule, however absurd, takes more than bounded time. The modules, each using those before it:
+
+- `content`: content lines and components, read and written. `editing`: changing single properties of a text.
+- `scales`, `rules`, `recurrence`, `harmless`: recurrence rules, what they yield, and making extreme ones manageable.
+- `observances`, `zones`, `vtimezones`: time zones.
+- `events`, `series`: one VEVENT; and a recurring one with its overrides and exceptions, as instances.
+- `judge`, `verdicts`: whether an event takes time from its owner, and why.
+- `rendering`, `slots`: the objects that the merged calendar serves.
+- `repeats`, `invitations`, `appointments`: Appointments written as events, and read back.
+- `instances`, `moves`, `rule_changes`: single times of recurring Appointments, and changes of their rule.
 """
 
 from __future__ import annotations
