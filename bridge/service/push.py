@@ -298,12 +298,13 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
 async def _delete(context: Context, remote: Remote, job: _Job) -> None:
     """Remove the event. It being gone already is as good, where its calendar is still there."""
     etag = job.known.etag if job.known is not None else None
+    was_there = job.known is not None or job.appointment.synced_at is not None
     try:
         if etag is None or job.appointment.stands_in_for is not None:
             # A create that we never heard back from may have made it; and an event that is about to be moved may have
             # been changed by the person.
             found = await remote.get(job.calendar.url, job.href)
-            etag = found.etag
+            etag, was_there = found.etag, True
             _take_along(context, job, found)
         try:
             await remote.delete(job.calendar.url, job.href, etag=etag)
@@ -315,6 +316,9 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
         # A calendar that has not been there for long, and in no other place, has taken its events along.
         if not await _is_listed(context, remote, job) and job.entry.attempts < plan.FORBIDDEN_ATTEMPTS:
             raise
+    if await _is_there(remote, job):
+        # A proxy's page for people, or a moment in which the server knew nothing of it.
+        raise BadAnswer(job.calendar.url, "it delivers what it says is gone")
     now = context.clock()
     with context.db.write() as tx:
         _reached(tx, job, now=now)
@@ -324,13 +328,22 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
         booked = bookings.appointment(tx, job.appointment.id)
         if booked is None:
             return
-        if _same_event(booked, job):
-            # Should it ever be wanted again, that is another event: iCloud may not take a deleted one's UID.
+        if _same_event(booked, job) and was_there:
+            # Should it ever be wanted again, that is another event: iCloud may not take a deleted one's UID. (One that
+            # nobody ever saw there may still arrive, and is then known by its UID.)
             booked = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
         _settled(tx, job.entry, booked, SyncState.NOT_SYNCED, now=now)
         delta = publish.Delta(_user(tx, booked), now)
         delta.upstream(tx, [job.appointment.uid])
         delta.apply(tx)
+
+
+async def _is_there(remote: Remote, job: _Job) -> bool:
+    try:
+        await remote.get(job.calendar.url, job.href)
+    except NotFound:
+        return False
+    return True
 
 
 def _take_along(context: Context, job: _Job, found: RemoteObject) -> None:

@@ -104,7 +104,8 @@ def appointments_in(tx: Tx, calendar_id: str) -> list[Appointment]:
 def prune(tx: Tx, *, before: int) -> None:
     """Forget what was deleted before an instant, less appointments whose event may still be somewhere upstream."""
     tx.execute(
-        "DELETE FROM appointments WHERE deleted_at < :before AND href IS NULL AND NOT EXISTS"
+        "DELETE FROM appointments WHERE deleted_at < :before AND (href IS NULL OR sync_state = 'not_synced')"
+        " AND NOT EXISTS"
         " (SELECT 1 FROM outbox WHERE outbox.appointment_id = appointments.id AND outbox.state <> 'done')",
         {"before": before},
     )

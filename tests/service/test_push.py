@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 
 from bridge.domain import plan
-from bridge.domain.model import AccountState, OutboxState, SyncState
+from bridge.domain.model import TOMBSTONE_SECONDS, AccountState, OutboxState, SyncState
 from bridge.errors import (
     BadAnswer,
     CredentialsWithheld,
@@ -19,10 +20,11 @@ from bridge.errors import (
     ServerFault,
     Throttled,
     Unauthorized,
+    Unknown,
     Unreachable,
 )
 from bridge.remote.memory import MemoryRemote, failing
-from bridge.service import connect, mirror, push, roles
+from bridge.service import connect, mirror, push, roles, upkeep
 from bridge.service.status import status
 from bridge.store import accounts, outbox
 
@@ -279,6 +281,59 @@ async def test_cancelling_while_the_account_moves_to_another_partition_leaves_no
     await poll(world)
     assert world.merged() == {}
     assert entries(world, OutboxState.READY, OutboxState.DEAD) == []
+
+
+class Hotel(MemoryRemote):
+    """What stands between the bridge and the server answers removals itself, as often as `says` has answers."""
+
+    says: ClassVar = []
+
+    async def delete(self, url, href, *, etag):
+        if self.says:
+            if (error := self.says.pop()) is not None:
+                raise error
+            return
+        await super().delete(url, href, etag=etag)
+
+
+@pytest.mark.parametrize("error", [None, NotFound("u")], ids=["as if done", "as if gone"])
+async def test_a_removal_is_done_when_the_event_is_gone_whatever_the_answer(world, error):
+    made = world.make()
+    await run_to_quiescence(world, rounds=2)
+    world.context.remotes.remote = type("Answering", (Hotel,), {"says": [error, error]})
+    world.cancel(made)
+    await push.push_due(world.context)
+    assert world.stored(made).sync_state == SyncState.PENDING
+    await run_to_quiescence(world, rounds=4)
+    assert_agreement(world)
+    assert world.server.texts(world.urls["Home"]) == {}
+
+
+async def test_an_event_that_arrives_after_its_cancelling_is_removed(world):
+    sent = []
+
+    class Slow(MemoryRemote):
+        async def put(self, url, href, ics, *, etag):
+            sent.append((url, href.rpartition("/")[2], ics))
+            raise ServerFault(url, "status 504")
+
+    world.context.remotes.remote = Slow
+    made = world.make()
+    await push.push_due(world.context)
+    world.cancel(made)
+    await push.push_due(world.context)
+    assert world.stored(made).sync_state == SyncState.NOT_SYNCED
+    world.context.remotes.remote = MemoryRemote
+    world.server.edit(*sent[0])  # only now does the server carry it out
+    await poll(world)
+    assert world.merged() == {}, "it blocks nothing meanwhile"
+    await run_to_quiescence(world, rounds=4)
+    assert_agreement(world)
+    assert world.server.texts(world.urls["Home"]) == {}
+    world.later(TOMBSTONE_SECONDS + 1)
+    upkeep.tidy(world.db, now=world.now())
+    with pytest.raises(Unknown):
+        world.stored(made)
 
 
 # --- Deleted or moved by the person meanwhile ------------------------------------------------------------------------
