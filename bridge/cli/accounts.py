@@ -40,10 +40,11 @@ def connect(
     password_stdin: bool,
     as_json: bool,
 ) -> None:
-    """Connect an account for USER, or give a connected one its new password.
+    """Connect an account for USER, or renew its password.
 
-    The login is tried at the server first; nothing is stored unless it works. The password is asked for, unless an
-    option says where it comes from; it is never an argument, which others could read.
+    An account that is connected already gets the new password. The login is tried at the server first; nothing is
+    stored unless it works. The password is asked for, unless an option says where it comes from; it is never an
+    argument, which others could read.
     """
     password = _password(password_file, password_stdin)
     progress(f"Trying the login of {username} at {provider} …")
@@ -96,7 +97,7 @@ def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do it, without being asked.")
 @pass_opened
 def disconnect(opened: Opened, user_id: str, name: str, *, yes: bool) -> None:
-    """Forget ACCOUNT of USER: its password for good, its blocked slots at once. Nothing changes in iCloud.
+    """Forget ACCOUNT of USER, its password and its blocked slots. Nothing changes in iCloud.
 
     An account is named by its id, or by its user name where only one has that name.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @json_option
 @pass_opened
 def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
-    """Make users, accounts and calendars as the settings file declares them.
+    """Make users and accounts as the settings file declares them.
 
     What will change is printed first, then done in one go: all of it, or nothing where the file has a mistake or a
     login does not work. Who is no longer in the file stays, and can be changed by hand. A running bridge does all this

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def calendars() -> None:
-    """Which calendars are read and written, and what their blocked slots show.
+    """Which calendars are read and written, and what is shown.
 
-    A calendar is named by its id, its address, or its name where only one has that name.
+    Each calendar has a role, and settings of what its blocked slots show. It is named by its id, its address, or its
+    name where only one has that name.
     """
 
 

@@ -30,7 +30,7 @@ _FEW = 10
 @json_option
 @pass_opened
 def explain(opened: Opened, what: str, user_id: str | None, as_json: bool) -> None:
-    """Tell why USER's time is blocked or free at TIME, or what became of an event or an appointment.
+    """Tell why a time is blocked or free, or trace an event.
 
     TIME is like 2027-03-09T10:00, in the user's time zone, or with an offset. UID is that of an event in iCloud; ID is
     the id of an appointment (apt_…) or a blocked slot (ics_…, blk_…). USER may be left out where there is only one.

@@ -23,9 +23,10 @@ from bridge.service.export import export as collect
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @pass_opened
 def export(opened: Opened, user_id: str, file: Path) -> None:
-    """Write everything of the user ID into the zip archive FILE: JSON, and calendars as .ics. No passwords.
+    """Write everything of the user ID into the zip archive FILE. No passwords.
 
-    calendar.ics is the merged calendar; mirrored/ has their own events as they were read from iCloud.
+    It holds JSON, and calendars as .ics: calendar.ics is the merged calendar; mirrored/ has their own events as they
+    were read from iCloud.
     """
     if file.exists():
         raise Exists("file", str(file))

@@ -11,7 +11,7 @@ from bridge.service import users
 
 @click.group()
 def password() -> None:
-    """The passwords that calendar programs log in with: one for each device."""
+    """The passwords of calendar programs, one for each device."""
 
 
 @password.command()

@@ -18,7 +18,7 @@ from bridge.supervisor import cannot_listen, end_with_parent, supervise
 @click.command()
 @pass_opened
 def serve(opened: Opened) -> None:
-    """Run the whole bridge: the sidecar and Radicale, until SIGTERM or Ctrl-C.
+    """Run the whole bridge. It ends with SIGTERM or Ctrl-C.
 
     The settings file is followed: what changes in it holds within seconds, at once on SIGHUP. A change of ports, of the
     store or of Radicale's own settings needs a restart.
@@ -41,7 +41,7 @@ def serve(opened: Opened) -> None:
 )
 @pass_opened
 def sidecar(opened: Opened, with_parent: bool) -> None:
-    """Run the sidecar alone: the HTTP API, the pages and the work with iCloud.
+    """Run the sidecar alone: API, pages, and the work with iCloud.
 
     The settings file is followed: what changes in it holds within seconds, at once on SIGHUP.
     """
@@ -62,6 +62,6 @@ def sidecar(opened: Opened, with_parent: bool) -> None:
 @click.command()
 @pass_opened
 def radicale(opened: Opened) -> None:
-    """Run Radicale alone: the CalDAV server of the merged calendars. The store must be there."""
+    """Run Radicale alone, which serves the merged calendars. The store must be there."""
     command = servers.radicale_command(opened.settings)
     os.execv(command[0], command)  # noqa: S606 - becomes Radicale; the command holds settings only

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @json_option
 @pass_opened
 def sync(opened: Opened, user_id: str | None, dry_run: bool, as_json: bool) -> None:
-    """Read the calendars of USER, or of all users, now; and write the appointments that are due.
+    """Read calendars now, and write the appointments that are due.
 
-    The sidecar does so by itself all the time.
+    Those of USER, or of everybody. The sidecar does so by itself all the time.
     """
 
     async def work(bridge: Bridge) -> list[tuple[Account, mirror.CalendarRun]]:

@@ -40,7 +40,7 @@ user.add_command(export)
 def add(
     opened: Opened, *, user_id: str, location: str, name: str, time_zone: str, password_label: str, as_json: bool
 ) -> None:
-    """Add the user ID, with a booking calendar and a password for calendar programs."""
+    """Add the user ID, with a booking calendar and a password."""
     with opened.store() as db:
         added, booking_calendar = users.add_user(
             db,
@@ -165,7 +165,7 @@ def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | N
 @click.option("--yes", is_flag=True, help="Do it, without being asked.")
 @pass_opened
 def remove(opened: Opened, user_id: str, *, yes: bool) -> None:
-    """Remove the user ID: accounts, appointments, passwords, merged calendar. Events in iCloud stay there."""
+    """Remove the user ID and everything of theirs. Events in iCloud stay there."""
     with opened.store() as db:
         if not yes:
             _ask_to_remove(db, user_id)

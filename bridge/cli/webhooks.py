@@ -51,7 +51,7 @@ def list_webhooks(opened: Opened, as_json: bool) -> None:
 @json_option
 @pass_opened
 def deliveries(opened: Opened, *, webhook_id: str, state: str | None, limit: int, as_json: bool) -> None:
-    """List what was sent to the webhook ID and what waits, newest first."""
+    """List what the webhook ID was sent, and what waits for it."""
     wanted = None if state is None else DeliveryState(state)
     with opened.store(read_only=True) as db:
         found = [
@@ -85,7 +85,7 @@ def deliveries(opened: Opened, *, webhook_id: str, state: str | None, limit: int
 @click.argument("delivery_id", metavar="DELIVERY")
 @pass_opened
 def retry(opened: Opened, webhook_id: str, delivery_id: str) -> None:
-    """Send DELIVERY of the webhook ID again; the sidecar does it, as soon as the webhook may be sent anything."""
+    """Send DELIVERY of the webhook ID again. The sidecar does it, as soon as it may send there at all."""
     with opened.store() as db:
         webhooks.retry(db, webhook_id, delivery_id, locations=None, now=opened.now)
     click.echo(f"{delivery_id} is sent again.")

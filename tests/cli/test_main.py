@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Command
 
 COMMANDS = (
-    *("account", "calendars", "check-config", "demo", "explain", "password", "radicale"),
-    *("serve", "sidecar", "status", "sync", "token", "user"),
+    *("account", "apply", "backup", "calendars", "check-config", "config", "demo", "explain", "link", "password"),
+    *("radicale", "restore", "serve", "sidecar", "status", "sync", "token", "user", "webhook"),
 )
+GROUPS = ("account", "calendars", "config", "password", "token", "user", "webhook")
 
 
 def test_help_names_every_command(bridge: Command) -> None:
@@ -24,6 +25,14 @@ def test_help_names_every_command(bridge: Command) -> None:
 
     assert [name for name in COMMANDS if f"\n  {name} " not in text] == []
     assert "Exit codes: 0 done, 1 refused or something is wrong, 2 typed wrongly." in text
+
+
+@pytest.mark.parametrize("words", [(), *((group,) for group in GROUPS)], ids=" ".join)
+def test_no_summary_of_a_command_is_cut_short(bridge: Command, words: tuple[str, ...]) -> None:
+    listed = bridge.done(*words, "--help").partition("Commands:")[2]
+
+    assert listed
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
 
 
 def test_every_command_explains_itself(bridge: Command) -> None:
