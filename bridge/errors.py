@@ -231,6 +231,14 @@ class Invalid(BridgeError):
 
 
 @dataclass
+class TooMuchAtOnce(BridgeError):
+    """So many days of Users are asked about at once, and `most` would do."""
+
+    user_days: int
+    most: int
+
+
+@dataclass
 class SlotUnavailable(BridgeError):
     """The time is taken. `conflicts` are (start, end, kind), never titles; to be told in the zone of the request."""
 

@@ -8,6 +8,7 @@ import logging
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ GRACE_SECONDS = 5.0
 #: How long another process at work on the store may take to finish: `bridge sync`, or a sidecar whose parent was
 #: killed.
 WAIT_SECONDS = 5.0
+#: How long a thread that computes keeps others from their turn, in seconds. A booking asks for its turn after each
+#: statement: at Python's own 5 ms it would take several times as long beside somebody's long question.
+TURN_SECONDS = 0.0005
 #: So many files and connections may be open at once, where the system allows it.
 MOST_FILES = 65_536
 
@@ -41,6 +45,7 @@ async def run(bridge: Bridge, *, host: str, port: int, config: Path | None) -> N
     `OSError` when the port is taken.
     """
     _allow_many_connections()
+    sys.setswitchinterval(TURN_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -17,12 +17,15 @@ from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.domain.hours import Opening, common, merged, openings
 from bridge.domain.model import Interval, User
 from bridge.domain.slots import Group, Person, SlotRules
-from bridge.errors import FieldProblem, Invalid, Unknown
+from bridge.errors import FieldProblem, Invalid, TooMuchAtOnce, Unknown
 from bridge.service import people, publish, visibility
 from bridge.service.people import Known
 from bridge.service.visibility import Locations
 from bridge.store.db import Db, Tx
 
+DAY = 86_400
+#: What one question may ask about: the days of its spans, as often as there are Users.
+MOST_USER_DAYS = 10_000
 #: So many starts are sooner looked at one by one than narrowed down first by what takes people's time.
 FEW = 1000
 
@@ -131,7 +134,7 @@ def free_slots(
 def availability(db: Db, question: Question, *, locations: Locations, now: int, stale_seconds: int | None) -> Offers:
     """The times that can be booked, by start. With `stale_seconds` None whatever is known will do.
 
-    Raises `Unknown`, `Invalid`, `CalendarsStale`.
+    Raises `Unknown`, `Invalid`, `TooMuchAtOnce`, `CalendarsStale`.
     """
     with db.read() as tx:
         ask = _of_calendars if question.calendar_ids else _of_participants
@@ -147,11 +150,14 @@ def free_busy(
     """When Users and booking calendars are busy, for each id by itself.
 
     A booking calendar is busy when a booking would find too few of its Users: any one of a collective calendar's, all
-    of another's. Whoever is not known well enough counts as busy throughout.
+    of another's. Whoever is not known well enough counts as busy throughout. Raises `TooMuchAtOnce`.
     """
     with db.read() as tx:
+        asked = {id_: _asked(tx, id_, locations) for id_ in dict.fromkeys(ids)}
+        _not_too_much(sum(len(one.members) for one in asked.values() if one), [span])
         return {
-            id_: _occupied(tx, id_, span, locations, now=now, stale_seconds=stale_seconds) for id_ in dict.fromkeys(ids)
+            id_: _occupied(tx, one, span, now=now, stale_seconds=stale_seconds) if one else Occupied((), "notFound")
+            for id_, one in asked.items()
         }
 
 
@@ -167,6 +173,7 @@ def _of_calendars(
     tx: Tx, question: Question, locations: Locations, *, now: int, stale_seconds: int | None
 ) -> tuple[list[Iterator[Offer]], Known, str]:
     calendars = [visibility.bookable(tx, id_, locations) for id_ in dict.fromkeys(question.calendar_ids)]
+    _not_too_much(sum(len(calendar.user_ids) for calendar in calendars), question.spans)
     members = dict.fromkeys(user_id for calendar in calendars for user_id in calendar.user_ids)
     known = people.known(tx, members, now=now, stale_seconds=stale_seconds)
     found: list[Iterator[Offer]] = []
@@ -197,6 +204,7 @@ def _of_participants(
     tx: Tx, question: Question, locations: Locations, *, now: int, stale_seconds: int | None
 ) -> tuple[list[Iterator[Offer]], Known, str]:
     wanted = dict.fromkeys(u for group in question.participants for u in group.user_ids)
+    _not_too_much(len(wanted), question.spans)
     members = {user_id: visibility.user(tx, user_id, locations) for user_id in wanted}
     time_zone = next(iter(members.values())).time_zone
     length = question.length or DEFAULT_MINUTES * 60
@@ -282,18 +290,28 @@ def _stricter(rules: SlotRules, question: Question) -> SlotRules:
     )
 
 
-def _occupied(
-    tx: Tx, id_: str, span: Interval, locations: Locations, *, now: int, stale_seconds: int | None
-) -> Occupied:
+class _Asked(NamedTuple):
+    """Whom an id stands for, and how many of them a booking needs."""
+
+    members: list[User]
+    needed: int
+
+
+def _asked(tx: Tx, id_: str, locations: Locations) -> _Asked | None:
     try:
-        members, needed = [visibility.user(tx, id_, locations)], 1
+        return _Asked([visibility.user(tx, id_, locations)], 1)
     except Unknown:
-        try:
-            calendar = visibility.bookable(tx, id_, locations)
-        except Unknown:
-            return Occupied((), "notFound")
-        members = [visibility.user(tx, user_id) for user_id in calendar.user_ids]
-        needed = len(members) if calendar.everyone else 1
+        pass
+    try:
+        calendar = visibility.bookable(tx, id_, locations)
+    except Unknown:
+        return None
+    members = [visibility.user(tx, user_id) for user_id in calendar.user_ids]
+    return _Asked(members, len(members) if calendar.everyone else 1)
+
+
+def _occupied(tx: Tx, asked: _Asked, span: Interval, *, now: int, stale_seconds: int | None) -> Occupied:
+    members, needed = asked
     stale = people.known(tx, [m.id for m in members], now=now, stale_seconds=stale_seconds).stale
     each = [[(span.start, span.end)] if m.id in stale else _busy(tx, m, span) for m in members]
     if needed == 1:
@@ -304,6 +322,13 @@ def _occupied(
         together = merged(time for times in each for time in times)
     trouble = "stale" if len(members) - len(stale) < needed else None
     return Occupied(tuple(Interval(start, end) for start, end in together), trouble)
+
+
+def _not_too_much(user_count: int, spans: Iterable[Interval]) -> None:
+    """Raises `TooMuchAtOnce` for more than is answered at once. A span counts by the days that it has begun."""
+    user_days = user_count * sum(-(-(span.end - span.start) // DAY) for span in spans)
+    if user_days > MOST_USER_DAYS:
+        raise TooMuchAtOnce(user_days, MOST_USER_DAYS)
 
 
 def _busy(tx: Tx, user: User, span: Interval) -> list[tuple[int, int]]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bridge.domain.model import Appointment, BlockedSlot, Origin
 from bridge.service.book import BlockedSlotView
 from bridge.web.times import format_time, format_utc
+
+
+def events(shown: Iterable[dict[str, Any]], more: Mapping[str, str]) -> str:
+    """A listing. Each of its events is encoded by itself: all in one step would hold up every other thread."""
+    listed = ", ".join(json.dumps(document, ensure_ascii=False) for document in shown)
+    rest = "".join(f", {json.dumps(name)}: {json.dumps(value)}" for name, value in more.items())
+    return f'{{"events": [{listed}]{rest}}}'
 
 
 def appointment(booked: Appointment) -> dict[str, Any]:

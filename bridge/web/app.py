@@ -9,6 +9,7 @@ from bridge.service.context import Context
 from bridge.settings import Settings
 from bridge.web import middleware, openapi
 from bridge.web.audit import audit
+from bridge.web.beside import threads
 from bridge.web.keys import CONTEXT, OPEN, SETTINGS, WATCH
 from bridge.web.limits import LIMITS, Limits, limits
 from bridge.web.pages import guard, sign_in
@@ -33,6 +34,7 @@ def make_web_app(context: Context, settings: Settings | None = None) -> web.Appl
     app[sign_in.ATTEMPTS] = Attempts()
     app[WATCH] = Watch(context.db)
     app.on_shutdown.append(_let_go)
+    app.cleanup_ctx.append(threads)
     app.add_routes([*ROUTES, *PAGES])
     return app
 

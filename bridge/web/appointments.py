@@ -15,6 +15,7 @@ from bridge.service.book import AppointmentChange, Created, NewAppointment, Scop
 from bridge.service.idempotency import Answer
 from bridge.service.look_first import Looked, look_first
 from bridge.web import answers, fields, idempotency, requests
+from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.requests import Body
@@ -181,13 +182,14 @@ async def delete(request: web.Request) -> web.Response:
 
 async def list_all(request: web.Request) -> web.Response:
     """The appointments of a user or a calendar in a span, recurring ones once for each of their times."""
-    wanted = requests.listing(request)
-    # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
-    found = await asyncio.to_thread(
-        book.list_appointments, request.app[CONTEXT].db, wanted, locations=requests.locations_of(request)
-    )
-    shown, more = requests.page(wanted, found, lambda one: (one.fields.start, one.id))
-    return web.json_response({"events": [answers.appointment(appointment) for appointment in shown], **more})
+    wanted, locations = requests.listing(request), requests.locations_of(request)
+
+    def answer() -> str:
+        found = book.list_appointments(request.app[CONTEXT].db, wanted, locations=locations)
+        shown, more = requests.page(wanted, found, lambda one: (one.fields.start, one.id))
+        return answers.events(map(answers.appointment, shown), more)
+
+    return web.Response(text=await beside(request, answer), content_type="application/json")
 
 
 def _may_take_time(body: AppointmentBody) -> bool:

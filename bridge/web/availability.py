@@ -1,4 +1,7 @@
-"""Free slots, availability and free-busy over HTTP."""
+"""Free slots, availability and free-busy over HTTP.
+
+All of it is worked out beside the loop: bookings shall not wait for somebody's question about a hundred Users.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from aiohttp import web
 from bridge.domain.model import Interval
 from bridge.domain.time_zones import is_time_zone
 from bridge.service import availability
-from bridge.service.availability import Occupied, Offer, Offers, Participants, Question
+from bridge.service.availability import FreeSlots, Occupied, Offer, Offers, Participants, Question
 from bridge.service.people import Known
 from bridge.web import requests
+from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.reader import Reader
@@ -39,26 +43,22 @@ async def free_slots(request: web.Request) -> web.Response:
     if span.end - span.start > LONGEST_SLOTS:
         raise Problem(400, "range_too_large", "Ask for 31 days at most; ask again for the rest.")
     now = context.clock()
-    found = availability.free_slots(
-        context.db,
-        request.match_info["calendarId"],
-        span,
-        locations=requests.locations_of(request),
-        user_ids=[*query.user_ids, *(() if query.user_id is None else query.user_id.split(","))],
-        length=None if query.duration is None else query.duration * 60,
-        now=now,
-        stale_seconds=None if query.allow_stale else context.freshness.stale,
-    )
-    time_zone = ZoneInfo(zone or found.time_zone)
-    days: dict[str, dict[str, list[Any]]] = {day: {"slots": []} for day in _days(span, time_zone)}
-    for start in found.starts:
-        text = dt.datetime.fromtimestamp(start, time_zone).isoformat()
-        slot: Any = text
-        if query.slot_format == "range":
-            end = dt.datetime.fromtimestamp(start + found.length, time_zone).isoformat()
-            slot = {"start": text, "end": end}
-        days[text[:10]]["slots"].append(slot)
-    return web.json_response(days, headers=_as_of(found.known, now))
+
+    def answer() -> web.Response:
+        found = availability.free_slots(
+            context.db,
+            request.match_info["calendarId"],
+            span,
+            locations=requests.locations_of(request),
+            user_ids=[*query.user_ids, *(() if query.user_id is None else query.user_id.split(","))],
+            length=None if query.duration is None else query.duration * 60,
+            now=now,
+            stale_seconds=None if query.allow_stale else context.freshness.stale,
+        )
+        days = _by_day(found, span, ZoneInfo(zone or found.time_zone), ranges=query.slot_format == "range")
+        return web.json_response(days, headers=_as_of(found.known, now))
+
+    return await beside(request, answer)
 
 
 async def ask(request: web.Request) -> web.Response:
@@ -69,24 +69,28 @@ async def ask(request: web.Request) -> web.Response:
     question = _question(Reader(list(body.problems)), asked)
     if sum(span.end - span.start for span in question.spans) > LONGEST_PERIODS:
         raise Problem(400, "range_too_large", "Ask for 92 days at most; ask again for the rest.")
-    found = availability.availability(
-        context.db,
-        question,
-        locations=requests.locations_of(request),
-        now=now,
-        stale_seconds=None if asked.allow_stale else _at_most(asked.max_stale_seconds, context.freshness.stale),
-    )
-    zone = asked.timezone or found.time_zone
-    tell = _teller(zone)
-    answer = {
-        "periods" if question.periods else "slots": [_offer(offer, tell) for offer in found.offers],
-        "timezone": zone,
-        "computedAt": format_utc(now),
-        "asOf": _as_of(found.known, now).get(AS_OF),
-        "sources": _sources(found, context.freshness.stale, now),
-        "truncated": found.truncated,
-    }
-    return web.json_response(answer, headers=_as_of(found.known, now))
+
+    def answer() -> web.Response:
+        found = availability.availability(
+            context.db,
+            question,
+            locations=requests.locations_of(request),
+            now=now,
+            stale_seconds=None if asked.allow_stale else _at_most(asked.max_stale_seconds, context.freshness.stale),
+        )
+        zone = asked.timezone or found.time_zone
+        tell = _teller(zone)
+        document = {
+            "periods" if question.periods else "slots": [_offer(offer, tell) for offer in found.offers],
+            "timezone": zone,
+            "computedAt": format_utc(now),
+            "asOf": _as_of(found.known, now).get(AS_OF),
+            "sources": _sources(found, context.freshness.stale, now),
+            "truncated": found.truncated,
+        }
+        return web.json_response(document, headers=_as_of(found.known, now))
+
+    return await beside(request, answer)
 
 
 async def free_busy(request: web.Request) -> web.Response:
@@ -109,24 +113,26 @@ async def free_busy(request: web.Request) -> web.Response:
     span = Interval(start.at, end.at)
     if span.end - span.start > LONGEST_FREE_BUSY:
         raise Problem(400, "range_too_large", "Ask for 366 days at most; ask again for the rest.")
-    found = availability.free_busy(
-        context.db,
-        [item.id for item in asked.items],
-        span,
-        locations=requests.locations_of(request),
-        now=context.clock(),
-        stale_seconds=None if asked.allow_stale else context.freshness.stale,
-    )
-    tell = _teller(zone)
-    return web.json_response(
-        {
+    locations, now, tell = requests.locations_of(request), context.clock(), _teller(zone)
+
+    def answer() -> web.Response:
+        found = availability.free_busy(
+            context.db,
+            [item.id for item in asked.items or ()],
+            span,
+            locations=locations,
+            now=now,
+            stale_seconds=None if asked.allow_stale else context.freshness.stale,
+        )
+        document = {
             "kind": "calendar#freeBusy",
             "timeMin": tell(span.start),
             "timeMax": tell(span.end),
             "calendars": {id_: _occupied(occupied, tell) for id_, occupied in found.items()},
-        },
-        headers=body.ignored(),  # Google's programs send more than the bridge needs
-    )
+        }
+        return web.json_response(document, headers=body.ignored())  # Google's programs send more than the bridge needs
+
+    return await beside(request, answer)
 
 
 def _question(reader: Reader, asked: AvailabilityBody) -> Question:
@@ -172,6 +178,18 @@ def _question(reader: Reader, asked: AvailabilityBody) -> Question:
 def _at_most(asked: int | None, setting: int) -> int:
     """The stricter of what the question and the settings allow."""
     return setting if asked is None else min(asked, setting)
+
+
+def _by_day(found: FreeSlots, span: Interval, zone: ZoneInfo, *, ranges: bool) -> dict[str, dict[str, list[Any]]]:
+    """HighLevel's map of days, those without a slot too."""
+    days: dict[str, dict[str, list[Any]]] = {day: {"slots": []} for day in _days(span, zone)}
+    for start in found.starts:
+        text = dt.datetime.fromtimestamp(start, zone).isoformat()
+        slot: Any = text
+        if ranges:
+            slot = {"start": text, "end": dt.datetime.fromtimestamp(start + found.length, zone).isoformat()}
+        days[text[:10]]["slots"].append(slot)
+    return days
 
 
 def _days(span: Interval, zone: ZoneInfo) -> Iterable[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +14,7 @@ from bridge.service import book
 from bridge.service.book import BlockedSlotView, NewBlockedSlot
 from bridge.service.idempotency import Answer
 from bridge.web import answers, idempotency, requests
+from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT
 from bridge.web.reader import Reader
 from bridge.web.requests import Body
@@ -90,13 +90,14 @@ def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> 
 
 async def list_all(request: web.Request) -> web.Response:
     """All blocked time of a user or a calendar in a span: from iCloud and from the CRM."""
-    wanted = requests.listing(request)
-    # Beside the loop: a year of a full calendar takes a moment, and bookings shall not wait for it.
-    found = await asyncio.to_thread(
-        book.list_blocked_slots, request.app[CONTEXT].db, wanted, locations=requests.locations_of(request)
-    )
-    shown, more = requests.page(wanted, found, lambda one: (one.start, one.id))
-    return web.json_response({"events": [answers.blocked_slot_view(view) for view in shown], **more})
+    wanted, locations = requests.listing(request), requests.locations_of(request)
+
+    def answer() -> str:
+        found = book.list_blocked_slots(request.app[CONTEXT].db, wanted, locations=locations)
+        shown, more = requests.page(wanted, found, lambda one: (one.start, one.id))
+        return answers.events(map(answers.blocked_slot_view, shown), more)
+
+    return web.Response(text=await beside(request, answer), content_type="application/json")
 
 
 def _answer(slot: BlockedSlot, body: Body[BlockedSlotBody], *, status: int) -> Answer:

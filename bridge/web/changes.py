@@ -11,6 +11,7 @@ from aiohttp import web
 from bridge.service import changes
 from bridge.service.changes import Change, ChangeType, Page, Resource
 from bridge.web import requests
+from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT, WATCH
 from bridge.web.shapes.changes import ChangesQuery
 from bridge.web.times import format_utc
@@ -28,8 +29,8 @@ async def read(request: web.Request) -> web.Response:
     reader.done()
     types, limit, locations = _types(query.types), query.limit, requests.locations_of(request)
     db = request.app[CONTEXT].db
-    # Beside the loop: a month of other locations' changes takes a moment to pass over.
-    page = await asyncio.to_thread(changes.read, db, query.cursor, locations=locations, types=types, limit=limit)
+    # A month of other locations' changes takes a moment to pass over.
+    page = await beside(request, lambda: changes.read(db, query.cursor, locations=locations, types=types, limit=limit))
     watch = request.app[WATCH]
     deadline = asyncio.get_running_loop().time() + query.wait_seconds
     while not page.changes and not watch.closed and not _gone(request):

@@ -7,7 +7,7 @@ CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "a header or the request itself can't be read"),
     "malformed_json": (400, "no JSON object, or a field twice in one"),
     "missing_scope_parameter": (400, "it is not said whose"),
-    "range_too_large": (400, "the span is too long"),
+    "range_too_large": (400, "the span is too long, or it is about too many users"),
     "unauthorized": (401, "no token, an unknown one, or a revoked one"),
     "bad_signature": (401, "not signed by HighLevel, or too old"),
     "insufficient_scope": (403, "the token lacks the scope that is named"),

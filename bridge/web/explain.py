@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +9,7 @@ from aiohttp import web
 from bridge.service import explain as explain_service
 from bridge.service.explain import Finding, ThingExplained, TimeExplained
 from bridge.web import requests
+from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.shapes.explain import ExplainQuery
@@ -29,16 +29,14 @@ async def explain(request: web.Request) -> web.Response:
     if at is None and key is None:
         reader.wrong("at", "missing", "Give the time, in epoch milliseconds or RFC 3339.")
     reader.done()
-    # Reads every event of a user: beside the loop.
+    now = context.clock()
+    # Both read every event of a user.
     if key is not None:
-        things = await asyncio.to_thread(
-            explain_service.thing, context.db, key, now=context.clock(), locations=locations
-        )
+        things = await beside(request, lambda: explain_service.thing(context.db, key, now=now, locations=locations))
         return web.json_response({"events": [_thing(one) for one in things]})
-    assert query.user_id is not None and at is not None, "or the reader would have complained"  # noqa: S101
-    told = await asyncio.to_thread(
-        explain_service.time, context.db, query.user_id, at, now=context.clock(), locations=locations
-    )
+    user_id = query.user_id
+    assert user_id is not None and at is not None, "or the reader would have complained"  # noqa: S101
+    told = await beside(request, lambda: explain_service.time(context.db, user_id, at, now=now, locations=locations))
     return web.json_response(_time(told))
 
 

@@ -23,6 +23,7 @@ from bridge.errors import (
     ReadOnly,
     SetByAdministrator,
     SlotUnavailable,
+    TooMuchAtOnce,
     Unknown,
     VersionMismatch,
 )
@@ -58,6 +59,13 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(404, "not_found", f"There is no such {error.kind} here: check the id and the location.")
         case Invalid():
             return invalid(error.problems)
+        case TooMuchAtOnce():
+            return Problem(
+                400,
+                "range_too_large",
+                f"Users times days are {error.user_days:,} here, and {error.most:,} at most are answered at once: ask"
+                " about fewer users or shorter periods, and again for the rest.",
+            )
         case VersionMismatch():
             return Problem(
                 412,

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import threading
 from dataclasses import replace
 
 import pytest
 
 from bridge.errors import RemoteError, Unreachable
 from bridge.remote.memory import failing
+from bridge.service import availability, book
 from tests.service.conftest import NOW, event
 
 APPOINTMENTS = "/v1/calendars/events/appointments"
@@ -16,6 +18,8 @@ SCOPES = ("calendars.readonly", "calendars.write", "calendars/events.readonly", 
 #: Monday the 8th of March 2027 until the end of the Wednesday, in Berlin.
 DAYS = {"startDate": "1804460400000", "endDate": "1804719599999"}
 TUESDAY = {"start": "2027-03-09T00:00:00+01:00", "end": "2027-03-10T00:00:00+01:00"}
+BUSY_ON_TUESDAY = {"timeMin": TUESDAY["start"], "timeMax": TUESDAY["end"], "items": [{"id": "ada"}]}
+LISTED_ON_TUESDAY = {"userId": "ada", "startTime": TUESDAY["start"], "endTime": TUESDAY["end"]}
 
 
 @pytest.fixture
@@ -33,6 +37,10 @@ async def make(crm, **settings):
     answer = await crm("POST", CALENDARS, body)
     assert answer.status == 201, answer.json
     return answer.json["calendar"]["id"]
+
+
+def tuesday_of(crm):
+    return {"calendarIds": [crm.world.booking_calendar_id], "periods": [TUESDAY]}
 
 
 async def refusal(crm, **changes):
@@ -214,6 +222,57 @@ async def test_all_that_is_wrong_with_a_question_is_said_at_once(crm):
         {"calendarIds": [crm.world.booking_calendar_id], "periods": [TUESDAY], "intervalMinutes": 20},
     )
     assert off_grid.json["errors"][0]["pointer"] == "/intervalMinutes"
+
+
+async def test_a_question_about_very_many_is_refused_with_the_number_that_will_do(crm):
+    quarter = {"start": "2027-03-09T00:00:00Z", "end": "2027-06-09T00:00:00Z"}
+    users = [f"user{number}" for number in range(109)]
+    groups = [{"userIds": users[:50]}, {"userIds": users[50:100]}, {"userIds": users[100:]}]
+    answer = await crm("POST", "/v1/availability", {"participants": groups, "periods": [quarter]})
+    assert (answer.status, answer.json["code"]) == (400, "range_too_large")
+    assert "10,028" in answer.json["detail"]
+    assert "10,000 at most" in answer.json["detail"]
+    fewer = await crm("POST", "/v1/availability", {"participants": [{"userIds": ["ada"] * 50}], "periods": [quarter]})
+    assert fewer.status == 200, "somebody named twice is asked about once"
+
+
+async def test_free_busy_about_very_many_is_refused_with_the_number_that_will_do(crm):
+    for number in range(27):
+        crm.add_user(f"user{number}")
+    items = [{"id": "ada"}, *({"id": f"user{number}"} for number in range(27)), {"id": "nobody"}]
+    year = {"timeMin": "2027-03-09T00:00:00Z", "timeMax": "2028-03-09T00:00:00Z"}
+    answer = await crm("POST", "/v1/freebusy", {**year, "items": items})
+    assert (answer.status, answer.json["code"]) == (400, "range_too_large")
+    assert "10,248" in answer.json["detail"]
+    assert (await crm("POST", "/v1/freebusy", {**year, "items": items[1:]})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "ask"),
+    [
+        (availability, "free_slots", slots),
+        (availability, "availability", lambda crm: crm("POST", "/v1/availability", tuesday_of(crm))),
+        (availability, "free_busy", lambda crm: crm("POST", "/v1/freebusy", BUSY_ON_TUESDAY)),
+        (book, "list_appointments", lambda crm: crm("GET", "/v1/calendars/events", params=LISTED_ON_TUESDAY)),
+        (book, "list_blocked_slots", lambda crm: crm("GET", "/v1/calendars/blocked-slots", params=LISTED_ON_TUESDAY)),
+    ],
+)
+async def test_no_question_holds_up_a_booking(crm, monkeypatch, module, name, ask):
+    """However long it takes to work one out."""
+    begun, booked = asyncio.Event(), threading.Event()
+    loop, use_case = asyncio.get_running_loop(), getattr(module, name)
+
+    def held(*args, **rest):
+        loop.call_soon_threadsafe(begun.set)
+        assert booked.wait(30), "the booking is not answered meanwhile"
+        return use_case(*args, **rest)
+
+    monkeypatch.setattr(module, name, held)
+    asked = asyncio.create_task(ask(crm))
+    await asyncio.wait_for(begun.wait(), 30)
+    await crm.book()
+    booked.set()
+    assert (await asked).status == 200
 
 
 # --- Free-busy -------------------------------------------------------------------------------------------------------
