@@ -1,6 +1,6 @@
-"""What the change feed and webhooks tell of: from a thing before and after to news of it. Pure.
+"""The entries of the change feed, made by comparing a thing before and after a change. Pure.
 
-The documents are what webhooks carry: for appointments HighLevel's field names, then the bridge's own.
+Webhooks carry the same documents. Those of appointments have HighLevel's field names, and then the bridge's own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from bridge.domain import ical
 from bridge.domain.model import Account, Appointment, BlockedSlot, Origin, PublishedItem, SyncState, User
 from bridge.domain.rfc3339 import format_time, format_utc
 
-#: More blocked slots from iCloud than these that change in one transaction are told of as one `ResyncRequired`: at a
-#: first mirror, say, or when a calendar is no longer read. Whoever follows lists them anew: one request, not thousands.
+#: When more blocked slots from iCloud than this change in one transaction (at a first mirror, for example), the feed
+#: gets one `ResyncRequired` instead of an entry for each: followers then list all slots in one request.
 BULK = 100
 
 
@@ -48,7 +48,7 @@ class ChangeType(StrEnum):
     BLOCKED_SLOT_UPDATE = "BlockedSlotUpdate"
     BLOCKED_SLOT_DELETE = "BlockedSlotDelete"
     CONNECTION_STATUS_UPDATE = "ConnectionStatusUpdate"
-    #: All of a User's blocked slots, and appointments if the User is gone, have to be listed anew.
+    #: All blocked slots of a User have to be listed anew; if the User was removed, their appointments as well.
     RESYNC_REQUIRED = "ResyncRequired"
 
 
@@ -59,24 +59,24 @@ class News:
     location_id: str
     user_id: str
     resource: Resource
-    #: Of the resource.
+    #: The id of the resource.
     id: str
     type: ChangeType
     origin: ChangeOrigin
-    #: By the names that the API has for them.
+    #: The names of the changed fields in the API.
     changed_fields: tuple[str, ...] = ()
-    #: What they were.
+    #: The former values of these fields.
     previous: Mapping[str, Any]
     version: int | None = None
-    #: The thing as it is after the change.
+    #: The resource as it is after the change, ready to be written as JSON.
     document: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """News that was recorded."""
+    """News that was recorded in the feed. `occurred_at` is in Unix seconds, UTC."""
 
-    #: Strictly rising over everything, in the order in which the changes were made.
+    #: Rises with every change of anything, in the order in which the changes were made.
     sequence: int
     occurred_at: int
     news: News
@@ -86,7 +86,7 @@ class Change:
 
 
 def of_appointment(before: Appointment | None, after: Appointment, origin: ChangeOrigin) -> list[News]:
-    """What there is to tell of an Appointment that was made or changed. Nothing, where only `sync` moves on well."""
+    """The news of an Appointment that was made or changed; none where only its sync state changed, without trouble."""
     if not after.location_id:
         return []  # a stand-in that removes an event: no CRM knows of it
     was, now = {} if before is None else _appointment_values(before), _appointment_values(after)
@@ -112,7 +112,7 @@ def of_appointment(before: Appointment | None, after: Appointment, origin: Chang
         return [news(ChangeType.APPOINTMENT_DELETE)]
     found = []
     if after.version != before.version:
-        # None of its own fields: single times of it were moved or renamed in iCloud, which are told by themselves.
+        # If none of its own fields changed, single times of it were moved or renamed in iCloud.
         found.append(news(ChangeType.APPOINTMENT_UPDATE, changed or ("recurrence",)))
     if (after.sync_state, after.sync_error) != (before.sync_state, before.sync_error):
         if after.sync_state == SyncState.FAILED:
@@ -157,13 +157,13 @@ def appointment_document(booked: Appointment, origin: ChangeOrigin) -> dict[str,
 
 
 def _invitation(booked: Appointment) -> dict[str, Any] | None:
-    """The invitation of its contact, if there is one."""
+    """The invitation of its contact; None: the contact is not invited."""
     invitee = booked.fields.invitee
     return None if invitee is None else {"email": invitee, "answer": booked.answer}
 
 
 def _appointment_values(booked: Appointment) -> dict[str, Any]:
-    """What of an Appointment a CRM can change, by the API's names."""
+    """The values of an Appointment that a CRM can change, by their names in the API."""
     return {
         "title": booked.fields.title,
         "startTime": _time(booked, booked.fields.start),
@@ -193,7 +193,7 @@ def _time(thing: Appointment, at: int) -> str:
 
 
 def of_crm_slot(before: BlockedSlot | None, after: BlockedSlot, origin: ChangeOrigin) -> News:
-    """What there is to tell of a CRM BlockedSlot that was made, changed or deleted."""
+    """The news of a CRM BlockedSlot that was made (`before` None), changed or deleted."""
     if before is None:
         type_ = ChangeType.BLOCKED_SLOT_CREATE
     elif after.deleted_at is not None:
@@ -241,7 +241,7 @@ def _crm_slot_document(slot: BlockedSlot) -> dict[str, Any]:
 
 
 def of_icloud_slot(user: User, before: PublishedItem | None, after: PublishedItem | None) -> News:
-    """What there is to tell of a blocked slot from iCloud that appeared, changed or went. One of the two is there."""
+    """The news of a blocked slot from iCloud that appeared (`before` None), changed, or went (`after` None)."""
     item = after or before
     assert item is not None, "something that was and is not there does not change"  # noqa: S101
     document = _icloud_slot_document(user, item, deleted=after is None)
@@ -256,7 +256,7 @@ def of_icloud_slot(user: User, before: PublishedItem | None, after: PublishedIte
         was = _icloud_slot_document(user, before, deleted=False)
         changed = tuple(name for name in document if was[name] != document[name])
         if document["isRecurring"]:
-            changed = (*changed, "recurrence")  # which of its times moved is not worked out
+            changed = (*changed, "recurrence")  # it is not worked out which of its times changed
     return News(
         location_id=user.location_id,
         user_id=user.id,
@@ -271,7 +271,10 @@ def of_icloud_slot(user: User, before: PublishedItem | None, after: PublishedIte
 
 
 def _icloud_slot_document(user: User, item: PublishedItem, *, deleted: bool) -> dict[str, Any]:
-    """The whole of it: a recurring one is listed once for each of its times, whose ids begin with this one's."""
+    """The slot as a whole.
+
+    The API lists a recurring one once for each of its times, with ids that begin with the id here.
+    """
     recurring = any(f"\n{name}" in item.ics for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
     return {
         "id": item.href.removesuffix(".ics"),
@@ -280,7 +283,7 @@ def _icloud_slot_document(user: User, item: PublishedItem, *, deleted: bool) -> 
         "assignedUserId": user.id,
         "title": ical.summary(item.ics),
         "startTime": _told(item.first_start, user),
-        # Of a recurring one its times have to be listed.
+        # The times of a recurring one have to be asked for.
         "endTime": None if recurring else _told(item.last_end, user),
         "timezone": user.time_zone,
         "isRecurring": recurring,
@@ -294,11 +297,11 @@ def _told(at: int | None, user: User) -> str | None:
     try:
         return None if at is None else format_time(at, zone=user.time_zone, utc_offset=0)
     except (OverflowError, ValueError):
-        return None  # a stranger's event in a year that has no name
+        return None  # an event in a year that can't be written
 
 
 def resync(user: User, reason: str) -> News:
-    """All of a User's blocked slots have to be listed anew; with the reason `user_removed`, they are gone."""
+    """The news that all blocked slots of a User have to be listed anew. With reason `user_removed`, there are none."""
     return News(
         location_id=user.location_id,
         user_id=user.id,
@@ -315,7 +318,7 @@ def resync(user: User, reason: str) -> News:
 
 
 def of_connection(user: User, account: Account, *, was: str | None, now: str) -> News:
-    """An Account does better or worse than it did, was connected (`was` None), or was disconnected."""
+    """The news that the state of an Account changed, that it was connected (`was` None), or disconnected."""
     return News(
         location_id=user.location_id,
         user_id=user.id,

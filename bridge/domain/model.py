@@ -1,4 +1,4 @@
-"""The vocabulary as frozen dataclasses.
+"""The vocabulary, as frozen dataclasses.
 
 Every instant is a whole number of Unix seconds, UTC; every span is half-open `[start, end)`. Time zones are IANA names.
 """
@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-#: A User's id is the first part of their calendar's address, so it keeps to what every client and URL takes as it is.
+#: The form of a User's id. It is part of URLs, so only characters are allowed that need no escaping anywhere.
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-#: How long what was deleted is told of, in seconds: by the API, and to who synchronises the merged calendar.
+#: Seconds for which deleted things are still reported: by the API, and to clients of the merged calendar.
 TOMBSTONE_SECONDS = 90 * 86_400
 
 
@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 
 class AccountState(StrEnum):
-    """How an Account is doing. `needs_password` is set on proof only: a 401 on a login that used to work."""
+    """The state of an Account. `needs_password` is only set on proof: a 401 on a login that used to work."""
 
     CONNECTED = "connected"
     NEEDS_PASSWORD = "needs_password"  # noqa: S105 - the name of a state
@@ -35,13 +35,13 @@ class AccountState(StrEnum):
 
 
 class Marks(StrEnum):
-    """Whether a server's list of calendars (their ctags and sync-tokens) tells when one of them changed."""
+    """Whether the ctags and sync-tokens in a server's list of calendars can be trusted to show every change."""
 
-    #: Nothing has changed yet since the Account was connected: asked again now and then.
+    #: No change has been seen since the Account was connected. Calendars are also asked themselves, now and then.
     UNPROVEN = "unproven"
-    #: A change has been seen to move them.
+    #: A change has been seen, and the list showed it.
     TRUSTED = "trusted"
-    #: Something changed and they stood still: each calendar is asked for its changes at each poll.
+    #: A change has been seen that the list did not show. Every calendar is asked for its changes at each poll.
     DISTRUSTED = "distrusted"
 
 
@@ -57,14 +57,14 @@ class TwoWay(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a thing, or a change to it, came from."""
+    """Where a BlockedSlot was made."""
 
     ICLOUD = "icloud"
     CRM = "crm"
 
 
 class SyncState(StrEnum):
-    """Where an Appointment stands with iCloud."""
+    """Whether iCloud has an Appointment as it is now."""
 
     PENDING = "pending"
     SYNCED = "synced"
@@ -74,7 +74,7 @@ class SyncState(StrEnum):
 
 
 class OutboxState(StrEnum):
-    """Where an OutboxEntry stands."""
+    """The state of an OutboxEntry."""
 
     READY = "ready"
     LEASED = "leased"
@@ -121,15 +121,15 @@ class Account:
     state: AccountState
     state_reason: str
     state_since: int
-    #: Calendar user addresses of the owner (e-mail addresses, lower case), to find their own PARTSTAT; the one that
-    #: they invite from comes first.
+    #: The owner's e-mail addresses in lower case (calendar user addresses, RFC 6638), to find their own PARTSTAT among
+    #: the guests of an event. The first one is used as ORGANIZER.
     addresses: tuple[str, ...]
     marks: Marks = Marks.UNPROVEN
 
 
 @dataclass(frozen=True, slots=True)
 class SlotSettings:
-    """What of one Calendar becomes a blocked slot, and how it looks."""
+    """Which events of a Calendar become blocked slots, and what these show."""
 
     titles: Titles = Titles.BUSY
     all_day_blocks: bool = True
@@ -149,45 +149,46 @@ class Calendar:
     name: str
     colour: str | None
     role: Role
-    #: None: the server did not say. Assume writable, learn from a 403.
+    #: None: the server does not say. It is taken to be writable until a write is refused with 403.
     writable: bool | None
-    #: What the account's list of calendars said of it just before it was last read: ctag, and (below) listed_token.
+    #: The ctag in the Account's list of calendars, just before the Calendar was last read. See also `listed_token`.
     ctag: str | None
-    #: What the calendar itself said when it was last read in full: changes are asked for since then.
+    #: The sync-token that the Calendar itself gave when it was last read completely.
     sync_token: str | None
     settings: SlotSettings
-    #: False once the server's list of calendars no longer has it.
+    #: False if it is missing in the server's list of calendars.
     present: bool
     last_attempt_at: int | None
     last_success_at: int | None
     last_error: str | None
+    #: The sync-token in the Account's list of calendars, just before the Calendar was last read.
     listed_token: str | None = None
-    #: When it was last asked for its changes itself, rather than by its account's list.
+    #: When the Calendar itself was last asked for changes, rather than its Account's list of calendars.
     read_at: int | None = None
     #: When it was last compared with a complete listing.
     compared_at: int | None = None
-    #: Rises each time the sync state is set or forgotten, so that two runs at once notice each other.
+    #: Raised each time the sync state is set or forgotten, so that two simultaneous runs notice each other.
     reads: int = 0
-    #: Whether it is or ever was the Primary: what the bridge put there it may also take back.
+    #: Whether it is or ever was the Primary. The bridge may delete its own events there.
     once_primary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorItem:
-    """Our copy of one remote object. `href` is the path part of its address, as the server spells it."""
+    """Our copy of one remote object. `href` is the path of its address, as the server writes it."""
 
     calendar_id: str
     href: str
     etag: str
     uid: str
     ics: str
-    #: Why it can't be read, if it can't. It then blocks what was last known of it.
+    #: Why the newest version can't be read; None: it can. `ics` is then the last readable version, or empty.
     unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One stretch of time that a published item covers. `all_day` ones are already in the User's zone."""
+    """One stretch of time that a published item covers. If `all_day`, from midnight to midnight in the User's zone."""
 
     start: int
     end: int
@@ -205,12 +206,11 @@ class PublishedItem:
     #: The first instant covered, and the first instant after all of it; None: it has no end.
     first_start: int
     last_end: int | None
-    #: What it stands for: `icloud` blocked slot, `crm` blocked slot, or `appointment`.
     kind: ItemKind
-    #: The id of the Appointment or BlockedSlot, or the Calendar's id for a mirrored one.
+    #: The id of the Appointment or CRM BlockedSlot; for a mirrored event, the id of its Calendar.
     source_id: str
     occurrences: tuple[Occurrence, ...] = ()
-    #: The span for which `occurrences` is complete; None: they are all of them.
+    #: The span for which `occurrences` is complete; None: the item has no others.
     expanded: Interval | None = None
 
 
@@ -224,7 +224,7 @@ class ItemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AppointmentFields:
-    """The fields of an Appointment that live in the iCloud event too: what two-way sync compares."""
+    """The fields of an Appointment that its event in iCloud has as well. Two-way sync compares them."""
 
     title: str
     start: int
@@ -252,9 +252,9 @@ class Appointment:
     contact_id: str | None
     external_id: str | None
     fields: AppointmentFields
-    #: Seconds east of UTC that the CRM wrote its times with, when it named no time zone.
+    #: The UTC offset (seconds east) in which the CRM wrote the times, if it named no time zone.
     utc_offset: int
-    #: The rest of the CRM's fields: kept and given back, nothing more.
+    #: All other fields that the CRM sent. They are only kept and returned.
     extra: dict[str, object]
     version: int
     created_at: int
@@ -263,9 +263,9 @@ class Appointment:
     uid: str
     sync_state: SyncState
     sync_error: str | None
-    #: When its event was last read back from where it lives; None: not yet.
+    #: When its event was last read back from its calendar; None: never.
     synced_at: int | None
-    #: Where the event lives upstream; None until the first push chose the primary calendar.
+    #: Where its event is upstream; None until the first push has chosen the primary calendar.
     calendar_id: str | None
     href: str | None
     #: The fields as both sides last agreed on them.
@@ -273,21 +273,21 @@ class Appointment:
     #: The event's text as it is to be where it differs from the one that is there: in the Calendar that it leaves (what
     #: a person added goes along, under its new UID), or with its single times as the Appointment has them.
     carried: str | None = None
-    #: The Users whose time it takes beside its own User's: those of a collective calendar.
+    #: The ids of the other Users whose time it takes: the other Users of a collective calendar.
     beside: tuple[str, ...] = ()
-    #: Of a single time: the recurring Appointment that it is, or was, one of.
+    #: For a single time that has become an Appointment of its own: the id of the recurring Appointment.
     master_id: str | None = None
-    #: Of a stand-in: the Appointment whose former event it removes.
+    #: For a stand-in, which exists only to delete an event upstream: the id of the Appointment that had the event.
     stands_in_for: str | None = None
-    #: What the invited contact answered, as the event says it: a PARTSTAT in lower case; None: nothing yet.
+    #: What the invited contact answered: a PARTSTAT in lower case; None: nothing yet.
     answer: str | None = None
-    #: What made it, and when it was last changed there, as that said it.
+    #: What it was made by, such as `api`, and when it was last changed there, in the words of that source.
     source: str = "api"
     source_updated_at: str | None = None
 
     @property
     def wanted_upstream(self) -> bool:
-        """Whether an event should exist in iCloud: not for cancelled, invalid or deleted ones."""
+        """Whether its event should exist in iCloud. Not if it is cancelled, invalid or deleted."""
         return self.deleted_at is None and self.fields.status not in {"cancelled", "invalid"}
 
 
@@ -304,7 +304,7 @@ class BlockedSlot:
     end: int
     time_zone: str | None
     utc_offset: int
-    #: A hold: it stops blocking at this instant.
+    #: For a hold: the instant at which it stops blocking. None: it does not expire.
     expires_at: int | None
     version: int
     created_at: int
@@ -314,7 +314,7 @@ class BlockedSlot:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """What a bearer token may do. No locations: every location."""
+    """A bearer token of the API, and what it may do. An empty `location_ids` means every location."""
 
     id: str
     label: str
@@ -326,17 +326,17 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A durable intent: bring one Appointment's event in iCloud to what the Appointment says.
+    """A durable intent to bring one Appointment's event in iCloud up to date with the Appointment.
 
-    There is at most one open entry per appointment; what is written is decided when it is carried out, so that several
-    changes in a row become one PUT.
+    There is at most one open entry for an Appointment. What is written is decided when the entry is carried out, so
+    that several changes in a row become one PUT.
     """
 
     id: int
     appointment_id: str
     account_id: str
     state: OutboxState
-    #: Rises with each new wish; a result only settles the entry if nothing was wished for meanwhile.
+    #: Raised each time a push is asked for again. A result settles the entry only if this has not changed meanwhile.
     generation: int
     attempts: int
     next_attempt_at: int
