@@ -1,4 +1,7 @@
-"""The single times of a recurring Appointment, told apart by their keys: when each was to begin, as an instant."""
+"""The single times of a recurring Appointment.
+
+Each is identified by its key: the instant at which it begins by the rule, even where it was moved.
+"""
 
 from __future__ import annotations
 
@@ -16,32 +19,33 @@ from bridge.domain.model import Appointment, AppointmentFields, Interval
 def instances(
     booked: Appointment, span: Interval, *, time_zone: str, upstream: str | None
 ) -> list[tuple[int, AppointmentFields]]:
-    """Key and fields of each time of a recurring Appointment that touches the span, by start.
+    """Key and fields of each time of a recurring Appointment that touches the span, ordered by start.
 
-    `time_zone` is the User's; `upstream` its event as it is in iCloud: what a person did to single times is part of it.
+    `time_zone` is the User's. `upstream` is the text of its event in iCloud, which has what a person changed on single
+    times.
     """
     found = _series(booked, time_zone, upstream).instances(span)
     return [(one.key, _fields(booked.fields, one)) for one in found if _takes_place(one)]
 
 
 def instance(booked: Appointment, key: int, *, time_zone: str, upstream: str | None) -> AppointmentFields | None:
-    """The fields of one of its times; None where there is none with this key, or no longer."""
+    """The fields of the time with this key; None where there is none, or it was excluded or cancelled."""
     return _fields_at(booked.fields, _series(booked, time_zone, upstream), key)
 
 
 def leaves_out(booked: Appointment, key: int, *, time_zone: str) -> bool:
-    """Whether there would be a time with this key, had the CRM not taken it out."""
+    """Whether the time with this key belongs to the series, but was excluded by the CRM."""
     series = _series(booked, time_zone, None)
     return key in series.excluded and series.pattern.has(key)
 
 
-#: What a person can make of a single time.
+#: The fields that a person can change on a single time.
 _OF_ONE = ("start", "end", "all_day", "title", "description", "address")
 
 
 @dataclass(frozen=True, slots=True)
 class SingleTime:
-    """One of its times that was moved, renamed, taken out or put back by itself. None: there is none."""
+    """A single time before and after a change in iCloud. None: it did not, or does not, take place."""
 
     key: int
     before: AppointmentFields | None
@@ -49,16 +53,16 @@ class SingleTime:
 
     @property
     def takes_other_time(self) -> bool:
-        """Whether more than words differ."""
+        """Whether the change concerns when it takes place, and not only its texts."""
         return any(_of(self.before, name) != _of(self.after, name) for name in _OF_ONE[:3])
 
 
 def changed_singly(
     before: Appointment, after: Appointment, *, time_zone: str, was: str | None, now: str | None
 ) -> list[SingleTime]:
-    """The times of which its event says something else by themselves (RECURRENCE-ID) than it did, by key.
+    """The single times (RECURRENCE-ID) that differ between two versions of its event, ordered by key.
 
-    `was` and `now` are its texts upstream; None: one that says nothing of single times.
+    `was` and `now` are the texts of the event upstream; None stands for one without changes of single times.
     """
     texts = [text for text in (was, now) if text is not None and "RECURRENCE-ID" in text]
     if not texts or before.fields.rrule is None or after.fields.rrule is None:
@@ -76,11 +80,11 @@ def _of(fields: AppointmentFields | None, name: str) -> object:
 
 
 def with_single_times_of(ics: str, other: str | None) -> str:
-    """An object with what another one of the same series says of single times, in place of what it says itself."""
+    """The object with its overrides replaced by those of `other`, another version of it; None: by none."""
     edit = Edit(ics, 0)
     overrides = _overrides(ics)
     if len(overrides) == len(list(content.read(ics).walk("VEVENT"))):
-        return ics if other is None else other  # nothing is left of the series itself
+        return ics if other is None else other  # there is no master, only overrides
     for number in reversed(overrides):
         edit.drop(number)
     if other is not None:
@@ -94,14 +98,14 @@ def _overrides(ics: str) -> list[int]:
 
 
 def _series(booked: Appointment, time_zone: str, upstream: str | None) -> Series:
-    """The series of an Appointment, with what the CRM has still to write upstream in it already."""
+    """The series of an Appointment, including changes by the CRM that are still to be written upstream."""
     time_zone = booked.fields.time_zone or time_zone
     text = plain_event(booked.fields)
     if upstream is not None and "RECURRENCE-ID" in upstream:
         text = upstream_event(booked, now=booked.updated_at, onto=upstream)
     root = content.read(text)
     several, _ = read(root, zones_of(root, time_zone), EVER)
-    if not several:  # the person left single times alone, without what they were taken from
+    if not several:  # the person deleted the master, and left only overrides
         root = content.read(plain_event(booked.fields))
         several, _ = read(root, zones_of(root, time_zone), EVER)
     return several[0]
