@@ -19,6 +19,16 @@ def note(db: Db, webhook_id: str, *, now: int) -> None:
     _note(db, _taken(webhook_id), now=now)
 
 
+def came_before(db: Db, webhook_id: str, *, now: int) -> bool:
+    """Whether a webhook with this id came while it was fresh."""
+    return _is_noted(db, _came(webhook_id), now=now)
+
+
+def note_coming(db: Db, webhook_id: str, *, now: int) -> None:
+    """Remember that it came, fresh, whatever becomes of it: when it is sent again, its timestamp is the same."""
+    _note(db, _came(webhook_id), now=now)
+
+
 def was_deleted(db: Db, location_id: str, appointment_id: str, *, now: int) -> bool:
     """Whether the deletion of an appointment came before anything else that told of it."""
     return _is_noted(db, _deleted(location_id, appointment_id), now=now)
@@ -41,6 +51,10 @@ def _note(db: Db, claim: Claim, *, now: int) -> None:
 
 def _taken(webhook_id: str) -> Claim:
     return Claim("highlevel", "ingest", webhook_id, "")
+
+
+def _came(webhook_id: str) -> Claim:
+    return Claim("highlevel", "came", webhook_id, "")
 
 
 def _deleted(location_id: str, appointment_id: str) -> Claim:

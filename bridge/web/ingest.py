@@ -33,8 +33,6 @@ SOURCE = "highlevel"
 TYPES = ("AppointmentCreate", "AppointmentUpdate", "AppointmentDelete")
 #: How far a webhook's timestamp may be off, in seconds, and when HighLevel tries again.
 OLDEST, AGAIN = 300, 600
-#: For how long HighLevel repeats, with some to spare, in seconds: a repetition has the first try's timestamp.
-REPEATED_FOR = 3 * 3600
 
 
 async def take(request: web.Request) -> web.Response:
@@ -47,11 +45,13 @@ async def take(request: web.Request) -> web.Response:
         raise Problem(401, "bad_signature", "The body is not signed with HighLevel's key (X-GHL-Signature).")
     message = _read(body)
     now = context.clock()
-    if not _is_fresh(message, now):
-        raise Problem(401, "bad_signature", "The timestamp is too old, or of a time that is yet to come.")
+    if not _is_fresh(message, now) and not _is_repeated(context, message, now):
+        raise Problem(401, "bad_signature", "The timestamp is more than five minutes off.")
     if message.type not in TYPES or message.appointment is None or message.location_id is None:
         return _done("ignored", f"Nothing is done about {message.type}.")
     try:
+        if message.webhook_id is not None:
+            ingest.note_coming(context.db, message.webhook_id, now=now)
         if message.webhook_id is not None and ingest.was_taken(context.db, message.webhook_id, now=now):
             return _done("ignored", "This webhook was taken before.")
         answer = _carry_out(context, settings, message, message.location_id, message.appointment)
@@ -81,18 +81,19 @@ def _read(body: bytes) -> HighLevelMessage:
 
 
 def _is_fresh(message: HighLevelMessage, now: int) -> bool:
-    """Whether it was sent just now; or lately, where its id keeps it from being taken twice.
-
-    One without a timestamp is known by its id alone.
-    """
+    """Whether it was sent just now. One without a timestamp is known by its id alone."""
     if message.timestamp is None:
         return message.webhook_id is not None
     try:
         sent = dt.datetime.fromisoformat(str(message.timestamp))
     except ValueError:
         return False
-    age = now - (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).timestamp()
-    return -OLDEST <= age <= (OLDEST if message.webhook_id is None else REPEATED_FOR)
+    return abs(now - (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).timestamp()) <= OLDEST
+
+
+def _is_repeated(context: Context, message: HighLevelMessage, now: int) -> bool:
+    """Whether it came before, while it was fresh: HighLevel repeats what it got 429 for with the same timestamp."""
+    return message.webhook_id is not None and ingest.came_before(context.db, message.webhook_id, now=now)
 
 
 def _carry_out(
