@@ -214,6 +214,14 @@ class Exists(BridgeError):
     id: str
 
 
+@dataclass
+class TooMany(BridgeError):
+    """There are `most` of its kind already."""
+
+    kind: str
+    most: int
+
+
 @dataclass(frozen=True)
 class FieldProblem:
     """One wrong field of a request. `pointer` is a JSON pointer (RFC 6901)."""

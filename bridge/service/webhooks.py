@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from bridge.domain import webhooks as decide
 from bridge.domain.changes import ChangeOrigin, ChangeType
 from bridge.domain.webhooks import ALL, EVENTS, Delivery, DeliveryState, Network, Signature, Webhook, WebhookStatus
-from bridge.errors import FieldProblem, Invalid, NotTaken, SecretUnreadable, Unknown
+from bridge.errors import FieldProblem, Invalid, NotTaken, SecretUnreadable, TooMany, Unknown
 from bridge.service import changes as feed
 from bridge.service.context import Context, Vault
 from bridge.service.visibility import Locations
@@ -29,6 +29,8 @@ __all__ = ["EVENTS", "Deliveries", "Delivery", "DeliveryState", "Receivers", "Si
 
 log = logging.getLogger(__name__)
 
+#: No more subscriptions than these tell of the same locations: each change is a delivery to all of them.
+MOST_WEBHOOKS = 50
 #: Both secrets sign for so long after a rotation, in seconds.
 OVERLAP_SECONDS = 86_400
 #: No more former secrets than these sign beside the new one.
@@ -79,7 +81,7 @@ def create(
     networks: Iterable[Network],
     also: Also | None = None,
 ) -> tuple[Webhook, str]:
-    """Subscribe to what happens from now on. Returns the subscription and its secret. Raises `Invalid`."""
+    """Subscribe to what happens from now on. Returns the subscription and its secret. Raises `Invalid`, `TooMany`."""
     check_url(change.url, networks)
     now = context.clock()
     webhook_id = f"whk_{secrets.token_hex(12)}"
@@ -106,6 +108,8 @@ def create(
             created_at=now,
             updated_at=now,
         )
+        if webhooks.count(tx, webhook.location_ids) >= MOST_WEBHOOKS:
+            raise TooMany("webhook", MOST_WEBHOOKS)
         webhooks.add(tx, webhook)
         if also is not None:
             also(tx, webhook)

@@ -43,6 +43,13 @@ def all_webhooks(tx: Tx) -> list[Webhook]:
     return [_webhook(row) for row in tx.execute(f"SELECT {_WEBHOOK} FROM webhooks ORDER BY created_at, id")]
 
 
+def count(tx: Tx, location_ids: Collection[str]) -> int:
+    """How many subscriptions there are that tell of just these locations."""
+    of = {"location_ids": json.dumps(sorted(location_ids))}
+    found: int = tx.execute("SELECT COUNT(*) FROM webhooks WHERE location_ids = :location_ids", of).fetchone()[0]
+    return found
+
+
 def any_secret(tx: Tx) -> bool:
     """Whether the store holds a sealed secret."""
     return tx.execute("SELECT 1 FROM webhooks WHERE length(secret) > 0 LIMIT 1").fetchone() is not None

@@ -17,6 +17,7 @@ CODES: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "see `Allow`"),
     "request_timeout": (408, "the body did not arrive within 30 seconds"),
     "already_exists": (409, "there is such a thing already"),
+    "too_many": (409, "as many as there can be: delete one first"),
     "slot_unavailable": (409, "something else is there: `conflicts`"),
     "outside_availability": (409, "the calendar's hours, slots or limits: `reason`"),
     "min_notice": (409, "too short before"),

@@ -23,6 +23,7 @@ from bridge.errors import (
     ReadOnly,
     SetByAdministrator,
     SlotUnavailable,
+    TooMany,
     TooMuchAtOnce,
     Unknown,
     VersionMismatch,
@@ -139,6 +140,13 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             )
         case Exists():
             return Problem(409, "already_exists", f"There is such a {error.kind} already, here or in another location.")
+        case TooMany():
+            return Problem(
+                409,
+                "too_many",
+                f"There are {error.most} {error.kind}s for these locations, which is the most: delete one that is not"
+                " needed any more.",
+            )
         case CursorExpired():
             return Problem(
                 410,

@@ -21,6 +21,8 @@ NOT_AT_A_TERMINAL = {
     errors.NotTaken,
     errors.ReadOnly,
     errors.SlotUnavailable,
+    errors.TooMany,
+    errors.TooMuchAtOnce,
     errors.Unreadable,
     errors.VersionMismatch,
 }

@@ -80,6 +80,18 @@ async def test_a_repeated_request_makes_one_and_shows_no_secret(hooks):
     assert first.json["secret"] not in kept
 
 
+async def test_there_are_so_many_for_a_location_and_no_more(hooks):
+    made = [await make(hooks) for _ in range(50)]
+    refused = await hooks("POST", HOOKS, {"url": "https://crm.example.com/hook"})
+    assert (refused.status, refused.json["code"]) == (409, "too_many")
+    assert "50" in refused.json["detail"]
+    assert "delete one" in refused.json["detail"]
+    await hooks("DELETE", f"{HOOKS}/{made[0]['id']}")
+    await make(hooks)
+    elsewhere = hooks.with_token(locations=("other",), scopes=("webhooks.write",))
+    await make(elsewhere)
+
+
 async def test_by_default_one_hears_everything_but_the_api_s_writes(hooks):
     made = await make(hooks)
     assert (made["events"], made["origins"], made["active"]) == (["*"], ["icloud", "bridge"], True)
