@@ -8,30 +8,23 @@ notes, overrides and guests stay as they are, byte for byte.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from bridge.domain.ical import content, invitations, rendering
+from bridge.domain.ical import content, invitations, owned, rendering
 from bridge.domain.ical.content import Component
 from bridge.domain.ical.editing import Edit, without_params
-from bridge.domain.ical.events import Event, Moment, event, same_kind, until_of
+from bridge.domain.ical.events import Event, Moment, event, same_kind
 from bridge.domain.ical.judge import Judge
 from bridge.domain.ical.moves import Move
-from bridge.domain.ical.recurrence import LAST
 from bridge.domain.ical.rendering import Rendered, Stretch, at, published, single_stretch, until_value
-from bridge.domain.ical.repeats import excluded, normalise_rrule, read_rrule
-from bridge.domain.ical.rules import Rule
+from bridge.domain.ical.repeats import normalise_rrule
 from bridge.domain.ical.series import pattern, read, single
 from bridge.domain.ical.slots import slot_of, years_around, zones_of
 from bridge.domain.ical.vtimezones import tzid_of, vtimezones
-from bridge.domain.ical.zones import Zones, local
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SlotSettings
 from bridge.errors import Unreadable
 
-_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _GONE = frozenset({"cancelled", "invalid"})
 
 
@@ -41,8 +34,8 @@ def appointment(booked: Appointment, *, time_zone: str, horizon: Interval) -> Re
     None when every single instance is excluded. An appointment without length is published, but takes no time.
     """
     fields = booked.fields
-    lines = _owned(fields)
-    root = content.read(plain_event(fields))
+    lines = owned.lines(fields)
+    root = content.read(owned.plain_event(fields))
     zones = zones_of(root, time_zone)
     series = read(root, zones, horizon.start)[0][0]
     title = content.clean(fields.title)
@@ -65,13 +58,13 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None, sender: s
     if onto is None:
         return _new(booked, now, sender)
     root = content.read(onto)
-    number, component = _target(root)
+    number, component = owned.event_of(root)
     fields = booked.fields
-    ours, theirs = _as_written(fields), _said(component, root, fields)
+    ours, theirs = owned.as_written(fields), owned.read_owned(component, root, fields)
     edit = Edit(onto, number)
     _write_single_times(edit, root, ours, theirs, fields)
-    written = {line.partition(":")[0].partition(";")[0]: line for line in _owned(fields)}
-    if not _same_when(ours, theirs):
+    written = {line.partition(":")[0].partition(";")[0]: line for line in owned.lines(fields)}
+    if not owned.same_when(ours, theirs):
         _write_when(edit, fields)
     for name, mine, there in (
         ("SUMMARY", ours.title, theirs.title),
@@ -80,7 +73,7 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None, sender: s
     ):
         if mine != there:
             _write_text(edit, name, written.get(name))
-    if ours.address != theirs.address and (_is_url(theirs.address) or not edit.get("URL")):
+    if ours.address != theirs.address and (owned.is_url(theirs.address) or not edit.get("URL")):
         edit.set("URL", [written["URL"]] if "URL" in written else [])
     if theirs.status not in {ours.status, ""} or (ours.status == "CANCELLED" and not theirs.status):
         edit.set("STATUS", [f"STATUS:{ours.status}"])
@@ -107,9 +100,9 @@ def upstream_fields(ics: str, *, like: AppointmentFields, sent: AppointmentField
     invites. Raises `Unreadable` when the object holds no event, or the event does not tell when it is.
     """
     root = content.read(ics)
-    _, component = _target(root)
-    ours, theirs = _as_written(like), _said(component, root, like)
-    fields = like if _same_when(ours, theirs) else _with_when(like, theirs)
+    _, component = owned.event_of(root)
+    ours, theirs = owned.as_written(like), owned.read_owned(component, root, like)
+    fields = like if owned.same_when(ours, theirs) else _with_when(like, theirs)
     if theirs.status == "CANCELLED":
         status = like.status if like.status in _GONE else "cancelled"
     else:
@@ -130,7 +123,7 @@ def answer(ics: str, invitee: str | None) -> str | None:
     if invitee is None:
         return None
     try:
-        return invitations.answer(_target(content.read(ics))[1], invitee)
+        return invitations.answer(owned.event_of(content.read(ics))[1], invitee)
     except Unreadable:
         return None
 
@@ -138,95 +131,7 @@ def answer(ics: str, invitee: str | None) -> str | None:
 # --- What an event says --------------------------------------------------------------------------------------------
 
 
-class _Said(NamedTuple):
-    """The owned properties of an event, in a form in which two events can be compared."""
-
-    event: Event
-    start: int
-    end: int
-    all_day: bool
-    #: The IANA zone of its start; None: UTC, or a zone without an IANA name.
-    zone: str | None
-    rule: Rule | None
-    until: dt.datetime | None
-    excluded: frozenset[int]
-    title: str
-    description: str
-    address: str
-    status: str
-
-
-def _target(root: Component) -> tuple[int, Component]:
-    """The VEVENT of the Appointment, and its position: the master, or the first override if there is no master."""
-    components = list(root.walk("VEVENT"))
-    for number, component in enumerate(components):
-        if "RECURRENCE-ID" not in component.lines:
-            return number, component
-    if not components:
-        raise Unreadable("The object holds no event.")
-    return 0, components[0]
-
-
-def _said(component: Component, root: Component, like: AppointmentFields) -> _Said:
-    zones = zones_of(root, like.time_zone or "UTC")
-    read_event = event(component, zones)
-    if read_event is None:
-        raise Unreadable("The event does not say when it is.")
-    instance = single(read_event)
-    start = read_event.start
-    rule = read_event.rules[0] if read_event.rules else None
-    until = until_of(rule, start) if rule is not None else None
-    left_out = [same_kind(m, start) for m in [*read_event.exdates, *_cancelled(root, zones)]]
-    at_start = dt.timedelta(hours=start.local.hour, minutes=start.local.minute, seconds=start.local.second)
-    return _Said(
-        read_event,
-        instance.start,
-        instance.end,
-        start.is_date,
-        start.zone.key if isinstance(start.zone, ZoneInfo) and not start.is_date and tzid_of(start.zone) else None,
-        replace(rule, until=None) if rule is not None else None,
-        until if until is not None and until < LAST else None,
-        frozenset(
-            (start._replace(local=m.local + at_start) if m.is_date and not start.is_date else m).instant
-            for m in left_out
-        )
-        if rule is not None
-        else frozenset(),
-        _text(component, "SUMMARY"),
-        _text(component, "DESCRIPTION"),
-        _text(component, "LOCATION"),
-        component.value("STATUS").strip().upper(),
-    )
-
-
-def _text(component: Component, name: str) -> str:
-    return content.clean(content.unescape(component.value(name)))
-
-
-def _cancelled(root: Component, zones: Zones) -> list[Moment]:
-    """The RECURRENCE-IDs of overrides that are cancelled: some clients delete single instances like this."""
-    found = [event(c, zones) for c in root.walk("VEVENT") if c.value("STATUS").strip().upper() == "CANCELLED"]
-    return [e.recurrence_id for e in found if e is not None and e.recurrence_id is not None]
-
-
-def plain_event(fields: AppointmentFields) -> str:
-    """A VEVENT that has the owned properties for these fields, and nothing else."""
-    return "\n".join(["BEGIN:VEVENT", *_owned(fields), "END:VEVENT"])
-
-
-def _as_written(fields: AppointmentFields) -> _Said:
-    """The owned properties of an event that was written for these fields."""
-    root = content.read(plain_event(fields))
-    return _said(root.parts[0], root, fields)
-
-
-def _same_when(ours: _Said, theirs: _Said) -> bool:
-    same = ours[1:4] == theirs[1:4] and ours[5:8] == theirs[5:8]
-    # A server may rewrite a single time in UTC. For a recurring event, the zone matters.
-    return same and (ours.zone == theirs.zone or (theirs.zone is None and theirs.rule is None))
-
-
-def _with_when(like: AppointmentFields, theirs: _Said) -> AppointmentFields:
+def _with_when(like: AppointmentFields, theirs: owned.Owned) -> AppointmentFields:
     zone = theirs.zone
     if zone is None and (theirs.all_day or theirs.rule is None or theirs.event.start.zone is not dt.UTC):
         zone = like.time_zone
@@ -257,7 +162,7 @@ def _new(booked: Appointment, now: int, sender: str | None) -> str:
             f"CREATED:{content.utc(booked.created_at)}",
             f"LAST-MODIFIED:{content.utc(booked.updated_at)}",
             "SEQUENCE:0",
-            *_owned(booked.fields),
+            *owned.lines(booked.fields),
             f"TRANSP:{'TRANSPARENT' if booked.fields.status in _GONE else 'OPAQUE'}",
             *([invitations.organizer(sender), _attendee(booked, invitee)] if sender and invitee else []),
             *_hints(booked),
@@ -291,72 +196,20 @@ def _hints(booked: Appointment) -> list[str]:
     ]
 
 
-def _owned(fields: AppointmentFields) -> list[str]:
-    """The lines of the owned properties."""
-    lines = [f"SUMMARY:{content.escape(fields.title)}", *_when_lines(fields)]
-    if fields.description:
-        lines.append(f"DESCRIPTION:{content.escape(fields.description)}")
-    if fields.address:
-        lines.append(f"LOCATION:{content.escape(fields.address)}")
-    if _is_url(fields.address):
-        lines.append(f"URL:{content.clean(fields.address).strip()}")
-    return [*lines, f"STATUS:{_status(fields.status)}"]
-
-
-def _status(status: str) -> str:
-    """The STATUS for an appointment's status. Outcomes such as "noshow" matter to the CRM only: CONFIRMED."""
-    return {"new": "TENTATIVE", "cancelled": "CANCELLED", "invalid": "CANCELLED"}.get(status, "CONFIRMED")
-
-
-def _is_url(address: str) -> bool:
-    return _URL.fullmatch(address.strip()) is not None
-
-
-def _start_and_end(fields: AppointmentFields) -> tuple[Moment, Moment]:
-    zone: dt.tzinfo = zones_of(Component(""), fields.time_zone).user if fields.time_zone else dt.UTC
-    start, end = (Moment(local(at, zone), zone, False) for at in (fields.start, fields.end))
-    if fields.all_day:
-        first, after = (m.local.replace(hour=0, minute=0, second=0) for m in (start, end))
-        after = max(after, first + dt.timedelta(days=1))
-        return Moment(first, zone, True), Moment(after, zone, True)
-    if (start.instant, end.instant) != (fields.start, fields.end) and fields.rrule is None:
-        # The second occurrence of a repeated hour can't be expressed in its own zone.
-        start, end = (Moment(local(at, dt.UTC), dt.UTC, False) for at in (fields.start, fields.end))
-    return start, end
-
-
-def _when_lines(fields: AppointmentFields) -> list[str]:
-    start, end = _start_and_end(fields)
-    lines = [f"DTSTART{rendering.value(start)}", f"DTEND{rendering.value(end)}"]
-    repeats = read_rrule(fields.rrule) if fields.rrule else None
-    if repeats is not None:
-        rule = replace(repeats.rule, until=None)
-        lines.append(f"RRULE:{rule.text(until_value(until_of(repeats.rule, start), start))}")
-        at_start = start.local - start.local.replace(hour=0, minute=0, second=0)
-        moments = [same_kind(m, start) for m in excluded(repeats, start)]
-        keys = {
-            (m._replace(local=m.local + at_start, is_date=start.is_date)).instant if m.is_date else m.instant
-            for m in moments
-        }
-        if keys:
-            lines.append(f"EXDATE{rendering.values([at(key, start) for key in sorted(keys)])}")
-    return lines
-
-
 def _zone_lines(fields: AppointmentFields) -> Sequence[str]:
-    start, _ = _start_and_end(fields)
+    start, _ = owned.start_and_end(fields)
     return () if start.is_date else vtimezones([start.zone], start.local.year)
 
 
 def _write_when(edit: Edit, fields: AppointmentFields) -> None:
-    lines = _when_lines(fields)
+    lines = owned.when_lines(fields)
     for name in ("DTSTART", "DTEND", "RRULE", "EXDATE"):
         new = [line for line in lines if line.startswith((f"{name}:", f"{name};"))]
         if new and name in {"DTSTART", "DTEND"}:
             new = [_with_old_params(edit, name, new[0], ("TZID", "VALUE"))]
         edit.set(name, new)
     edit.set("DURATION", [])
-    start, _ = _start_and_end(fields)
+    start, _ = owned.start_and_end(fields)
     tzid = None if start.is_date else tzid_of(start.zone)
     if tzid is not None and not edit.defines_zone(tzid):
         edit.add_before_events(_zone_lines(fields))
@@ -364,12 +217,14 @@ def _write_when(edit: Edit, fields: AppointmentFields) -> None:
     edit.set("SEQUENCE", [f"SEQUENCE:{int(before) + 1 if before.isascii() and before.isdigit() else 1}"])
 
 
-def _write_single_times(edit: Edit, root: Component, ours: _Said, theirs: _Said, fields: AppointmentFields) -> None:
+def _write_single_times(
+    edit: Edit, root: Component, ours: owned.Owned, theirs: owned.Owned, fields: AppointmentFields
+) -> None:
     """Keep the overrides in step with their series: change the key of those that moved, drop those it no longer has."""
     if theirs.event.recurrence_id is not None:
         return  # there is no master, only overrides
     move = None
-    if not _same_when(ours, theirs):
+    if not owned.same_when(ours, theirs):
         after = replace(pattern(ours.event, ours.start), rdates=tuple(theirs.event.rdates))
         move = Move(pattern(theirs.event, theirs.start), after)
     zones = zones_of(root, fields.time_zone or "UTC")

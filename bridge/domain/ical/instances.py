@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bridge.domain.ical import content
-from bridge.domain.ical.appointments import plain_event, upstream_event
+from bridge.domain.ical.appointments import upstream_event
 from bridge.domain.ical.editing import Edit
+from bridge.domain.ical.owned import plain_event
 from bridge.domain.ical.rule_changes import EVER
 from bridge.domain.ical.series import Instance, Series, read
 from bridge.domain.ical.slots import zones_of

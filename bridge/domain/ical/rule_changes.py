@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.domain.ical import content, recurrence
-from bridge.domain.ical.appointments import plain_event, upstream_event
+from bridge.domain.ical.appointments import upstream_event
 from bridge.domain.ical.moves import Move, along, fits
+from bridge.domain.ical.owned import plain_event
 from bridge.domain.ical.rendering import at
 from bridge.domain.ical.repeats import read_rrule, with_left_out
 from bridge.domain.ical.series import Series, read
