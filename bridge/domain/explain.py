@@ -65,7 +65,7 @@ WORDS: dict[Why, tuple[str, str]] = {
     Why.NO_LENGTH: ("It ends when it begins.", "DTEND is DTSTART, or missing"),
     Why.DELETED: ("This time was taken out of its series.", "EXDATE or EXRULE"),
     Why.MOVED: ("It was moved to another time.", "RECURRENCE-ID"),
-    Why.LAST_KNOWN: ("It can't be read any more, and takes the time that was last known of it.", ""),
+    Why.LAST_KNOWN: ("It can't be read any more, or not all of it, and takes the time that was last known of it.", ""),
     Why.UNREADABLE: ("It can't be read, so nobody knows what time it takes.", ""),
     Why.DUPLICATE: ("It is in another calendar, too, and counts once.", "the same UID and times"),
     Why.ECHO: ("It is the event of an appointment, which counts in its place.", "the UID of an appointment"),
@@ -115,16 +115,21 @@ class Finding:
         return WORDS[self.why][1]
 
 
+#: On an object, or an event in one, that can't be read and never could be.
+_NOBODY_KNOWS = Verdict(0, 0, False, "", Part.SINGLE, ical.Reason.BLOCKS)
+
+
 def verdicts(item: MirrorItem, source: Source, *, span: Interval | None) -> list[Verdict]:
     """What a mirrored object does to the time in `span`; with None, what each of its events does to its own time."""
     if not item.ics:
-        return [Verdict(0, 0, False, "", Part.SINGLE, ical.Reason.BLOCKS)]  # it has never been readable
+        return [_NOBODY_KNOWS]
     try:
-        return ical.verdicts(
+        found = ical.verdicts(
             item.ics, span=span, settings=source.settings, time_zone=source.time_zone, addresses=source.addresses
         )
     except Unreadable:
         return []
+    return [*found, _NOBODY_KNOWS] if item.unreadable is not None and ical.unread(item.ics) else found
 
 
 def of_verdict(item: MirrorItem, calendar: Calendar, verdict: Verdict, *, published: bool, echo: bool) -> Finding:
@@ -136,7 +141,7 @@ def of_verdict(item: MirrorItem, calendar: Calendar, verdict: Verdict, *, publis
     if echo and not _is_exception(verdict):
         why = Why.ECHO
     elif why in {Why.BLOCKS, Why.TRAVEL, Why.UNCLEAR}:
-        if not item.ics:
+        if verdict is _NOBODY_KNOWS:
             why = Why.UNREADABLE
         elif not published:
             why = Why.DUPLICATE

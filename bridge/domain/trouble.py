@@ -105,3 +105,10 @@ def held_sentence(count: int) -> str:
     if count == 1:
         return "An event seems to be gone. It is kept until that is certain; the bridge looks again by itself."
     return f"{count} events seem to be gone. They are kept until that is certain; the bridge looks again by itself."
+
+
+def unread_sentence(count: int) -> str:
+    """What to say of an object of several events, so many of which can't be read."""
+    if count == 1:
+        return "One of its events does not say when it is, and takes the time that was last known of it, if any."
+    return f"{count} of its events do not say when they are, and take the time that was last known of them, if any."

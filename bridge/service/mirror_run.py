@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.domain import ical, plan, trouble
 from bridge.domain.model import Account, Calendar, MirrorItem, Role, User
@@ -257,9 +257,14 @@ class CalendarMirror:
         return items, prepared
 
     def _understand_one(self, found: RemoteObject) -> tuple[MirrorItem, publish.Prepared]:
-        """Read one object in isolation. An unreadable one keeps its last good text, and with it what it blocks."""
+        """Read one object in isolation. What can't be read of it keeps its last good text, and so what it blocks."""
         try:
             item = MirrorItem(self.calendar.id, found.href, found.etag, ical.identify(found.ics), found.ics)
+            if unread := ical.unread(item.ics):
+                self._unreadable += 1
+                last = self._last(item.href)
+                ics = item.ics if last is None else ical.with_last_known(item.ics, last.ics)
+                item = replace(item, ics=ics, unreadable=trouble.unread_sentence(unread))
             return item, {_key(item): publish.render(item, self.source, now=self.started)}
         except Unreadable as error:
             reason = error.reason
@@ -268,8 +273,7 @@ class CalendarMirror:
             log.warning("calendar %s: an object trips the reader: %s", self.calendar.id, type(error).__name__)
             reason = f"It could not be understood ({type(error).__name__})."
         self._unreadable += 1
-        with self.context.db.read() as tx:
-            last = mirror.get(tx, self.calendar.id, found.href)
+        last = self._last(found.href)
         item = MirrorItem(
             self.calendar.id,
             found.href,
@@ -279,6 +283,10 @@ class CalendarMirror:
             unreadable=reason,
         )
         return item, {}
+
+    def _last(self, href: str) -> MirrorItem | None:
+        with self.context.db.read() as tx:
+            return mirror.get(tx, self.calendar.id, href)
 
     def _store(self, items: Sequence[MirrorItem], prepared: publish.Prepared) -> None:
         with self.context.db.write() as tx:

@@ -3,8 +3,9 @@
 import pytest
 
 from bridge.domain import ical
+from bridge.domain.model import Interval
 from bridge.errors import Unreadable
-from tests.ical_samples import at, blocked, calendar, event, one, sample, slot
+from tests.ical_samples import BERLIN, at, blocked, calendar, event, one, sample, slot
 
 VTIMEZONE = (
     "BEGIN:VTIMEZONE\r\nTZID:{}\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0300\r\n"
@@ -218,6 +219,34 @@ def test_unrelated_events_in_one_object():
     ]
 
 
+def test_events_that_can_not_be_read_are_counted_and_what_was_known_of_them_is_kept():
+    text = sample("several_unrelated_events")
+    assert (ical.unread(text), ical.unread(sample("weekly_with_every_kind_of_override"))) == (1, 0)
+    before = text.replace("DTSTART:sometime soon", "DTSTART:20270320T100000Z\nDURATION:PT1H")
+    known = ical.with_last_known(text, before)
+    assert "2027-03-20 11:00 +60" in blocked(known)
+    assert ical.unread(known) == 0
+    assert ical.with_last_known(before, text) == before
+    assert ical.with_last_known(text, sample("cut_short")) == text, "nothing is known of it"
+
+
+def test_a_changed_time_that_can_not_be_read_stays_where_it_was_last_known():
+    weekly = event("DTSTART:20270104T090000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY;COUNT=2")
+    moved = event("RECURRENCE-ID:20270111T090000Z", "DTSTART:20270112T140000Z", "DURATION:PT1H")
+    broken = calendar(weekly, moved.replace("20270112T140000Z", "soon"))
+    assert ical.unread(broken) == 1
+    assert blocked(broken) == ["2027-01-04 10:00 +60", "2027-01-11 10:00 +60"], "nobody knows where it went"
+    known = ical.with_last_known(broken, calendar(weekly, moved))
+    assert blocked(known) == ["2027-01-04 10:00 +60", "2027-01-12 15:00 +60"]
+
+
+def test_a_series_that_only_says_when_it_ends():
+    assert one("DTSTART:soon", "DTEND:20270105T110000Z", "RRULE:FREQ=WEEKLY;COUNT=2") == [
+        "2027-01-05 11:00 +60",
+        "2027-01-12 11:00 +60",
+    ]
+
+
 def test_two_endless_series_in_one_object():
     ics = calendar(
         event("DTSTART:20270104T090000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY", uid="one"),
@@ -259,3 +288,36 @@ def test_the_years_at_the_ends_of_time():
     assert one("DTSTART:00010101T000000Z", "DURATION:PT1H", zone="Asia/Tokyo") != []
     assert one("DTSTART:99991230T100000", "DURATION:PT1H", zone="Asia/Tokyo") != []
     assert one("DTSTART:20270101T000000Z", "DURATION:P9999999D") != []
+    assert one("DTSTART:99991231T235900Z", "DTEND:99991231T235959Z") != []
+    assert one("DTSTART;VALUE=DATE:99991231") != []
+    assert (
+        one("DTSTART:00010101T000000Z", "DTEND:00010101T010000Z", "X-APPLE-TRAVEL-DURATION:PT2H", zone="Asia/Tokyo")
+        != []
+    )
+    weekly = ("DTSTART:20281225T090000Z", "DTEND:20281225T100000Z", "RRULE:FREQ=WEEKLY;UNTIL=99991231T235959Z")
+    assert one(*weekly, "EXDATE:99991227T090000Z") == ["2028-12-25 10:00 +60"], "within the horizon"
+    assert one("DTSTART:20281225T090000Z", "DURATION:PT1H", "RDATE:99991231T235959Z")[0] == "2028-12-25 10:00 +60"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["DTSTART:20270101T100000Z", "DTEND:99991231T235959Z"],
+        ["DTSTART;VALUE=DATE:20270101", "DTEND;VALUE=DATE:99991231"],
+        ["DTSTART:17000101T100000Z", "DTEND:21000101T100000Z"],
+        ["DTSTART;VALUE=DATE:17000101", "DTEND;VALUE=DATE:21000101"],
+        ["DTSTART:19000101T100000Z", "DTEND:23000101T110000Z", "RRULE:FREQ=YEARLY"],
+        ["DTSTART;VALUE=DATE:17000101", "DTEND;VALUE=DATE:21000101", "RRULE:FREQ=DAILY"],
+        ["DTSTART:18000101T100000Z", "DTEND:22000101T110000Z", "RRULE:FREQ=DAILY;UNTIL=19500101T000000Z"],
+        ["DTSTART:19000101T100000Z", "DTEND:23000101T110000Z", "RRULE:FREQ=HOURLY"],
+        ["DTSTART:20260101T100000Z", "DURATION:P146000D", "RRULE:FREQ=SECONDLY"],
+        ["DTSTART:17000101T100000Z", "DURATION:PT1H", "RDATE;VALUE=PERIOD:17000201T000000Z/21000101T000000Z"],
+    ],
+)
+def test_what_lasts_for_centuries_leaves_no_gap_and_is_no_endless_list(lines):
+    text = calendar(event(*lines))
+    rendered = slot(text)
+    assert len(rendered.occurrences) <= 50_000
+    day = Interval(at("2028-06-01"), at("2028-06-01") + 86_400)
+    for found in (rendered.occurrences, ical.occurrences(rendered.ics, day, time_zone=BERLIN)):
+        assert any(o.start <= day.start and o.end >= day.end for o in found)

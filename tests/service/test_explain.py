@@ -13,6 +13,7 @@ from bridge.domain.ical import Part
 from bridge.domain.model import Interval, SlotSettings, Titles
 from bridge.errors import Unknown
 from bridge.service import book, explain, mirror, publish, push, roles
+from bridge.service.status import status
 from bridge.store import users
 
 from .conftest import NOW, event
@@ -160,6 +161,43 @@ async def test_what_can_not_be_read(world):
     answer = told(world)
     assert len(answer.findings) == 1
     assert [f.why for f in answer.unreadable] == [Why.UNREADABLE]
+
+
+async def test_one_event_among_others_that_can_not_be_read(world):
+    """It is counted and told, hides none of the others, and takes the time that was last known of it."""
+    weekly = event("standup", **TUESDAY, extra="RRULE:FREQ=WEEKLY;COUNT=3\r\n")
+    moved = (
+        "BEGIN:VEVENT\r\nUID:standup\r\nDTSTAMP:20270301T000000Z\r\nRECURRENCE-ID;TZID=Europe/Berlin:20270316T090000\r\n"
+        "DTSTART;TZID=Europe/Berlin:20270316T140000\r\nDTEND;TZID=Europe/Berlin:20270316T150000\r\nEND:VEVENT\r\n"
+    )
+    both = weekly.replace("END:VCALENDAR", f"{moved}END:VCALENDAR")
+    await put(world, both)
+    there = [AT, AT + 7 * DAY + 5 * 3600, AT + 14 * DAY]
+    # The series itself is damaged, the changed time is moved on.
+    damaged = both.replace(":20270309T", ":whenever").replace("20270316T140000", "20270316T143000")
+    await put(world, damaged)
+    assert [whys(world, at) for at in there] == [[Why.LAST_KNOWN], [], [Why.LAST_KNOWN]]
+    assert whys(world, there[1] + 1800) == [Why.LAST_KNOWN]
+    assert not told(world, AT + 7 * DAY).blocked
+    (user,) = status(world.db, "ada")
+    (work,) = [c for a in user.accounts for c in a.calendars if c.name == "Work"]
+    assert (work.objects, work.unreadable) == (1, 1)
+    assert "One of its events" in told(world).findings[0].trouble
+    # Never readable: nobody knows when it is, and that is told at any time.
+    await put(
+        world,
+        event("one", start="20270310T090000", end="20270310T100000").replace(
+            "END:VCALENDAR", "BEGIN:VEVENT\r\nUID:two\r\nDTSTART:whenever\r\nEND:VEVENT\r\nEND:VCALENDAR"
+        ),
+        name="two.ics",
+    )
+    assert told(world, AT + DAY).blocked
+    assert [one.why for one in told(world, AT + 20 * DAY).unreadable] == [Why.UNREADABLE]
+    # Mended, it is like any other.
+    await put(world, both)
+    await put(world, event("one", start="20270310T090000", end="20270310T100000"), name="two.ics")
+    assert whys(world) == [Why.BLOCKS]
+    assert told(world).unreadable == ()
 
 
 async def test_appointments_and_blocked_slots_of_the_crm(world):

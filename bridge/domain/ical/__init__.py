@@ -19,6 +19,7 @@ import hashlib
 
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import answer, appointment, upstream_event, upstream_fields
+from bridge.domain.ical.damage import unread, with_last_known
 from bridge.domain.ical.events import event
 from bridge.domain.ical.instances import changed_singly, instance, instances, leaves_out, with_single_times_of
 from bridge.domain.ical.invitations import can_be_invited, unsigned
@@ -57,10 +58,12 @@ __all__ = [
     "rrule_problem",
     "summary",
     "titles",
+    "unread",
     "unsigned",
     "upstream_event",
     "upstream_fields",
     "verdicts",
+    "with_last_known",
     "with_single_times_of",
 ]
 

@@ -16,12 +16,7 @@ class Edit:
     def __init__(self, text: str, number: int) -> None:
         self._eol = "\r\n" if "\r\n" in text else "\n"
         #: Logical lines as they are written, folds and line ends included.
-        self._raw: list[str] = []
-        for physical in _PHYSICAL.findall(text):
-            if self._raw and physical[:1] in {" ", "\t"}:
-                self._raw[-1] += physical
-            else:
-                self._raw.append(physical)
+        self._raw = _lines(text)
         self._number = number
 
     @property
@@ -67,12 +62,16 @@ class Edit:
     def add_after_events(self, texts: Iterable[str]) -> None:
         """Insert VEVENTs as they are written, after the last one."""
         at = self._end(len(self._begins()) - 1)
-        self._raw[at:at] = texts
+        self._raw[at:at] = [line for text in texts for line in _lines(text)]
 
     @property
     def whole(self) -> str:
         """The event as it is written, with all that is in it."""
         return "".join(self._raw[self._begin(self._number) : self._end(self._number)])
+
+    def replace(self, number: int, text: str) -> None:
+        """Put a VEVENT as it is written in the place of another."""
+        self._raw[self._begin(number) : self._end(number)] = _lines(text)
 
     def drop(self, number: int) -> None:
         """Take another of the VEVENTs out, with all that is in it."""
@@ -103,8 +102,8 @@ class Edit:
 
     def _end(self, number: int) -> int:
         """Where what follows an event begins."""
-        begin = self._begin(number)
-        return 1 + next(at for at in range(begin, len(self._raw)) if _logical(self._raw[at]).upper() == "END:VEVENT")
+        lines = range(self._begin(number), len(self._raw))
+        return 1 + next((at for at in lines if _logical(self._raw[at]).upper() == "END:VEVENT"), len(self._raw) - 1)
 
     def _begins(self) -> list[int]:
         return [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]
@@ -115,6 +114,16 @@ class Edit:
             if self._name(at) in {"BEGIN", "END"}:
                 return at
         return len(self._raw)
+
+
+def _lines(text: str) -> list[str]:
+    found: list[str] = []
+    for physical in _PHYSICAL.findall(text):
+        if found and physical[:1] in {" ", "\t"}:
+            found[-1] += physical
+        else:
+            found.append(physical)
+    return found
 
 
 def _logical(raw: str) -> str:

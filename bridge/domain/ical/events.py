@@ -139,12 +139,15 @@ def event(component: Component, zones: Zones) -> Event | None:
     around = start.zone if start is not None and not start.is_date else zones.user
     recurrence_id = _first(component, "RECURRENCE-ID", zones, around) if "RECURRENCE-ID" in component.lines else None
     end = _first(component, "DTEND", zones, around) if "DTEND" in component.lines else None
-    if start is None:
-        return _guessed(component, recurrence_id, end)
-    start, length = _length(component, start, end, zones)
+    if start is not None:
+        start, length = _length(component, start, end, zones)
+        found = Event(component, start, length, recurrence_id=recurrence_id)
+    elif (guessed := _guessed(component, recurrence_id, end)) is not None:
+        found, start, length = guessed, guessed.start, guessed.length
+    else:
+        return None
     if len(component.lines) < 2:
-        return Event(component, start, length)
-    found = Event(component, start, length, recurrence_id=recurrence_id)
+        return found
     if recurrence_id is not None:
         found.future = any(
             (line.param("RANGE") or "").upper() == "THISANDFUTURE" for line in component.all("RECURRENCE-ID")
