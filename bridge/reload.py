@@ -45,6 +45,8 @@ class Follower:
         self._references: list[Path] = []
         self._seen: Stamp | None = None
         self._told = ""
+        #: Whether somebody waits to hear that the file is in force: it could not be used before, or they asked.
+        self._awaited = False
         self._asked = asyncio.Event()
         self._again_at: float | None = None
 
@@ -80,6 +82,7 @@ class Follower:
             return False
         if self._asked.is_set():
             log.info("settings: asked to read them again")
+            self._awaited = True
         self._asked.clear()
         self._again_at = None
         self._seen = stamp
@@ -124,10 +127,13 @@ class Follower:
         else:
             if plan.changes:
                 log.info("settings: %d changes made", len(plan.changes))
-            self._told = ""
+            elif self._awaited:
+                log.info("settings: %s is in force; no user had to be changed", path)
+            self._told, self._awaited = "", False
 
     def _tell(self, error: SettingsInvalid) -> None:
         self._warn(f"settings: nothing is changed. {sentence(error)}")
+        self._awaited = True
 
     def _warn(self, text: str) -> None:
         if text != self._told:

@@ -55,6 +55,12 @@ conflicts = ["Work"]
     config.write_text(plain + declared + slots + '"title"\n')
     eventually(lambda: [one.title for one in merged.events().values()] == ["Dentist"])
 
+    # Put back as it was after a mistake: that it is in force again is told too.
+    config.write_text(plain + declared + slots + '"titel"\n')
+    eventually(lambda: program.errors().count("nothing is changed") == 2)
+    config.write_text(plain + declared + slots + '"title"\n')
+    eventually(lambda: said("bridge.toml is in force; no user had to be changed"))
+
     # A setting of the bridge itself, and one that has to wait.
     other = plain.replace("[sidecar]\n", '[sidecar]\npublic_url = "https://bridge.example.com/"\n')
     config.write_text(other.replace("[radicale]\n", '[radicale]\nhost = "127.0.0.2"\n'))
@@ -76,6 +82,7 @@ conflicts = ["Work"]
     # Asked by a signal, it looks at once, though nothing has changed.
     program.process.send_signal(signal.SIGHUP)
     eventually(lambda: said("asked to read them again"))
+    eventually(lambda: program.errors().count("is in force") == 2)
     assert child(program, "sidecar") == sidecar, "nothing was started again"
     assert program.end() == 0
     assert "Traceback" not in program.errors()
