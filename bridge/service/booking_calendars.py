@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.domain.booking_calendars import DEFAULT_MINUTES, AppointmentDefaults, BookingCalendar
 from bridge.domain.schedules import Schedule
@@ -14,6 +14,15 @@ from bridge.service import visibility
 from bridge.service.visibility import Locations, sees
 from bridge.store import booking_calendars, schedules, users
 from bridge.store.db import Db, Tx
+
+T = TypeVar("T")
+
+#: Looks at what is there before it is changed, in the same transaction, and raises to leave it as it is.
+Expect = Callable[[T], None]
+
+
+def as_it_is(_: object) -> None:
+    """Change whatever is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +83,31 @@ def list_calendars(db: Db, location_id: str) -> list[BookingCalendar]:
 
 
 def update_calendar(
-    db: Db, calendar_id: str, change: CalendarChange, *, locations: Locations, now: int
+    db: Db,
+    calendar_id: str,
+    change: CalendarChange,
+    *,
+    locations: Locations,
+    expect: Expect[BookingCalendar] = as_it_is,
+    now: int,
 ) -> BookingCalendar:
     """Change a booking calendar, setting by setting. Raises `Unknown`, `Invalid`."""
     with db.write() as tx:
-        calendar = _changed(tx, visibility.booking_calendar(tx, calendar_id, locations), change, now=now)
+        before = visibility.booking_calendar(tx, calendar_id, locations)
+        expect(before)
+        calendar = _changed(tx, before, change, now=now)
         booking_calendars.put(tx, calendar)
     return calendar
 
 
-def delete_calendar(db: Db, calendar_id: str, *, locations: Locations) -> None:
+def delete_calendar(
+    db: Db, calendar_id: str, *, locations: Locations, expect: Expect[BookingCalendar] = as_it_is
+) -> None:
     """Remove a booking calendar. What was booked with it stays booked. Raises `Unknown`."""
     with db.write() as tx:
-        booking_calendars.remove(tx, visibility.booking_calendar(tx, calendar_id, locations).id)
+        calendar = visibility.booking_calendar(tx, calendar_id, locations)
+        expect(calendar)
+        booking_calendars.remove(tx, calendar.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,24 +155,46 @@ def search_schedules(
         return schedules.search(tx, location_id, user_id=user_id, calendar_id=calendar_id, skip=skip, limit=limit)
 
 
-def update_schedule(db: Db, schedule_id: str, change: ScheduleChange, *, locations: Locations, now: int) -> Schedule:
+def update_schedule(
+    db: Db,
+    schedule_id: str,
+    change: ScheduleChange,
+    *,
+    locations: Locations,
+    expect: Expect[Schedule] = as_it_is,
+    now: int,
+) -> Schedule:
     """Change a schedule. Raises `Unknown`, `Invalid`."""
     with db.write() as tx:
-        schedule = _rescheduled(tx, _schedule(tx, schedule_id, locations), change, now=now)
+        before = _schedule(tx, schedule_id, locations)
+        expect(before)
+        schedule = _rescheduled(tx, before, change, now=now)
         schedules.put(tx, schedule)
     return schedule
 
 
-def delete_schedule(db: Db, schedule_id: str, *, locations: Locations) -> None:
+def delete_schedule(db: Db, schedule_id: str, *, locations: Locations, expect: Expect[Schedule] = as_it_is) -> None:
     """Remove a schedule. Raises `Unknown`."""
     with db.write() as tx:
-        schedules.remove(tx, _schedule(tx, schedule_id, locations).id)
+        schedule = _schedule(tx, schedule_id, locations)
+        expect(schedule)
+        schedules.remove(tx, schedule.id)
 
 
-def associate(db: Db, schedule_id: str, calendar_id: str, *, applies: bool, locations: Locations, now: int) -> Schedule:
+def associate(
+    db: Db,
+    schedule_id: str,
+    calendar_id: str,
+    *,
+    applies: bool,
+    locations: Locations,
+    expect: Expect[Schedule] = as_it_is,
+    now: int,
+) -> Schedule:
     """Let a schedule hold for a booking calendar, or no longer. Raises `Unknown`."""
     with db.write() as tx:
         schedule = _schedule(tx, schedule_id, locations)
+        expect(schedule)
         calendar = visibility.booking_calendar(tx, calendar_id, {schedule.location_id})
         others = tuple(other for other in schedule.calendar_ids if other != calendar.id)
         schedule = replace(schedule, calendar_ids=(*others, calendar.id) if applies else others, updated_at=now)
@@ -166,13 +209,21 @@ def calendar_schedule(db: Db, calendar_id: str, *, locations: Locations) -> Sche
 
 
 def set_calendar_schedule(
-    db: Db, calendar_id: str, change: ScheduleChange, *, locations: Locations, create: bool, now: int
+    db: Db,
+    calendar_id: str,
+    change: ScheduleChange,
+    *,
+    locations: Locations,
+    create: bool,
+    expect: Expect[Schedule] = as_it_is,
+    now: int,
 ) -> Schedule:
     """Set the schedule of a booking calendar itself. Raises `Unknown`, also for one to change that is not there."""
     with db.write() as tx:
         calendar = visibility.booking_calendar(tx, calendar_id, locations)
         try:
             schedule = _own_schedule(tx, calendar)
+            expect(schedule)
         except Unknown:
             if not create:
                 raise

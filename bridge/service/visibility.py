@@ -100,7 +100,7 @@ class Listing:
     booking_calendar_id: str | None = None
     group_id: str | None = None
     include_deleted: bool = False
-    #: Changed after this instant.
+    #: Changed at this instant or later: within one second, nobody knows what came first.
     updated_after: int | None = None
     #: Only what comes after this start and id.
     after: tuple[int, str] = (-(2**62), "")

@@ -195,7 +195,7 @@ def _listed(tx: Tx, wanted: Wanted, where: str, *, limit: int) -> list[Appointme
         conditions.append(f"a.booking_calendar_id IN ({', '.join(f':{name}' for name in names)})")
         values |= names
     if wanted.updated_after is not None:
-        conditions.append("a.updated_at > :updated_after")
+        conditions.append("a.updated_at >= :updated_after")
         values["updated_after"] = wanted.updated_after
     if not wanted.include_deleted:
         conditions.append("a.deleted_at IS NULL")

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.service import booking_calendars
-from bridge.service.booking_calendars import CalendarChange
+from bridge.service.booking_calendars import CalendarChange, Expect
 from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.keys import CONTEXT
@@ -56,7 +56,7 @@ async def create(request: web.Request) -> web.Response:
         lambda calendar: Answer(
             201,
             json.dumps({"calendar": document(calendar)}, ensure_ascii=False),
-            {"Location": f"{PATH}/{calendar.id}"},
+            {"Location": f"{PATH}/{calendar.id}", "ETag": requests.tag_of(document(calendar))},
         ),
     )
 
@@ -66,7 +66,7 @@ async def read(request: web.Request) -> web.Response:
     calendar = booking_calendars.get_calendar(
         request.app[CONTEXT].db, request.match_info["calendarId"], locations=requests.locations_of(request)
     )
-    return web.json_response({"calendar": document(calendar)})
+    return _answer(request, calendar)
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -89,15 +89,18 @@ async def update(request: web.Request) -> web.Response:
         reader.wrong("locationId", "invalid_value", "A calendar stays in its location.")
     change = _change(reader, body.value, current)
     calendar = booking_calendars.update_calendar(
-        context.db, calendar_id, change, locations=locations, now=context.clock()
+        context.db, calendar_id, change, locations=locations, expect=_expected(request), now=context.clock()
     )
-    return web.json_response({"calendar": document(calendar)})
+    return _answer(request, calendar)
 
 
 async def delete(request: web.Request) -> web.Response:
     """Remove a booking calendar. What was booked with it stays booked."""
     booking_calendars.delete_calendar(
-        request.app[CONTEXT].db, request.match_info["calendarId"], locations=requests.locations_of(request)
+        request.app[CONTEXT].db,
+        request.match_info["calendarId"],
+        locations=requests.locations_of(request),
+        expect=_expected(request),
     )
     return web.json_response({"success": True})
 
@@ -120,6 +123,14 @@ def document(calendar: BookingCalendar) -> dict[str, Any]:
         "dateAdded": format_utc(calendar.created_at),
         "dateUpdated": format_utc(calendar.updated_at),
     }
+
+
+def _expected(request: web.Request) -> Expect[BookingCalendar]:
+    return lambda current: requests.expect_tag(request, requests.tag_of(document(current)))
+
+
+def _answer(request: web.Request, calendar: BookingCalendar) -> web.Response:
+    return requests.tagged(request, "calendar", document(calendar))
 
 
 def _change(reader: Reader, body: CalendarBody, current: BookingCalendar | None) -> CalendarChange:

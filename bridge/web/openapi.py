@@ -65,7 +65,7 @@ _MEANINGS = {
     "endTime": "Epoch milliseconds, or RFC 3339 with an offset; 366 days after the start at most.",
     "startDate": "Epoch milliseconds, or RFC 3339 with an offset.",
     "endDate": "Epoch milliseconds, or RFC 3339 with an offset; 31 days after the start at most.",
-    "updatedAfter": "Only what was changed after this time.",
+    "updatedAfter": "Only what was changed at this time, to the second, or later.",
     "includeDeleted": "Deleted ones, too.",
     "cursor": "The `nextCursor` of the page before.",
     "limit": "How many entries a page has at most.",

@@ -265,15 +265,31 @@ def expected_version(request: web.Request) -> int | None:
 
     Raises `Problem` (428) where the settings want one.
     """
-    if "If-Match" not in request.headers and request.app[SETTINGS].api.require_if_match:
-        detail = "Send If-Match with the ETag of what you have seen, or with * to change whatever is there."
-        raise Problem(428, "precondition_required", detail)
-    text = request.headers.get("If-Match", "*").strip()
-    if text == "*":
+    text = _if_match(request)
+    if text is None:
         return None
     # Proxies that compress an answer mark its ETag as weak, though the version is the same.
     match = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', text, re.ASCII)
     return int(match.group(1)) if match else -1
+
+
+def tag_of(document: Mapping[str, Any]) -> str:
+    """The ETag of what has no version: it is another one as soon as anything in the answer is."""
+    return f'"{hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:24]}"'
+
+
+def tagged(request: web.Request, name: str, document: Mapping[str, Any], **rest: Any) -> web.Response:
+    """An answer of one such thing with its ETag; to a GET by whoever has it already, 304."""
+    tag = tag_of(document)
+    if request.method == "GET" and has_it_already(request, tag):
+        return web.Response(status=304, headers={"ETag": tag})
+    return web.json_response({name: document}, headers={"ETag": tag, **rest.pop("headers", {})}, **rest)
+
+
+def expect_tag(request: web.Request, tag: str) -> None:
+    """Raises `VersionMismatch` for an If-Match that names other ETags than this, and as `expected_version` does."""
+    if (text := _if_match(request)) is not None and tag not in _tags(text):
+        raise VersionMismatch(None)
 
 
 def refuse_if_absent(request: web.Request) -> None:
@@ -290,8 +306,22 @@ def refuse_if_present(request: web.Request, version: int) -> None:
 
 def has_it_already(request: web.Request, etag: str) -> bool:
     """Whether If-None-Match says that the sender has this version."""
-    known = [part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")]
+    known = _tags(request.headers.get("If-None-Match", ""))
     return etag in known or "*" in known
+
+
+def _if_match(request: web.Request) -> str | None:
+    """What If-Match names; None for anything that is there."""
+    if "If-Match" not in request.headers and request.app[SETTINGS].api.require_if_match:
+        detail = "Send If-Match with the ETag of what you have seen, or with * to change whatever is there."
+        raise Problem(428, "precondition_required", detail)
+    text = request.headers.get("If-Match", "*").strip()
+    return None if text == "*" else text
+
+
+def _tags(text: str) -> list[str]:
+    """ETags in a list of them. Proxies that compress an answer mark its ETag as weak, though it says the same."""
+    return [part.strip().removeprefix("W/") for part in text.split(",")]
 
 
 def wait_seconds(request: web.Request) -> int:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bridge.domain.schedules import Schedule, rule_problems
 from bridge.service import booking_calendars
-from bridge.service.booking_calendars import ScheduleChange
+from bridge.service.booking_calendars import Expect, ScheduleChange, as_it_is
 from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.keys import CONTEXT
@@ -40,7 +40,7 @@ async def create(request: web.Request) -> web.Response:
         lambda schedule: Answer(
             201,
             json.dumps({"schedule": document(schedule)}, ensure_ascii=False),
-            {"Location": f"{PATH}/{schedule.id}", **body.ignored()},
+            {"Location": f"{PATH}/{schedule.id}", "ETag": requests.tag_of(document(schedule)), **body.ignored()},
         ),
     )
 
@@ -50,7 +50,7 @@ async def read(request: web.Request) -> web.Response:
     schedule = booking_calendars.get_schedule(
         request.app[CONTEXT].db, request.match_info["scheduleId"], locations=requests.locations_of(request)
     )
-    return web.json_response({"schedule": document(schedule)})
+    return _answer(request, schedule)
 
 
 async def search(request: web.Request) -> web.Response:
@@ -78,15 +78,19 @@ async def update(request: web.Request) -> web.Response:
         request.match_info["scheduleId"],
         _change(Reader(list(body.problems)), body.value),
         locations=requests.locations_of(request),
+        expect=_expected(request),
         now=context.clock(),
     )
-    return web.json_response({"schedule": document(schedule)}, headers=body.ignored())
+    return _answer(request, schedule, headers=body.ignored())
 
 
 async def delete(request: web.Request) -> web.Response:
     """Remove a schedule."""
     booking_calendars.delete_schedule(
-        request.app[CONTEXT].db, request.match_info["scheduleId"], locations=requests.locations_of(request)
+        request.app[CONTEXT].db,
+        request.match_info["scheduleId"],
+        locations=requests.locations_of(request),
+        expect=_expected(request),
     )
     return web.json_response({"success": True})
 
@@ -100,9 +104,10 @@ async def associate(request: web.Request) -> web.Response:
         request.match_info["calendarId"],
         applies=request.method != "DELETE",
         locations=requests.locations_of(request),
+        expect=_expected(request),
         now=context.clock(),
     )
-    return web.json_response({"schedule": document(schedule)})
+    return _answer(request, schedule)
 
 
 async def read_of_calendar(request: web.Request) -> web.Response:
@@ -110,7 +115,7 @@ async def read_of_calendar(request: web.Request) -> web.Response:
     schedule = booking_calendars.calendar_schedule(
         request.app[CONTEXT].db, request.match_info["calendarId"], locations=requests.locations_of(request)
     )
-    return web.json_response({"schedule": document(schedule)})
+    return _answer(request, schedule)
 
 
 async def set_of_calendar(request: web.Request) -> web.Response:
@@ -127,10 +132,10 @@ async def set_of_calendar(request: web.Request) -> web.Response:
         _change(reader, body.value),
         locations=requests.locations_of(request),
         create=creates,
+        expect=as_it_is if creates else _expected(request),
         now=context.clock(),
     )
-    headers = body.ignored()
-    return web.json_response({"schedule": document(schedule)}, status=201 if creates else 200, headers=headers)
+    return _answer(request, schedule, status=201 if creates else 200, headers=body.ignored())
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
@@ -146,6 +151,14 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "dateAdded": format_utc(schedule.created_at),
         "dateUpdated": format_utc(schedule.updated_at),
     }
+
+
+def _expected(request: web.Request) -> Expect[Schedule]:
+    return lambda current: requests.expect_tag(request, requests.tag_of(document(current)))
+
+
+def _answer(request: web.Request, schedule: Schedule, **rest: Any) -> web.Response:
+    return requests.tagged(request, "schedule", document(schedule), **rest)
 
 
 def _change(reader: Reader, body: ScheduleBody) -> ScheduleChange:

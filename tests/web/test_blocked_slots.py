@@ -56,7 +56,7 @@ async def test_only_what_changed_since_and_what_was_deleted(api):
     await api.poll()
     old, gone, changed = [await api.block(title=title) for title in ("Old", "Gone", "Changed")]
     api.world.later(60)
-    since = (await blocked(api))[0]["dateUpdated"]
+    since = f"{api.world.now() * 1000}"
     api.world.later(60)
     await api("DELETE", f"{EVENTS}/{gone['id']}")
     await api("PUT", f"{SLOTS}/{changed['id']}", {"title": "Changed now"})

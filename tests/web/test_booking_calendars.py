@@ -51,6 +51,24 @@ async def test_what_a_calendar_answers_can_be_sent_back(crm):
     assert again.json["calendar"] == made
 
 
+async def test_only_what_was_seen_is_changed(crm):
+    made = await crm("POST", CALENDARS, settings(slotInterval=15))
+    path, seen = CALENDARS + made.json["calendar"]["id"], made.headers["ETag"]
+    same = await crm("GET", path, headers={"If-None-Match": seen})
+    assert (same.status, same.headers["ETag"]) == (304, seen)
+    crm.world.later(1)
+    changed = await crm("PUT", path, {"slotInterval": 30}, headers={"If-Match": f"W/{seen}"})
+    assert changed.status == 200
+    assert changed.headers["ETag"] == (await crm("GET", path)).headers["ETag"] != seen
+    for method, body in (("PUT", {"slotInterval": 60}), ("DELETE", None)):
+        late = await crm(method, path, body, headers={"If-Match": seen})
+        assert (late.status, late.json["code"]) == (412, "version_mismatch"), method
+    assert (await crm("GET", path)).json["calendar"]["slotInterval"] == 30
+    assert (await crm("GET", path, headers={"If-None-Match": seen})).status == 200
+    assert (await crm("PUT", path, {"slotInterval": 60}, headers={"If-Match": "*"})).status == 200
+    assert (await crm("DELETE", path)).status == 200, "unless the settings demand it"
+
+
 async def test_settings_that_mean_nothing_here_are_kept_and_echoed(crm):
     made = await crm("POST", CALENDARS, settings(eventColor="#039be5", slug="intro", lookBusyConfig={"enabled": False}))
     calendar = made.json["calendar"]

@@ -63,6 +63,16 @@ async def test_what_changed_since(api):
     assert [(e["id"], e["deleted"]) for e in both] == [(old["id"], True), (new["id"], False)]
 
 
+async def test_nothing_is_missed_that_changed_within_the_second_of_the_last_look(api):
+    first = await api.book()
+    since = (await listed(api))["events"][0]["dateUpdated"]
+    second = await api.book(startTime="2027-03-10T10:00:00+01:00", endTime=None)
+    assert [e["id"] for e in (await listed(api, updatedAfter=since))["events"]] == [first["id"], second["id"]]
+    slot = await api.block()
+    again = await api("GET", BLOCKED, params={**WEEK, "userId": "ada", "updatedAfter": slot["dateUpdated"]})
+    assert [e["id"] for e in again.json["events"]] == [slot["id"]]
+
+
 async def test_of_a_group_of_calendars(api):
     api = api.with_token(scopes=("calendars.write", "calendars/events.readonly", "calendars/events.write"))
     booked = await api.book()

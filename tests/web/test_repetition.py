@@ -191,6 +191,11 @@ async def test_the_settings_may_demand_it(api, aiohttp_client):
         assert api.stored() == before
         assert (await careful(method, path, body, headers={"If-Match": "*"})).status == 200, path
         before = api.stored()
+    setter = careful.with_token(scopes=("calendars.write", "calendars.readonly"))
+    path = f"/v1/calendars/{api.world.booking_calendar_id}"
+    for method, body in (("PUT", {"preBuffer": 5}), ("DELETE", None)):
+        assert (await setter(method, path, body)).status == 428
+        assert (await setter(method, path, body, headers={"If-Match": "*"})).status == 200
 
 
 async def test_waiting_ends_when_icloud_has_it(api):

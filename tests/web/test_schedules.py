@@ -53,6 +53,30 @@ async def test_a_schedule_is_made_read_changed_found_and_removed(crm):
     assert len(await starts(crm, calendar)) == 16, "office hours again"
 
 
+async def test_only_what_was_seen_is_changed(crm):
+    made = await crm("POST", SCHEDULES, schedule())
+    path, seen = f"{SCHEDULES}/{made.json['schedule']['id']}", made.headers["ETag"]
+    assert (await crm("GET", path, headers={"If-None-Match": seen})).status == 304
+    changed = await crm("PUT", path, {"name": "Other hours"}, headers={"If-Match": seen})
+    assert (changed.status, changed.headers["ETag"] != seen) == (200, True)
+    association = f"{path}/associations/{crm.world.booking_calendar_id}"
+    for method, target, body in (
+        ("PUT", path, {"name": "Third"}),
+        ("PUT", association, None),
+        ("DELETE", association, None),
+        ("DELETE", path, None),
+    ):
+        late = await crm(method, target, body, headers={"If-Match": seen})
+        assert (late.status, late.json["code"]) == (412, "version_mismatch"), method
+    there = await crm("GET", path)
+    assert (there.json["schedule"]["name"], there.headers["ETag"]) == ("Other hours", changed.headers["ETag"])
+    assert (await crm("PUT", association, headers={"If-Match": changed.headers["ETag"]})).status == 200
+    own = f"{SCHEDULES}/event-calendar/{crm.world.booking_calendar_id}"
+    seen = (await crm("POST", own, {"timezone": "Europe/Berlin"})).headers["ETag"]
+    assert (await crm("PUT", own, {"timezone": "Europe/Paris"}, headers={"If-Match": seen})).status == 200
+    assert (await crm("PUT", own, {"timezone": "Europe/Rome"}, headers={"If-Match": seen})).status == 412
+
+
 async def test_a_schedule_without_calendars_holds_for_those_that_have_none(crm):
     calendar = crm.world.booking_calendar_id
     general = await crm("POST", SCHEDULES, schedule(("10:00", "11:00")))

@@ -157,7 +157,7 @@ def list_blocked_slots(db: Db, listing: Listing, *, locations: Locations) -> lis
 
     Of deleted ones, only the CRM's own can be listed: what went from iCloud is not kept.
     """
-    changed_after = -(2**62) if listing.updated_after is None else listing.updated_after
+    changed_since = -(2**62) if listing.updated_after is None else listing.updated_after
     with db.read() as tx:
         views = [
             view
@@ -166,7 +166,7 @@ def list_blocked_slots(db: Db, listing: Listing, *, locations: Locations) -> lis
                 *_crm_views(tx, user, listing.span, include_deleted=listing.include_deleted),
                 *_icloud_views(tx, user, listing.span),
             )
-            if (view.start, view.id) > listing.after and view.updated_at > changed_after
+            if (view.start, view.id) > listing.after and view.updated_at >= changed_since
         ]
     return sorted(views, key=lambda view: (view.start, view.id))[: listing.limit]
 
