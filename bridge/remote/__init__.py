@@ -1,1 +1,1 @@
-"""The only CalDAV client code."""
+"""All requests that the bridge itself sends: to CalDAV servers, and (`receivers`) to receivers of webhooks."""

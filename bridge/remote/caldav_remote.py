@@ -1,4 +1,4 @@
-"""A real CalDAV server through the caldav library's async client, in the terms of `bridge.remote.base`."""
+"""The `Remote` for real CalDAV servers, built on the caldav library's async client."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _NAMESPACES = (
     ' xmlns:I="http://apple.com/ns/ical/"'
 )
 _XML = {"Content-Type": 'application/xml; charset="utf-8"'}
-#: What a server may answer to a sync-token that it does not know; RFC 6578 says 403 with a precondition.
+#: The statuses by which servers reject an unknown sync-token. RFC 6578 asks for 403 with a precondition.
 _TOKEN_REFUSALS = frozenset({400, 405, 409, 410, 412, 415, 422, 501, 507})
-#: Of a write: try again later.
+#: Statuses of a write that mean: try again later.
 _NOT_NOW = frozenset({408, 423, 425, 507})
-#: What can be wrong with an object itself (RFC 4791 section 5.3.2.1). Xandikos answers 412 to that, too.
+#: Preconditions about the object itself (RFC 4791 section 5.3.2.1). Xandikos answers these with 412, too.
 _OF_THE_OBJECT = frozenset(
     {
         "supported-calendar-data",
@@ -57,14 +57,14 @@ _MAX_PAGES = 1000
 
 
 class CaldavRemote:
-    """One Account's view of its server. Never shows its password."""
+    """One Account's connection to its server. Its password appears in no log or error."""
 
     def __init__(self, policy: ProviderPolicy, username: str, password: str) -> None:
         self._policy = policy
         self._username = username
         self._session = Session(policy, username, password)
-        # The library's own session, which knows no policy, is never used: ours is all that sends. What an answer may
-        # hold is bounded there, too, so that XML is not to be refused for its size.
+        # The library's own session is replaced by ours, which keeps to the policy. Ours also limits the size of
+        # answers, so the XML parser need not.
         self._client = AsyncDAVClient(url=policy.url, enable_rfc6764=False, rate_limit_handle=False, huge_tree=True)
         self._client.session = self._session
 
@@ -83,7 +83,7 @@ class CaldavRemote:
         return Home(listed.url, self._addresses(properties), _calendars(listed))
 
     def _addresses(self, properties: Mapping[str, etree._Element]) -> tuple[str, ...]:
-        """The owner's e-mail addresses: first the one that the server prefers, if it says so, then the login's."""
+        """The owner's e-mail addresses: the one that the server prefers, if any, then the login's, then all others."""
         login = self._username.lower()
         told = properties.get(f"{C}calendar-user-address-set")
         found = [
@@ -141,7 +141,10 @@ class CaldavRemote:
         return {_href(member, url): _etag(member, url) for member in objects}
 
     async def multiget(self, url: str, hrefs: Iterable[str]) -> tuple[RemoteObject, ...]:
-        """Objects by calendar-multiget (RFC 4791 section 7.9); what is gone, or has no href or no data, is left out."""
+        """Objects by calendar-multiget (RFC 4791 section 7.9).
+
+        Objects that do not exist, and responses without an href or data, are left out.
+        """
         wanted = "".join(f"<D:href>{_escaped(href)}</D:href>" for href in hrefs)
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><C:calendar-multiget {_NAMESPACES}>'
@@ -152,7 +155,7 @@ class CaldavRemote:
         for row in answer.rows:
             etag, data = row.text(f"{D}getetag"), row.text(f"{C}calendar-data")
             if row.href and etag and data:
-                # XML makes each line end in LF; calendar data has CRLF (RFC 5545 section 3.1).
+                # XML parsers turn line ends into LF; calendar data has CRLF (RFC 5545 section 3.1).
                 found.append(RemoteObject(row.href, etag, _LINE_END.sub("\r\n", f"{data}\n")))
         return tuple(found)
 
@@ -160,7 +163,7 @@ class CaldavRemote:
         """One object. Raises `NotFound`."""
         address = urljoin(url, path_of(href))
         shown = without_query(address)
-        # As it is: servers that compress on the way change the ETag.
+        # Uncompressed: servers that compress answers change the ETag.
         headers = {"Accept": "text/calendar", "Accept-Encoding": "identity"}
         answer = await self._session.request("GET", address, headers=headers)
         if answer.status_code in {404, 410}:
@@ -177,7 +180,10 @@ class CaldavRemote:
         return RemoteObject(path_of(href), etag, _decoded(answer.content))
 
     async def put(self, url: str, href: str, ics: str, *, etag: str | None) -> None:
-        """Create (`If-None-Match: *`) or replace that version (`If-Match`). Never `If-Match: *`: iCloud inverts it."""
+        """Create an object (`If-None-Match: *`), or replace the version with this etag (`If-Match`).
+
+        `If-Match: *` is never used: iCloud inverts its meaning.
+        """
         address = urljoin(url, member_path(url, href))
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         headers = {"Content-Type": "text/calendar; charset=utf-8", **condition}
@@ -188,14 +194,14 @@ class CaldavRemote:
                 raise Refused(error.url, error.detail) from error
             raise
         if etag is None and response.status in {404, 405, 409, 410}:
-            # iCloud answers 404 to an event that it does not like, such as one without DTEND. Or the calendar is gone,
-            # which DAViCal says by 405.
+            # iCloud answers 404 to an event that it does not accept, such as one without DTEND. Otherwise the calendar
+            # does not exist, for which DAViCal answers 405.
             await self._propfind(url, "<D:resourcetype/>", depth="0")
             raise Refused(without_query(address), f"status {response.status}")
         _check_write(response, address)
 
     async def delete(self, url: str, href: str, *, etag: str | None) -> None:
-        """Remove one object directly inside the calendar. No Depth header, which iCloud does not take."""
+        """Delete one object directly inside the calendar. Without a Depth header, which iCloud refuses."""
         address = urljoin(url, member_path(url, href))
         _check_write(await self._client.delete(address, {} if etag is None else {"If-Match": etag}), address)
 
@@ -217,7 +223,7 @@ class CaldavRemote:
             try:
                 found = await self._principal_at(urljoin(root, "/.well-known/caldav"))
             except (NotFound, BadAnswer, Forbidden, ServerFault):
-                found = None  # iCloud answers 501 there; the root has spoken already
+                found = None  # iCloud answers 501 there; what counts is the answer from the root
         if found is None:
             raise problem
         return found
@@ -252,24 +258,27 @@ class CaldavRemote:
             answer = await self._list("REPORT", url, body, depth="0")
         except Forbidden as error:
             if error.detail != "valid-sync-token":
-                await self._propfind(url, "<D:resourcetype/>", depth="0")  # still readable: then it was the token
+                await self._propfind(url, "<D:resourcetype/>", depth="0")  # the calendar exists: it was the token
             raise TokenRejected(shown, error.detail) from error
         if answer.status_code in {404, 410}:
-            # Of the token or of the calendar? Ask the calendar.
+            # This may be about the token or about the calendar: ask for the calendar.
             await self._propfind(url, "<D:resourcetype/>", depth="0")
         if answer.status_code in _TOKEN_REFUSALS | {404}:
             raise TokenRejected(shown, f"status {answer.status_code}")
         return _listing(answer, url)
 
     async def _propfind(self, url: str, names: str, *, depth: str) -> Multistatus:
-        """Properties. Depth 0 for anything but a listing: iCloud refuses Depth 1 on a principal."""
+        """Request properties. Depth 0 except for listings: iCloud refuses Depth 1 on a principal."""
         return Multistatus(await self._request("PROPFIND", url, _properties(names), depth=depth), url)
 
     async def _request(self, method: str, url: str, body: str, *, depth: str) -> DAVResponse:
         return await self._client.request(url, method, body, {"Depth": depth, **_XML})
 
     async def _list(self, method: str, url: str, body: str, *, depth: str) -> Answer:
-        """What may list any number of objects: the library would hold all of it in memory, several times over."""
+        """A request whose answer may list any number of objects. It is parsed while it arrives.
+
+        The library would hold all of it in memory, several times over.
+        """
         headers = {"Depth": depth, **_XML}
         return await self._session.request(method, url, headers=headers, data=body.encode(), listing=True)
 
@@ -285,7 +294,7 @@ def _listing(answer: Answer, asked: str) -> Listing:
 
 
 def _own(answer: Multistatus) -> dict[str, etree._Element]:
-    """The properties of the one resource that was asked."""
+    """The response about the resource that was asked for."""
     own = next((row for row in answer.rows if row.is_own), None) or next(iter(answer.rows), None)
     if own is None:
         raise BadAnswer(without_query(answer.url), "an empty answer")
@@ -299,14 +308,14 @@ def _href(member: Member, url: str) -> str:
 
 
 def _etag(member: Member, url: str) -> str:
-    """Every calendar object has one (RFC 4791 section 5.3.4)."""
+    """The etag of a response, which every calendar object has (RFC 4791 section 5.3.4). Raises `BadAnswer`."""
     if not member.etag:
         raise BadAnswer(without_query(url), "an object without an ETag")
     return member.etag
 
 
 def _calendars(listed: Multistatus) -> tuple[RemoteCalendar, ...]:
-    """Those that can hold events, all on the host that listed them: iCloud's hrefs may name another."""
+    """The calendars that can hold events. Their URLs get the host that listed them: iCloud's hrefs may name another."""
     return tuple(
         _calendar(_directory(urljoin(listed.url, row.href)), row)
         for row in listed.rows
@@ -355,7 +364,7 @@ def _check_write(response: DAVResponse, address: str) -> None:
 
 
 def _decoded(body: bytes) -> str:
-    """Calendar data is UTF-8 (RFC 5545 section 3.1.4); what is not comes from programs that wrote Windows' Latin-1."""
+    """Decode calendar data: UTF-8 (RFC 5545 section 3.1.4), else Windows-1252, which some programs write."""
     try:
         return body.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What is iCloud's own beside CalDAV: its name and its passwords. Its ways are told in docs/icloud.md."""
+"""What is specific to iCloud beside CalDAV: the provider's name, and passwords. docs/icloud.md has its quirks."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def normalise_app_password(text: str) -> str:
 
 
 def looks_app_specific(password: str) -> bool:
-    """Whether this has the shape of an app-specific password: four groups of four letters."""
+    """Whether this has the form of an app-specific password: four groups of four letters."""
     return _APP_PASSWORD.fullmatch(password.replace("-", "")) is not None

@@ -1,4 +1,4 @@
-"""A CalDAV server in memory, with faults to order. It passes the same contract tests as the real ones."""
+"""A `Remote` in memory, with faults on demand, for tests. It passes the same contract tests as `CaldavRemote`."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ ROOT = "https://memory.example/"
 
 @dataclass(slots=True)
 class MemoryCalendar:
-    """One collection: its objects, and when each last changed or went."""
+    """One collection: its objects, and when each was last changed or deleted."""
 
     name: str
     writable: bool = True
     colour: str | None = None
     objects: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: href to the revision of its last change; objects no longer in `objects` are gone.
+    #: The revision of the last change by href. Hrefs that are not in `objects` were deleted.
     log: dict[str, int] = field(default_factory=dict)
     revision: int = 0
-    #: Tokens older than this are refused.
+    #: Sync-tokens from before this revision are rejected.
     oldest_token: int = 0
 
     def note(self, href: str) -> str:
-        """A change to `href`. Returns the etag it makes."""
+        """Record a change of `href`. Returns its new etag."""
         self.revision += 1
         self.log[href] = self.revision
         return f'"{self.revision}"'
@@ -45,7 +45,7 @@ class MemoryCalendar:
 
 @dataclass(slots=True)
 class MemoryServer:
-    """The server: one login, its calendars, and what is to go wrong."""
+    """The server: one login, its calendars, and the faults to produce."""
 
     username: str = "ada@example.com"
     password: str = "abcd-efgh-ijkl-mnop"  # noqa: S105 - nobody's
@@ -56,7 +56,7 @@ class MemoryServer:
     requests: list[str] = field(default_factory=list)
     #: Called with the method before it is carried out, and again with `after-` and the method: may raise.
     on_call: Callable[[str], None] = lambda _: None
-    #: What a PUT stores, given what was sent: servers rewrite.
+    #: What a PUT stores, given what was sent: real servers rewrite objects.
     rewrite: Callable[[str], str] = lambda ics: ics
 
     def add_calendar(self, name: str, *, writable: bool = True, colour: str | None = None) -> str:
@@ -66,7 +66,7 @@ class MemoryServer:
         return url
 
     def edit(self, url: str, name: str, ics: str | None) -> str:
-        """What a person does on their device: put an object, or with None delete it. Returns its href."""
+        """Do what a person does on their device: put an object, or delete it with None. Returns its href."""
         href = path_of(url) + name
         calendar = self.calendars[url]
         etag = calendar.note(href)
@@ -88,7 +88,7 @@ class MemoryServer:
 
 
 class MemoryRemote:
-    """One login's view of a MemoryServer."""
+    """One Account's connection to a MemoryServer."""
 
     def __init__(self, server: MemoryServer, username: str, password: str) -> None:
         self._server = server

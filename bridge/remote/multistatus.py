@@ -1,4 +1,4 @@
-"""WebDAV's multistatus (RFC 4918 section 13), read strictly: what can't be trusted is `BadAnswer`, never empty."""
+"""Multistatus answers (RFC 4918 section 13), read strictly: a damaged one is `BadAnswer`, never an empty one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ C = "{urn:ietf:params:xml:ns:caldav}"
 
 
 class Row:
-    """One response of a multistatus. Properties come from 2xx propstats only: a 404 one may carry empty elements."""
+    """One response of a multistatus. Properties are from 2xx propstats only: others may contain empty elements."""
 
     def __init__(self, element: etree._Element, url: str, own: str) -> None:
-        #: The path; an empty text when the server left the href out.
+        #: The path of the href; empty where the server left the href out.
         self.href = _href(element.findtext(f"{D}href"), url)
         status = element.findtext(f"{D}status")
-        #: The whole response's status, if it has one.
+        #: The status of the response as a whole, if it has one.
         self.status = _status(status, url) if status is not None else None
         self.properties: dict[str, etree._Element] = {}
         for propstat in element.findall(f"{D}propstat"):
@@ -33,7 +33,7 @@ class Row:
                 raise BadAnswer(without_query(url), f"status {code} for a property")
             if 200 <= code < 300:
                 self.properties |= {child.tag: child for prop in propstat.findall(f"{D}prop") for child in prop}
-        #: Whether this is about the very resource that was asked: iCloud lists a collection as its own member.
+        #: Whether this is about the requested resource itself: iCloud lists a collection as a member of itself.
         self.is_own = self.href.rstrip("/") == own
 
     @property
@@ -53,7 +53,7 @@ class Row:
 
 
 class Multistatus:
-    """A whole multistatus. `url` is where it came from, redirects followed."""
+    """A complete multistatus. `url` is where it came from, after redirects."""
 
     def __init__(self, response: DAVResponse, asked: str) -> None:
         expect(response.status, asked)
@@ -68,7 +68,7 @@ class Multistatus:
 
 
 class Member(NamedTuple):
-    """What a listing says of one resource: of thousands of them, nothing else is kept."""
+    """The part of a response that listings need. Nothing else is kept, since there may be thousands."""
 
     href: str
     #: Empty where there is none.
@@ -84,7 +84,7 @@ class Member(NamedTuple):
 
 
 class Listing:
-    """A multistatus of members, read while it arrives: at no time is there more of it in memory than a response.
+    """Reads a multistatus of members while it arrives, holding no more than one response in memory.
 
     It is worth nothing before `close` has said that it was whole.
     """
@@ -112,12 +112,12 @@ class Listing:
                 self._take(Row(element, self._url, self._own))
             else:
                 self.sync_token = text(element)
-            # The parser still needs the one that it has just ended.
+            # The parser still needs the element that just ended.
             while element.getprevious() is not None:
                 del root[0]
 
     def close(self) -> None:
-        """That was all. Raises `BadAnswer` unless it was a whole multistatus, `NotFound` as `Multistatus` does."""
+        """The end of the answer. Raises `BadAnswer` unless it was complete, `NotFound` as `Multistatus` does."""
         try:
             root = self._parser.close()
         except etree.XMLSyntaxError:
@@ -157,19 +157,19 @@ def _expect_own(row: Row | Member, asked: str) -> None:
 
 
 def precondition(body: etree._Element | None) -> str:
-    """The name of the precondition in a DAV:error body (RFC 4918 section 16), or an empty text."""
+    """The name of the precondition in a DAV:error body (RFC 4918 section 16); empty where there is none."""
     if body is None or body.tag != f"{D}error":
         return ""
     return next((etree.QName(child).localname for child in body.iterchildren("*")), "")
 
 
 def text(element: etree._Element | None) -> str:
-    """All text in an element, or an empty one."""
+    """All text in an element; empty where there is none, or no element."""
     return "" if element is None else "".join(element.itertext()).strip()
 
 
 def hrefs(element: etree._Element | None) -> list[str]:
-    """Every href in a property, as the server spells it."""
+    """Every href in a property, as the server writes it."""
     return [] if element is None else [h.text.strip() for h in element.iter(f"{D}href") if h.text and h.text.strip()]
 
 

@@ -1,4 +1,4 @@
-"""Where an account's credentials may go. Pure decisions about addresses."""
+"""To which addresses an account's credentials may be sent. Pure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ProviderPolicy:
     credential_hosts: tuple[str, ...] = ()
     ca_file: str | None = None
     allow_http: bool = False
-    #: Seconds that a server may be silent.
+    #: Seconds that a server may send nothing before the request fails.
     timeout: float = 30.0
-    #: For one account.
+    #: The limit for one account.
     requests_per_minute: int = 120
 
     def check(self, url: str) -> str:
@@ -36,7 +36,7 @@ class ProviderPolicy:
         except ValueError:
             raise CredentialsWithheld(shown, "that is no address") from None
         if "@" in parts.netloc or "\\" in url:
-            # Programs differ on which host such an address means.
+            # Programs disagree about which host such an address means.
             raise CredentialsWithheld(shown, "the address is ambiguous")
         own = (urlsplit(self.url).hostname or "").lower()
         trusted = (
@@ -52,7 +52,7 @@ class ProviderPolicy:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this very machine."""
+    """Whether the host is this machine."""
     if host == "localhost":
         return True
     try:
@@ -62,7 +62,7 @@ def is_loopback(host: str) -> bool:
 
 
 def without_query(url: str) -> str:
-    """The address as it may be shown: no credentials, no query."""
+    """The address without credentials and query, for errors and logs."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

@@ -1,10 +1,8 @@
-"""The one place that posts webhooks: no redirects, no cookies, no private addresses, no more patience than promised."""
+"""Posting webhooks: without redirects and cookies, not to private addresses, and with a time limit."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import email.utils
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -16,30 +14,31 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from bridge.errors import NotTaken
+from bridge.remote import retry_after
 
-#: How long a receiver may take to answer, in seconds.
+#: Seconds that a receiver may take to answer.
 TIMEOUT_SECONDS = 15.0
-#: For how long a connection is kept open between two deliveries, in seconds: less than the five after which many
-#: servers hang up, which would lose what is sent at that moment.
+#: Seconds for which a connection is kept open between two deliveries. Many servers close idle connections after five
+#: seconds, and a delivery sent at that moment would be lost.
 KEEP_OPEN_SECONDS = 4.0
-#: How many names are looked up at once.
+#: How many host names are looked up at the same time.
 LOOKUPS = 32
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-#: Whether a webhook may be sent to an address; the second says whether it goes by TLS.
+#: Decides whether a webhook may be sent to an address; the second argument says whether over TLS.
 MayReach = Callable[[Address, bool], bool]
 
 
 class NotAllowed(OSError):
-    """The receiver's name leads to an address that nothing may be sent to."""
+    """The receiver's host name resolves to an address to which nothing may be sent."""
 
     def __str__(self) -> str:
-        # The same for each address of a name, or asyncio would wrap several into one without a class.
+        # The message is the same for every address of a name: asyncio joins different ones into a plain OSError.
         return "not allowed"
 
 
 class _Names(AbstractResolver):
-    """Looks names up in threads of its own: one that takes long keeps nothing else of the process from its turn."""
+    """Looks names up in threads of its own, so that slow lookups occupy no threads that others need."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="receivers")
@@ -58,7 +57,7 @@ class _Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Wait for no lookup that is under way."""
+        """Stop, without waiting for lookups that are under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -76,14 +75,14 @@ class Receivers:
         self._names = _Names()
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
-        """Post once. Returns the status, a success. Raises `NotTaken`."""
+        """Post once. Returns the status, which is a success. Raises `NotTaken` for everything else."""
         encrypted = URL(url).scheme == "https"
         try:
             async with self._session(encrypted).post(
                 url, data=body, headers={**headers, "Content-Type": "application/json"}, allow_redirects=False
             ) as answer:
-                # The body of the answer is not read: nobody needs it, and it could go on for ever.
-                status, retry_after = answer.status, answer.headers.get("Retry-After")
+                # The body of the answer is not read: it is not needed, and might never end.
+                status, wait = answer.status, retry_after.seconds(answer.headers.get("Retry-After"))
         except TimeoutError:
             raise NotTaken(f"no answer within {self._timeout.total:g} s") from None
         except aiohttp.ClientConnectorCertificateError:
@@ -100,7 +99,7 @@ class Receivers:
         if 200 <= status < 300:
             return status
         reason = "redirects are not followed" if 300 <= status < 400 else f"answered {status}"
-        raise NotTaken(reason, status, _seconds(retry_after))
+        raise NotTaken(reason, status, wait)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -123,7 +122,7 @@ class Receivers:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "crm-calendar-bridge"},
                 trust_env=False,
-                auto_decompress=False,  # not even what comes before anybody could stop it: it may unpack to a lot
+                auto_decompress=False,  # a small answer may unpack to a very large one
             )
         return session
 
@@ -135,16 +134,3 @@ class Receivers:
             return socket.socket(family, kind, protocol)
 
         return make
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """What Retry-After asks for: seconds, or a date (RFC 9110 section 10.2.3)."""
-    if retry_after is None:
-        return None
-    if retry_after.strip().isdecimal() and retry_after.isascii():
-        return float(retry_after)
-    try:
-        at = email.utils.parsedate_to_datetime(retry_after)
-        return max((at - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return None

@@ -1,14 +1,11 @@
-"""The HTTP under the CalDAV client: credentials, redirects, budget, and the one place that names HTTP errors."""
+"""HTTP for the CalDAV client: credentials, redirects, request budget; the one place that maps HTTP errors."""
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import math
 import re
 import socket
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +25,16 @@ from niquests.exceptions import (
 from niquests.structures import CaseInsensitiveDict
 
 from bridge.errors import BadAnswer, Forbidden, NoAnswer, ServerFault, Throttled, Unauthorized, Unreachable
+from bridge.remote import retry_after
 from bridge.remote.multistatus import Listing, precondition
 from bridge.remote.policy import ProviderPolicy, without_query
 
-#: Methods that may be sent again without harm when a pooled connection turns out to have been closed by the server.
+#: Methods that are safe to send again when the server has closed the connection before it answered.
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"})
 MAX_REDIRECTS = 5
-#: A longer answer is no calendar's.
+#: Answers longer than this are refused.
 MAX_BODY = 64 * 1024 * 1024
-#: A whole answer may take so many times as long as a server may be silent.
+#: A complete answer may take this many times as long as a server may send nothing.
 PATIENCE = 10
 
 
@@ -53,7 +51,7 @@ class Answer:
     headers: Mapping[str, str]
     content: bytes
     content_type: str
-    #: What was read of a multistatus while it arrived, in place of `content`, where that was asked for.
+    #: The members of a multistatus that was parsed while it arrived, if that was asked for; `content` is then empty.
     listing: Listing | None = None
 
     @property
@@ -63,16 +61,16 @@ class Answer:
 
 
 class Session:
-    """Sends requests, with one login's credentials, where the policy lets those go, and nowhere else."""
+    """Sends requests with one login's credentials, only to addresses that the policy allows."""
 
     def __init__(self, policy: ProviderPolicy, username: str, password: str) -> None:
         self._policy = policy
-        # Sent with the first request: no probing for what the server would like.
+        # Credentials are sent with the first request, without waiting for a challenge.
         self._auth: HTTPBasicAuth | AsyncHTTPDigestAuth = HTTPBasicAuth(username.encode(), password.encode())
         self._digest = AsyncHTTPDigestAuth(username, password)
         self._budget = AsyncLimiter(policy.requests_per_minute, 60)
-        # Without HTTP/3 and without asking certificate authorities about revocations: both speak to the network in
-        # ways that many firewalls eat silently.
+        # Without HTTP/3, and without asking certificate authorities about revocations: many firewalls drop the packets
+        # of both silently.
         self._http = niquests.AsyncSession(disable_http3=True, revocation_configuration=None)
 
     async def request(self, method: str, url: str, *, listing: bool = False, **options: Any) -> Answer:
@@ -117,7 +115,7 @@ class Session:
                 except ValueError as error:
                     raise BadAnswer(shown, "the server named an address that is none") from error
                 except (RequestException, OSError) as error:
-                    # Idle connections get closed by the server without a word; then a fresh one serves.
+                    # The server may have closed an idle connection: try again with a new one.
                     if attempts == 0:
                         why = _why(error)
                         raise Unreachable(shown, _DETAILS.get(why, type(error).__name__), why) from error
@@ -153,7 +151,7 @@ class Session:
         finally:
             await response.close()
         content_type = response.headers.get("Content-Type", "")
-        # What the library can't read as XML it puts into the log, unless told that none is expected (it tries anyway).
+        # The library logs bodies that are not XML, unless it is told that no XML is expected (and parses them anyway).
         quiet = CaseInsensitiveDict(
             {**response.headers, "Content-Type": "application/octet-stream", "Content-Location": url}
         )
@@ -192,7 +190,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _next(method: str, url: str, location: str) -> str:
-    """Where a redirect leads. A write keeps to the same object: it must not end up at a collection."""
+    """The target of a redirect. A redirected write must keep the name of the object, and not lead to a collection."""
     try:
         target = urljoin(url, location)
         same = urlsplit(target).path.rpartition("/")[2] == urlsplit(url).path.rpartition("/")[2]
@@ -204,7 +202,7 @@ def _next(method: str, url: str, location: str) -> str:
 
 
 def _takes_digest_alone(answer: Answer) -> bool:
-    """Whether it was refused because its server takes Digest and no Basic, as Baïkal does unless told otherwise."""
+    """Whether a server refused because it accepts only Digest authentication, which is Baïkal's default."""
     schemes = re.findall(r"(?:^|,)\s*(basic|digest)\s", answer.headers.get("WWW-Authenticate", ""), re.IGNORECASE)
     return answer.status_code == 401 and {scheme.lower() for scheme in schemes} == {"digest"}
 
@@ -217,8 +215,8 @@ def _named(answer: Answer) -> Answer:
     if status == 403:
         raise Forbidden(shown, _precondition(answer.content))
     if status in {429, 503}:
-        raise Throttled(shown, f"status {status}", retry_after=_retry_after(answer.headers.get("Retry-After")))
-    if status >= 500 and status not in {501, 507}:  # these are answers: "not here", and "there is more"
+        raise Throttled(shown, f"status {status}", retry_after=retry_after.seconds(answer.headers.get("Retry-After")))
+    if status >= 500 and status not in {501, 507}:  # these two are answers: "not supported here", and "there is more"
         raise ServerFault(shown, f"status {status}")
     return answer
 
@@ -227,19 +225,5 @@ def _precondition(body: bytes) -> str:
     try:
         root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
     except (etree.XMLSyntaxError, ValueError):
-        return ""  # a page for people
+        return ""  # an HTML page
     return precondition(root)
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds, from a number or a date (RFC 9110 section 10.2.3)."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.domain.webhooks import may_reach
 from bridge.errors import NotTaken
-from bridge.remote.receivers import Receivers, _seconds
+from bridge.remote.receivers import Receivers
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
@@ -176,23 +176,6 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_unpacked(trustin
     finally:
         await server.close()
     assert unpacked == []
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("120", 120.0),
-        ("0", 0.0),
-        ("soon", None),
-        ("-5", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
-        ("Wed, 21 Oct 2015 07:28:00", None),
-        ("²", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header, seconds):
-    assert _seconds(header) == seconds
 
 
 def _self_signed(directory):
