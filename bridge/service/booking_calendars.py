@@ -216,6 +216,7 @@ def set_calendar_schedule(
     locations: Locations,
     create: bool,
     expect: Expect[Schedule] = as_it_is,
+    also: Callable[[Tx, Schedule], None] | None = None,
     now: int,
 ) -> Schedule:
     """Set the schedule of a booking calendar itself. Raises `Unknown`, also for one to change that is not there."""
@@ -231,6 +232,8 @@ def set_calendar_schedule(
             change = replace(change, calendar_ids=(calendar.id,))
         schedule = _rescheduled(tx, schedule, change, now=now)
         schedules.put(tx, schedule)
+        if also is not None:
+            also(tx, schedule)
     return schedule
 
 

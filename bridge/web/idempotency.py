@@ -1,4 +1,4 @@
-"""The Idempotency-Key header, on every POST."""
+"""The Idempotency-Key header, on every POST that creates something."""
 
 from __future__ import annotations
 

@@ -9,11 +9,12 @@ from aiohttp import web
 
 from bridge.domain.schedules import Schedule, rule_problems
 from bridge.service import booking_calendars
-from bridge.service.booking_calendars import Expect, ScheduleChange, as_it_is
+from bridge.service.booking_calendars import Expect, ScheduleChange
 from bridge.service.idempotency import Answer
 from bridge.web import idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.reader import Reader
+from bridge.web.requests import Body
 from bridge.web.shapes.schedules import ScheduleBody, SchedulesQuery
 from bridge.web.times import format_utc
 
@@ -37,11 +38,7 @@ async def create(request: web.Request) -> web.Response:
         lambda also: booking_calendars.create_schedule(
             context.db, location_id, body.value.user_id or "", change, now=context.clock(), also=also
         ),
-        lambda schedule: Answer(
-            201,
-            json.dumps({"schedule": document(schedule)}, ensure_ascii=False),
-            {"Location": f"{PATH}/{schedule.id}", "ETag": requests.tag_of(document(schedule)), **body.ignored()},
-        ),
+        lambda schedule: _made(schedule, body),
     )
 
 
@@ -118,24 +115,43 @@ async def read_of_calendar(request: web.Request) -> web.Response:
     return _answer(request, schedule)
 
 
-async def set_of_calendar(request: web.Request) -> web.Response:
-    """Make (POST) or change (PUT) the schedule of a booking calendar itself."""
-    context = request.app[CONTEXT]
+async def create_of_calendar(request: web.Request) -> web.Response:
+    """Make the schedule of a booking calendar itself; made again, it is changed."""
     body = await requests.body_of(request, ScheduleBody)
     reader = Reader(list(body.problems))
-    creates = request.method == "POST"
-    if creates and body.value.timezone is None:
+    if body.value.timezone is None:
         reader.wrong("timezone", "missing", "Say whose clocks the times are: an IANA time zone name.")
+    change, context = _change(reader, body.value), request.app[CONTEXT]
+    return idempotency.once(
+        request,
+        body.fingerprint,
+        lambda also: booking_calendars.set_calendar_schedule(
+            context.db,
+            request.match_info["calendarId"],
+            change,
+            locations=requests.locations_of(request),
+            create=True,
+            also=also,
+            now=context.clock(),
+        ),
+        lambda schedule: _made(schedule, body),
+    )
+
+
+async def update_of_calendar(request: web.Request) -> web.Response:
+    """Change the schedule of a booking calendar itself."""
+    body = await requests.body_of(request, ScheduleBody)
+    context = request.app[CONTEXT]
     schedule = booking_calendars.set_calendar_schedule(
         context.db,
         request.match_info["calendarId"],
-        _change(reader, body.value),
+        _change(Reader(list(body.problems)), body.value),
         locations=requests.locations_of(request),
-        create=creates,
-        expect=as_it_is if creates else _expected(request),
+        create=False,
+        expect=_expected(request),
         now=context.clock(),
     )
-    return _answer(request, schedule, status=201 if creates else 200, headers=body.ignored())
+    return _answer(request, schedule, headers=body.ignored())
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
@@ -155,6 +171,11 @@ def document(schedule: Schedule) -> dict[str, Any]:
 
 def _expected(request: web.Request) -> Expect[Schedule]:
     return lambda current: requests.expect_tag(request, requests.tag_of(document(current)))
+
+
+def _made(schedule: Schedule, body: Body[ScheduleBody]) -> Answer:
+    headers = {"Location": f"{PATH}/{schedule.id}", "ETag": requests.tag_of(document(schedule)), **body.ignored()}
+    return Answer(201, json.dumps({"schedule": document(schedule)}, ensure_ascii=False), headers)
 
 
 def _answer(request: web.Request, schedule: Schedule, **rest: Any) -> web.Response:

@@ -77,6 +77,17 @@ async def test_only_what_was_seen_is_changed(crm):
     assert (await crm("PUT", own, {"timezone": "Europe/Rome"}, headers={"If-Match": seen})).status == 412
 
 
+async def test_a_calendar_s_own_schedule_is_made_once_for_each_key(crm):
+    own = f"{SCHEDULES}/event-calendar/{crm.world.booking_calendar_id}"
+    body, key = {"timezone": "Europe/Berlin"}, {"Idempotency-Key": "k1"}
+    made = await crm("POST", own, body, headers=key)
+    assert (await crm("PUT", own, {"timezone": "Europe/Paris"})).status == 200
+    again = await crm("POST", own, body, headers=key)
+    assert (again.status, again.json, again.headers["Idempotency-Replayed"]) == (201, made.json, "true")
+    assert (await crm("GET", own)).json["schedule"]["timezone"] == "Europe/Paris"
+    assert made.headers["Location"] == f"{SCHEDULES}/{made.json['schedule']['id']}"
+
+
 async def test_a_schedule_without_calendars_holds_for_those_that_have_none(crm):
     calendar = crm.world.booking_calendar_id
     general = await crm("POST", SCHEDULES, schedule(("10:00", "11:00")))
