@@ -1,4 +1,4 @@
-"""The composition root: the one place where settings, store, secrets, remotes and clock are put together."""
+"""The composition root: the only place where settings, store, secrets, remotes and clock are put together."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from bridge.store.db import Db
 
 @dataclass(frozen=True, slots=True)
 class Bridge(Context):
-    """The Context of the use cases, with the settings it was made from."""
+    """The Context of the use cases, the settings that it was made from, and what only the background loops need."""
 
     settings: Settings
+    #: Set when there may be something to push.
     push_wanted: asyncio.Event
     receivers: Receivers
 
@@ -46,7 +47,7 @@ class RemotePool:
         return CaldavRemote(_policy(provider, self._provider(provider)), username, password)
 
     def for_account(self, account: Account) -> Remote:
-        """The Account's connection. A new secret makes a new connection. Raises `SecretUnreadable`."""
+        """The Account's connection; a new one if its secret has changed. Raises `SecretUnreadable`."""
         kept = self._open.get(account.id)
         if kept is not None and kept[0] == account.secret:
             return kept[1]
@@ -67,7 +68,7 @@ class RemotePool:
             await self.forget(account_id)
 
     def clean_password(self, provider: str, text: str) -> str:
-        """What a person pasted, as the provider wants it."""
+        """The password as the provider wants it, from what a person pasted."""
         self._provider(provider)
         return icloud.normalise_app_password(text) if provider == icloud.NAME else text
 
@@ -82,7 +83,7 @@ class RemotePool:
     def _provider(self, name: str) -> ProviderSettings:
         provider = self.settings.providers.get(name)
         if provider is None and name.startswith("https://"):
-            # Connected by its address: nobody but that host gets the password.
+            # A server connected by its address: only that host gets the password.
             with contextlib.suppress(ValidationError):
                 provider = ProviderSettings(url=name)
         if provider is None:
@@ -108,7 +109,7 @@ def build(settings: Settings, *, clock: Callable[[], int] = lambda: int(time.tim
 
 
 def with_settings(bridge: Bridge, settings: Settings) -> Bridge:
-    """The same store and key, with other settings of everything else."""
+    """A Bridge with the same store and key, and with new settings for everything else."""
     return _put_together(bridge.db, bridge.vault, bridge.clock, settings)
 
 

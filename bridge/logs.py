@@ -9,7 +9,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 def configure(level: str) -> None:
-    """Log the bridge's own events from `level` up. Libraries are heard from warnings up: some log what they send."""
+    """Log the bridge's own events from `level` up. Of libraries only warnings: some log the requests they send."""
     handler = logging.StreamHandler()
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime

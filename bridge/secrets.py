@@ -1,8 +1,8 @@
-"""Account passwords at rest: sealed with a key that is not in the store.
+"""Encryption of stored passwords and webhook secrets, with a key that is not in the store.
 
-The key is 32 random bytes, written as URL-safe base64, from the variable BRIDGE_SECRETS_KEY or from a file that only
-its owner can read. The store keeps a check value of it, so that a wrong key is noticed when the bridge starts and not
-at the first poll.
+The key is 32 random bytes, written as URL-safe base64. It comes from the environment variable BRIDGE_SECRETS_KEY, or
+from a file that only its owner can read. The store holds a check value of the key, so that a wrong key is noticed when
+the bridge starts rather than at the first poll.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ ENVIRONMENT = "BRIDGE_SECRETS_KEY"
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12  # what AES-GCM is specified for (NIST SP 800-38D section 8.2)
-# Leads every sealed secret, so that another way of sealing can follow one day.
+# The first byte of every sealed secret: another value can stand for another way of sealing one day.
 _FORMAT = b"\x01"
 _CHECK = "secrets_key_check"
 
 
 class Vault:
-    """Seals secrets, each for one Account: AES-256-GCM with the Account's id as associated data.
+    """Encrypts ("seals") secrets, each for one Account: AES-256-GCM with the Account's id as associated data.
 
-    A sealed secret that was copied to another Account's row does not open there.
+    So a sealed secret that is copied to the row of another Account can't be opened there.
     """
 
     def __init__(self, key: bytes, source: str) -> None:
@@ -50,7 +50,7 @@ class Vault:
         return _FORMAT + nonce + self._cipher.encrypt(nonce, secret.encode(), account_id.encode())
 
     def open(self, sealed: bytes, *, account_id: str) -> str:
-        """Open what was sealed for this Account. Raises `SecretUnreadable`."""
+        """Decrypt what was sealed for this Account. Raises `SecretUnreadable`."""
         nonce, text = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         if sealed[:1] != _FORMAT or len(nonce) != _NONCE_BYTES:
             raise SecretUnreadable(self._source)
@@ -61,11 +61,11 @@ class Vault:
 
 
 def open_vault(db: Db, key_file: Path, environment: Mapping[str, str] = os.environ) -> Vault:
-    """The vault of this store; on its very first use, with a new key.
+    """The vault of this store. Its first use makes a new key and writes it to `key_file`.
 
-    A new key is made only while the store holds no secret, since it could open none. Raises `SecretsKeyMissing`;
-    `SecretsKeyRefused` when the key's file is open to others or holds no key; `SecretUnreadable` when it is another key
-    than the one that sealed what is stored.
+    A new key is only made while the store holds no secret: it could not open those that are there. Raises
+    `SecretsKeyMissing`; `SecretsKeyRefused` when the file can be read by others or holds no key; `SecretUnreadable`
+    when the key is not the one that sealed what is stored.
     """
     text = environment.get(ENVIRONMENT)
     source = ENVIRONMENT if text else str(key_file)
@@ -74,7 +74,7 @@ def open_vault(db: Db, key_file: Path, environment: Mapping[str, str] = os.envir
         usable = _usable(tx, key, source)
     if usable is None:
         with db.write() as tx:
-            # Looked at again, alone: another process may have started at the same moment.
+            # Looked at again under the lock: another process may have made a key at the same moment.
             key = key or _from_file(key_file)
             usable = _usable(tx, key, source)
             if usable is None:
@@ -84,14 +84,14 @@ def open_vault(db: Db, key_file: Path, environment: Mapping[str, str] = os.envir
 
 
 def key_text(key_file: Path, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The key as it is written down; None where there is none. Raises `SecretsKeyRefused`."""
+    """The key as text; None where there is none. Raises `SecretsKeyRefused`."""
     text = environment.get(ENVIRONMENT)
     key = _key(text, ENVIRONMENT) if text else _from_file(key_file)
     return None if key is None else _written(key)
 
 
 def take_key(text: str, key_file: Path, environment: Mapping[str, str] = os.environ) -> None:
-    """Let this be the key: write its file, if there is none. Raises `SecretsKeyRefused`: `another` where there is."""
+    """Write the key `text` to `key_file`. Raises `SecretsKeyRefused` (`another`) if there is a different key."""
     known = key_text(key_file, environment)
     if known is None:
         _make(key_file, _key(text, "the backup"))
@@ -100,9 +100,9 @@ def take_key(text: str, key_file: Path, environment: Mapping[str, str] = os.envi
 
 
 def _usable(tx: Tx, key: bytes | None, source: str) -> bytes | None:
-    """The key, if it is this store's; None where the store, holding no secret, can have any.
+    """The key, if it is this store's; None where the store holds no secret, so that it can get a new key.
 
-    Raises `SecretsKeyMissing` or `SecretUnreadable` where it can't.
+    Raises `SecretsKeyMissing` or `SecretUnreadable` where it holds secrets that the key can't open.
     """
     if key is not None and facts.get(tx, _CHECK) == _check_value(key):
         return key
@@ -138,7 +138,7 @@ def _written(key: bytes) -> str:
 
 
 def _make(path: Path, key: bytes) -> bytes:
-    """Make the key's file, whole or not at all, readable by its owner alone. One that is there is never replaced."""
+    """Write the key's file atomically, readable by its owner only. An existing file is never replaced."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:  # created with mode 0600
@@ -153,7 +153,7 @@ def _make(path: Path, key: bytes) -> bytes:
 
 
 def _sync_directory(path: Path) -> None:
-    # The new name must be on the disk before anything is sealed with the key it leads to.
+    # The file must be on the disk, under its name, before anything is sealed with its key.
     directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -162,5 +162,5 @@ def _sync_directory(path: Path) -> None:
 
 
 def _check_value(key: bytes) -> str:
-    """Tells one key from another; says nothing of the key."""
+    """A value that differs from key to key, and from which the key can't be derived."""
     return hmac.digest(key, b"crm-calendar-bridge secrets key", hashlib.sha256).hex()

@@ -1,4 +1,4 @@
-"""The servers that make up the bridge, as processes: how each is started, and how to tell that it is up."""
+"""The server processes of the bridge: how each is started, and how to tell that it is up."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from bridge.settings import Settings
 from bridge.supervisor import Child
 
-#: `-P`: what lies in the current directory is never imported, not even a folder called "bridge".
+#: `-P`: nothing is imported from the current directory, not even a folder called "bridge".
 PYTHON = (sys.executable, "-P")
 
 
 def sidecar(settings: Settings, config: Path | None, *, log_level: str) -> Child:
-    """The sidecar, with the settings of this file."""
+    """The sidecar, with the settings file `config`."""
     where = settings.sidecar
     named = ["--config", str(config)] if config else []
     command = [*PYTHON, "-m", "bridge", *named, "--log-level", log_level, "sidecar", "--end-with-parent"]
@@ -21,14 +21,14 @@ def sidecar(settings: Settings, config: Path | None, *, log_level: str) -> Child
 
 
 def radicale(settings: Settings) -> Child:
-    """Radicale, on a store that is there."""
+    """Radicale. The store must exist already."""
     where = settings.radicale
     command = (*radicale_command(settings), "--end-with-parent")
     return Child("radicale", command, where.host, where.port, "OPTIONS", "/")
 
 
 def radicale_command(settings: Settings) -> tuple[str, ...]:
-    """What to run for Radicale alone."""
+    """The command that runs Radicale alone."""
     where = settings.radicale
     return (
         *(*PYTHON, "-m", "radicale_plugin", "--store", str(settings.store.path)),

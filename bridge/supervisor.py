@@ -1,8 +1,8 @@
-"""Runs the bridge's servers as children, keeps them alive, and ends them with itself.
+"""Runs the bridge's servers as child processes, restarts them, and ends them when it ends itself.
 
-A child's standard input is a pipe that only the supervisor holds open: however the supervisor ends, even by SIGKILL,
-the child reads the end of the pipe and ends as well (`end_with_parent`). That works on every system, and leaves the
-ports free for the next start.
+A child's standard input is a pipe that only the supervisor holds open. However the supervisor ends, even by SIGKILL,
+the child reads the end of the pipe and ends as well (`end_with_parent`). This works on every system, and frees the
+ports for the next start.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds from SIGTERM to SIGKILL.
 PATIENCE = 10
-#: Seconds from the death of a child to its next start, at first and at most.
+#: Seconds from the end of a child to its next start: the first time, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 1, 30
-#: Seconds that the children of a supervisor that was killed get to leave their ports, and to end by themselves.
+#: After a supervisor was killed: seconds that the next one waits for its children to leave their ports, and seconds
+#: that a child has to end cleanly.
 PORT_PATIENCE, END_PATIENCE = 5, 3
 _LOOK_EVERY = 0.1
 
@@ -39,22 +40,23 @@ _LOOK_EVERY = 0.1
 class Child:
     """One server to keep running. It is up once it answers `method` at `path`."""
 
-    #: What people call it, and the table of the settings that says where it listens.
+    #: Its name for people, which is also the table of the settings with its host and port.
     name: str
     command: tuple[str, ...]
     host: str
     port: int
     method: str
     path: str
-    #: Whether SIGHUP is passed on to it, once it is up.
+    #: Whether SIGHUP is passed on to it. Only once it is up: before, SIGHUP might kill it.
     hangs_up: bool = False
 
 
 async def supervise(children: Sequence[Child], *, ready: Callable[[], None]) -> None:
     """Run the children until SIGTERM or SIGINT, and call `ready` once all of them answer. SIGHUP is passed on.
 
-    A child that dies is started again, after a pause that doubles while it keeps dying. Raises `CannotListen` when a
-    port is taken, `ChildFailed` when a child ends before it ever answered; the others are then ended as well.
+    A child that ends is started again, after a pause that doubles as long as it keeps ending. Raises `CannotListen`
+    when a port is taken, and `ChildFailed` when a child ends before its first answer; the other children are then
+    ended.
     """
     up = [asyncio.Event() for _ in children]
     running: dict[Child, Process] = {}
@@ -70,7 +72,7 @@ async def supervise(children: Sequence[Child], *, ready: Callable[[], None]) -> 
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     for outcome in outcomes:
-        if isinstance(outcome, Exception):  # being cancelled is none
+        if isinstance(outcome, Exception):  # CancelledError is not an Exception
             raise outcome
 
 
@@ -114,7 +116,7 @@ async def _keep(child: Child, up: asyncio.Event, running: dict[Child, Process]) 
                 up.set()
             status = await process.wait()
         if not up.is_set():
-            # What keeps it from starting is wrong with the settings or the machine: starting it again won't help.
+            # Something in the settings or on the machine keeps it from starting, so starting it again would not help.
             raise ChildFailed(child.name, status)
         if time.monotonic() - started > LONGEST_PAUSE:
             pause = FIRST_PAUSE
@@ -124,7 +126,7 @@ async def _keep(child: Child, up: asyncio.Event, running: dict[Child, Process]) 
 
 
 async def _port_free(child: Child) -> None:
-    """Return once the child can listen, so that it does not die of it. Raises `CannotListen`."""
+    """Wait until the child's port is free, so that it does not fail for that. Raises `CannotListen`."""
     deadline = time.monotonic() + PORT_PATIENCE
     while True:
         try:
@@ -140,14 +142,14 @@ async def _port_free(child: Child) -> None:
 
 
 def cannot_listen(e: OSError, setting: str, host: str, port: int) -> CannotListen:
-    """What a failed attempt to listen means, without asyncio's own prose."""
+    """The error for a failed attempt to listen, with the system's reason rather than asyncio's long message."""
     detail = e.strerror if isinstance(e, socket.gaierror) else os.strerror(e.errno or 0)
     return CannotListen(setting, host, port, detail or "")
 
 
 @contextlib.asynccontextmanager
 async def _running(child: Child) -> AsyncIterator[Process]:
-    # In a session of its own, so that Ctrl-C reaches the supervisor alone, which then ends its children in order.
+    # In a session of its own, so that Ctrl-C reaches only the supervisor, which then ends its children in order.
     process = await asyncio.create_subprocess_exec(*child.command, stdin=PIPE, start_new_session=True)
     try:
         yield process
@@ -163,8 +165,12 @@ async def _running(child: Child) -> AsyncIterator[Process]:
 
 
 async def _answers(child: Child, process: Process) -> bool:
-    """Wait for the child's first answer. False: it ended before."""
-    # A server that listens on every address is asked on this machine's own.
+    """Wait for the child's first answer. False: it ended before.
+
+    If another program took the port since `_port_free`, that program answers instead. The child then ends by itself,
+    and `_port_free` reports the port at its next start.
+    """
+    # A server that listens on all addresses is asked at the loopback address.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(child.host, child.host)  # noqa: S104 - compared, not bound
     url = URL.build(scheme="http", host=host, port=child.port, path=child.path)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
@@ -180,7 +186,7 @@ async def _answers(child: Child, process: Process) -> bool:
 
 
 def end_with_parent() -> None:
-    """End this process, cleanly if it can, once whoever holds the other end of its standard input is gone."""
+    """End this process when its standard input ends, which means that the supervisor is gone: cleanly if possible."""
 
     def watch() -> None:
         while os.read(0, 4096):

@@ -1,4 +1,4 @@
-"""The sidecar's background work: the loops that mirror, push and deliver webhooks; the horizon and the housekeeping."""
+"""The sidecar's background loops: mirroring, pushing, webhooks, the horizon of stored occurrences, housekeeping."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bridge.service import book, mirror, publish, push, upkeep, webhooks
 
 log = logging.getLogger(__name__)
 
-#: The longest that the push loop sleeps without looking for what other processes have queued, in seconds.
+#: Seconds that the push loop sleeps at most before it looks for entries that other processes have queued.
 LONGEST_NAP = 1.0
-#: How long a loop that met a surprise rests, in seconds.
+#: Seconds that a loop waits after an unexpected exception.
 REST_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60
-#: How long the webhooks loop sleeps without looking for what has happened, in seconds.
+#: Seconds that the webhooks loop sleeps at most before it looks for new changes.
 LOOK_SECONDS = 0.2
-#: A clock that is set back by less is being kept in time.
+#: Setting the clock back by less than this many seconds is ordinary synchronisation.
 CLOCK_SLACK_SECONDS = 60
-#: How many recurring items are expanded anew in one go, and the seconds between two looks for more.
+#: How many recurring items are expanded at a time, and the seconds between two searches for such items.
 EXPAND_AT_ONCE, EXPAND_SECONDS = 5, 60
 
 
 async def run(bridge: Bridge) -> None:
-    """Work until cancelled. A loop that meets a surprise logs it and goes on: nothing is lost, it is in the store."""
+    """Run all loops until cancelled. An unexpected exception is logged, and its loop goes on from what is stored."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("mirror", lambda: _mirror(bridge)))
         group.create_task(_forever("push", lambda: _push(bridge)))
@@ -42,13 +42,14 @@ async def _forever(name: str, step: Callable[[], Awaitable[None]]) -> None:
         try:
             await step()
         except Exception:
-            # The outermost frame of a background loop: there is nobody else to tell. Nothing here holds secrets.
+            # This is the outermost frame of a background loop, so the log is the only place for it. It holds no
+            # secrets.
             log.exception("%s: unexpected trouble; going on", name)
             await asyncio.sleep(REST_SECONDS)
 
 
 async def _mirror(bridge: Bridge) -> None:
-    """Mirror each Account when its turn comes."""
+    """Mirror each Account when it is due."""
     parallel = bridge.settings.mirror.parallel_accounts
     busy: set[str] = set()
     tasks: set[asyncio.Task[None]] = set()
@@ -57,10 +58,10 @@ async def _mirror(bridge: Bridge) -> None:
         try:
             await mirror.poll(bridge, account_id)
         except mirror.ACCOUNT_TROUBLE as error:
-            log.debug("account %s: %s", account_id, error)  # its state and the log have it, once
+            log.debug("account %s: %s", account_id, error)  # logged once already, and shown in the Account's state
         except Unknown:
             log.info("account %s: disconnected meanwhile", account_id)
-        except Exception:  # the run has logged it
+        except Exception:  # logged by the run
             mirror.put_off(bridge, account_id)
         finally:
             busy.discard(account_id)
@@ -87,7 +88,7 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 async def _push(bridge: Bridge) -> None:
-    """Carry out what is due when it is due, at once when woken; one push that takes long holds up no other."""
+    """Carry out pushes when they are due, or at once when woken. Several run at the same time."""
     if interrupted := push.take_over(bridge):
         log.info("taking up %d pushes that were interrupted", interrupted)
     tasks: set[asyncio.Task[None]] = set()
@@ -119,7 +120,7 @@ async def _push(bridge: Bridge) -> None:
 
 
 async def _tell(bridge: Bridge) -> None:
-    """Tell receivers of what happens, soon after it has."""
+    """Deliver webhooks for changes, soon after they have happened."""
     deliveries = webhooks.Deliveries(bridge, bridge.receivers)
     try:
         while True:
@@ -137,7 +138,7 @@ async def _tell(bridge: Bridge) -> None:
 
 
 async def _keep_house(bridge: Bridge) -> None:
-    """Let holds expire, keep the store tidy, mind the clock."""
+    """Let holds expire, delete old rows, and notice when the clock was set back."""
     # The clock may have been wrong when the process before this one was at work, as on a machine that has just booted.
     rounds, now = 0, max(bridge.clock(), upkeep.last_noted(bridge.db))
     while True:
@@ -153,7 +154,7 @@ async def _keep_house(bridge: Bridge) -> None:
 
 
 async def _move_horizon(bridge: Bridge) -> None:
-    """Expand recurring items further as days pass, a few at a time and beside the loop: one can take long."""
+    """Expand recurring items further as days pass: a few at a time, in a thread, since one may take long."""
     while True:
         moved = await asyncio.to_thread(publish.move_horizon, bridge.db, now=bridge.clock(), limit=EXPAND_AT_ONCE)
         await asyncio.sleep(1 if moved else EXPAND_SECONDS)
