@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,32 @@ from bridge.web.shapes.problems import ProblemAnswer
 from bridge.web.shapes.webhooks import Message
 
 REF = "#/components/schemas/{model}"
+#: What generated clients call shapes: by the API's own words, where the code has another use for these.
+NAMES = {
+    "AppointmentBody": "AppointmentUpdate",
+    "Availability": "AvailabilityResponse",
+    "AvailabilityBody": "AvailabilityRequest",
+    "BlockedSlot": "BlockSlot",
+    "BlockedSlotBody": "BlockSlotUpdate",
+    "BlockedTime": "CalendarEvent",
+    "BlockedTimes": "CalendarEvents",
+    "BufferBody": "Buffer",
+    "CalendarBody": "CalendarUpdate",
+    "CalendarPasswordBody": "CalendarPasswordRequest",
+    "Delivery": "WebhookDelivery",
+    "Deliveries": "WebhookDeliveries",
+    "FreeBusy": "FreeBusyResponse",
+    "FreeBusyBody": "FreeBusyRequest",
+    "Message": "WebhookMessage",
+    "ParticipantsBody": "Participants",
+    "ProblemAnswer": "Problem",
+    "ReplayBody": "ReplayRequest",
+    "ScheduleBody": "ScheduleUpdate",
+    "UserBody": "UserUpdate",
+    "WebhookBody": "WebhookUpdate",
+}
+#: Bodies of which some fields are needed only to create something have two names.
+_UPDATE, _CREATE = "Update", "Create"
 TEXT: dict[str, Any] = {"type": "string"}
 NUMBER: dict[str, Any] = {"type": "integer"}
 
@@ -80,10 +107,12 @@ _MEANINGS = {
 
 def document(operations: Mapping[str, Sequence[Operation]], *, server: str = "/") -> dict[str, Any]:
     """The document of these operations, which are grouped by what they are about."""
+    every = [operation for of_tag in operations.values() for operation in of_tag]
+    needed = _needed(every)
     paths: dict[str, dict[str, Any]] = {}
     for tag, of_tag in operations.items():
         for operation in of_tag:
-            paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, tag)
+            paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, tag, needed)
     return {
         "openapi": "3.1.0",
         "info": {"title": "CRM calendar bridge", "version": "1", "description": _DESCRIPTION},
@@ -93,7 +122,7 @@ def document(operations: Mapping[str, Sequence[Operation]], *, server: str = "/"
         "paths": paths,
         "webhooks": {type_: {"post": _webhook(type_)} for type_ in webhooks.EVENTS if type_ != "*"},
         "components": {
-            "schemas": _schemas(o for of_tag in operations.values() for o in of_tag),
+            "schemas": _schemas(every),
             "examples": {code: _example(code) for code in CODES},
             "parameters": {name: _header(name, *ASKED[name]) for name in ASKED},
             "headers": {name: {"schema": schema, "description": text} for name, (schema, text) in GIVEN.items()},
@@ -128,7 +157,7 @@ def codes_of(operation: Operation) -> list[str]:
     return sorted(found, key=lambda code: (CODES[code][0], code))
 
 
-def _operation(operation: Operation, tag: str) -> dict[str, Any]:
+def _operation(operation: Operation, tag: str, needed: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     text = inspect.cleandoc(operation.handler.__doc__ or "")
     made: dict[str, Any] = {
         "operationId": operation.id,
@@ -143,10 +172,7 @@ def _operation(operation: Operation, tag: str) -> dict[str, Any]:
         made["description"] = f"Scope `{operation.scope}`."
         made["x-required-scope"] = operation.scope
     if operation.body is not None:
-        schema = _ref(operation.body)
-        if operation.needed:
-            schema = {"allOf": [schema, {"type": "object", "required": list(operation.needed)}]}
-        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body(operation, needed)}}}
     return made
 
 
@@ -255,17 +281,57 @@ def _webhook(type_: str) -> dict[str, Any]:
     }
 
 
-def _schemas(operations: Iterable[Operation]) -> dict[str, Any]:
+def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     shapes: dict[type[BaseModel], None] = {ProblemAnswer: None, Message: None}
     for operation in operations:
         shapes |= {shape: None for shape in (operation.body, *operation.answers.values()) if shape is not None}
     _, found = models_json_schema([(shape, "validation") for shape in shapes], ref_template=REF)
-    schemas: dict[str, Any] = found["$defs"]
+    named = re.sub(r"(?<=#/components/schemas/)\w+", lambda name: _name(name[0]), json.dumps(found))
+    schemas: dict[str, Any] = {}
+    for shape_name, schema in json.loads(named)["$defs"].items():
+        name = _name(shape_name)
+        schemas[name] = {**schema, "title": name}
+    for name, needed in _needed(operations).items():
+        if name.endswith(_UPDATE):
+            created = name.removesuffix(_UPDATE) + _CREATE
+            schemas[created] = {"title": created, **_with(name, needed)}
+        else:
+            schemas[name]["required"] = list(needed)
     return dict(sorted(schemas.items()))
 
 
+def _needed(operations: Iterable[Operation]) -> dict[str, tuple[str, ...]]:
+    """The fields that can't be left out where something is created, by the name of the body."""
+    found: dict[str, tuple[str, ...]] = {}
+    for operation in operations:
+        if operation.body is not None and operation.needed:
+            found.setdefault(_name(operation.body.__name__), operation.needed)
+    return found
+
+
+def _body(operation: Operation, needed: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    name = _name(operation.body.__name__) if operation.body is not None else ""
+    if not operation.needed or not name.endswith(_UPDATE):
+        return _called(name)
+    if operation.needed == needed[name]:
+        return _called(name.removesuffix(_UPDATE) + _CREATE)
+    return _with(name, operation.needed)
+
+
+def _with(name: str, needed: Sequence[str]) -> dict[str, Any]:
+    return {"allOf": [_called(name), {"type": "object", "required": list(needed)}]}
+
+
+def _called(name: str) -> dict[str, Any]:
+    return {"$ref": REF.format(model=name)}
+
+
 def _ref(shape: type[BaseModel]) -> dict[str, Any]:
-    return {"$ref": REF.format(model=shape.__name__)}
+    return _called(_name(shape.__name__))
+
+
+def _name(shape_name: str) -> str:
+    return NAMES.get(shape_name, shape_name)
 
 
 def _header(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:

@@ -41,6 +41,24 @@ def test_names_are_unique_and_highlevel_s_where_it_has_one():
     } <= set(names)  # fmt: skip
 
 
+def test_generated_clients_get_the_api_s_own_words(document):
+    schemas = document["components"]["schemas"]
+    assert {
+        "Appointment", "AppointmentCreate", "AppointmentUpdate", "BlockSlot", "CalendarEvent", "FreeSlots",
+        "AvailabilityRequest", "AvailabilityResponse", "FreeBusyRequest", "FreeBusyResponse", "Change", "Webhook",
+        "WebhookDelivery", "Problem",
+    } <= set(schemas)  # fmt: skip
+    assert not [name for name in schemas if name.endswith("Body")]
+    assert all(schema.get("title", name) == name for name, schema in schemas.items())
+    create = document["paths"]["/v1/calendars/events/appointments"]["post"]["requestBody"]["content"]
+    assert create["application/json"]["schema"] == {"$ref": "#/components/schemas/AppointmentCreate"}
+    assert schemas["AppointmentCreate"]["allOf"][1]["required"] == ["calendarId", "startTime"]
+    assert schemas["AvailabilityRequest"]["required"] == ["periods"]
+    own = document["paths"]["/v1/calendars/schedules/event-calendar/{calendarId}"]["post"]["requestBody"]["content"]
+    assert own["application/json"]["schema"]["allOf"][1]["required"] == ["timezone"]
+    assert "AppointmentUpdate" in document["webhooks"], "what is sent to receivers"
+
+
 def test_every_scope_and_every_problem_is_told(document):
     for operation in DECLARED:
         told = document["paths"][operation.path][operation.method.lower()]
