@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from bridge.domain import slots
@@ -81,11 +81,11 @@ def crew(
     length: int,
     now: int,
     user_ids: Iterable[str] = (),
-    except_href: str | None = None,
+    leave_out: Set[str] = frozenset(),
 ) -> Crew:
     """The Users of a booking calendar (of these only, if any are named), for bookings that start in the span.
 
-    `except_href` is left out of what takes their time.
+    The items with an href in `leave_out` don't take their time.
     """
     everyone = [user for user in (users.get(tx, user_id) for user_id in calendar.user_ids) if user is not None]
     wanted = set(user_ids) or set(calendar.user_ids)
@@ -105,7 +105,7 @@ def crew(
             span=span,
             length=length,
             calendar_id=calendar.id,
-            except_href=except_href,
+            leave_out=leave_out,
         )
         for user in members
     )
@@ -128,7 +128,7 @@ def person(
     span: Interval,
     length: int,
     calendar_id: str | None = None,
-    except_href: str | None = None,
+    leave_out: Set[str] = frozenset(),
 ) -> Person:
     """A User with these openings, for bookings of some length that start in the span."""
     theirs = {calendar.id: calendar.rules() for calendar in booking_calendars.of_user(tx, user.id)}
@@ -142,14 +142,14 @@ def person(
     booked = [
         time
         for time in bookings.booked_times(tx, user.id, sorted(buffered.keys() | limited), around)
-        if time[3] != except_href
+        if time[3] not in leave_out
     ]
     own = [(start, end) for start, end, calendar, _ in booked if calendar == calendar_id]
     apart = {href for _, _, _, href in booked}
     return slots.person(
         user.id,
         opened,
-        _taken(tx, user, around, apart if except_href is None else {*apart, except_href}),
+        _taken(tx, user, around, apart | leave_out),
         rules,
         booked=[
             Booked(start, end, theirs[id_].before, theirs[id_].after) if id_ in theirs else Booked(start, end, 0, 0)

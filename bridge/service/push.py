@@ -164,9 +164,11 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
                 _settled(tx, entry, booked, SyncState.NOT_SYNCED, now=now)
                 return None
             # What is sent is noted before it is: should the answer be lost, and a person change the event before the
-            # bridge finds it, their change is told from ours.
+            # bridge finds it, their change is told from ours. But what is there already is of a store that was lost, or
+            # of a User who was removed: the CRM has written since.
             href = _href(calendar.url, booked.uid)
-            booked = replace(booked, calendar_id=calendar.id, href=href, agreed=booked.fields, synced_at=None)
+            agreed = booked.fields if mirror.get(tx, calendar.id, href) is None else None
+            booked = replace(booked, calendar_id=calendar.id, href=href, agreed=agreed, synced_at=None)
             bookings.put_appointment(tx, booked)
         href = booked.href or _href(calendar.url, booked.uid)
         return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href))
@@ -286,6 +288,10 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
             before = mirror.get(tx, job.calendar.id, job.href)
             item = _item(job, found)
             mirror.put(tx, user.id, [item])
+            booked = bookings.appointment(tx, job.appointment.id)
+            if booked is not None and job.known is None and job.entry.attempts == job.entry.generation == 1:
+                # The very first try can't have met an earlier one of ours: as in `_prepare`, the CRM's wish stands.
+                bookings.put_appointment(tx, replace(booked, agreed=None))
             follow.seen(tx, delta, item, before)
             delta.upstream(tx, [job.appointment.uid])
             delta.apply(tx)

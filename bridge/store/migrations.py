@@ -38,6 +38,8 @@ def m0001_schema(db: Database) -> None:
     # Names this store in sync-tokens, so that a token of another store is never taken for one of ours.
     db.execute("INSERT INTO store_facts (name, value) VALUES ('store_id', ?)", [secrets.token_hex(8)])
     db.execute("INSERT INTO store_facts (name, value) VALUES ('created_at', ?)", [str(int(time.time()))])
+    # What the ids of appointments with an externalId are made with. It outlives a restore, and so do those ids.
+    db.execute("INSERT INTO store_facts (name, value) VALUES ('appointment_ids_key', ?)", [secrets.token_hex(16)])
 
 
 _STORE = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import Callable, Collection, Mapping
@@ -19,7 +20,7 @@ from bridge.service import changes, publish, visibility
 from bridge.service.book import instances, slot, upstream
 from bridge.service.book.instances import Part, Scope
 from bridge.service.visibility import Listing, Locations
-from bridge.store import bookings
+from bridge.store import bookings, facts
 from bridge.store.db import Db, Tx
 
 
@@ -123,8 +124,24 @@ def _made_before(tx: Tx, new: NewAppointment, request: str, *, anew: bool) -> Cr
     return Created(existing, replayed=True)
 
 
+def _new_id(tx: Tx, new: NewAppointment) -> str:
+    """An id that no Appointment has had.
+
+    With an `external_id` it is the same each time, where that is possible: after a restore the store may lack an
+    Appointment whose event is in iCloud. When the CRM sends it again, it gets the id and UID that it had, so that its
+    event is recognised and not made a second time.
+    """
+    if new.external_id is not None:
+        key = (facts.get(tx, "appointment_ids_key") or "").encode()
+        named = json.dumps([new.location_id, new.external_id]).encode()
+        appointment_id = f"apt_{hmac.new(key, named, hashlib.sha256).hexdigest()[:24]}"
+        if bookings.appointment(tx, appointment_id) is None:  # else it was deleted, and is booked anew
+            return appointment_id
+    return f"apt_{secrets.token_hex(12)}"
+
+
 def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *, now: int) -> Appointment:
-    appointment_id = f"apt_{secrets.token_hex(12)}"
+    appointment_id = _new_id(tx, new)
     appointment = Appointment(
         id=appointment_id,
         location_id=new.location_id,

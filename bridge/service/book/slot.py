@@ -18,7 +18,7 @@ from bridge.domain.slots import Group, Refusal
 from bridge.errors import NotBookable, SlotUnavailable
 from bridge.service import people, publish, visibility
 from bridge.service.book.blocked_slots import expire_in
-from bridge.store import accounts, booking_calendars
+from bridge.store import accounts, booking_calendars, published
 from bridge.store.db import Tx
 
 #: How many conflicts a refusal names; a recurring appointment can have hundreds.
@@ -102,7 +102,7 @@ def _by_the_rules(
         length=wanted.end - wanted.start,
         now=now,
         user_ids=members,
-        except_href=decide.appointment_href(appointment.id),
+        leave_out={href for user_id in members for href in _own(tx, user_id, appointment)},
     )
     why, free = slots.refusal(
         Group(crew.people, crew.needed),
@@ -157,15 +157,21 @@ def _touching(tx: Tx, user: User, appointment: Appointment, wanted: Sequence[Int
     """What else takes the User's time at any of these stretches, which are in order. Touching is not overlapping."""
     if not wanted:
         return []
-    own = decide.appointment_href(appointment.id)
+    own = _own(tx, user.id, appointment)
     starts = [stretch.start for stretch in wanted]
     #: The latest end among the first so many: what begins before a busy time's end touches it if it reaches its start.
     reach = list(accumulate((stretch.end for stretch in wanted), max))
     return [
         (taken.start, taken.end, _KINDS[taken.kind])
         for taken in publish.busy(tx, user, Interval(starts[0], reach[-1]))
-        if taken.href != own and (before := bisect_left(starts, taken.end)) > 0 and reach[before - 1] > taken.start
+        if taken.href not in own and (before := bisect_left(starts, taken.end)) > 0 and reach[before - 1] > taken.start
     ]
+
+
+def _own(tx: Tx, user_id: str, appointment: Appointment) -> set[str]:
+    """The hrefs of what is the Appointment itself: as it was, and its event as a person or a lost store left it."""
+    event = published.hrefs_with_prefix(tx, user_id, decide.href_prefix(appointment.uid))
+    return {decide.appointment_href(appointment.id), *event}
 
 
 def _unavailable(appointment: Appointment, conflicts: Iterable[_Conflict]) -> SlotUnavailable:
