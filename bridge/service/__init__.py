@@ -1,1 +1,4 @@
-"""Use cases, one verb each: they read the store, talk to remotes and write the store."""
+"""The use cases. Each reads the store, talks to remote servers, and writes the store, in this order.
+
+No network is used inside a transaction, and no transaction is held across an `await`.
+"""

@@ -1,4 +1,4 @@
-"""A User's merged calendar as they see it themselves: what stands where."""
+"""A User's merged calendar as the settings pages show it to them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Entry:
     title: str
     kind: ItemKind
     href: str
-    #: Where a mirrored blocked slot comes from, or where an appointment is written to.
+    #: The Calendar from which a mirrored blocked slot comes, or to which an appointment is written.
     calendar: Calendar | None
     appointment: Appointment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """What stands in a span, by start; and when the User works, as far as anybody said."""
+    """The entries of a span, ordered by start, and the User's working hours; empty where none are set."""
 
     entries: list[Entry]
     working: tuple[Opening, ...]
 
 
 def agenda(db: Db, user: User, span: Interval) -> Agenda:
-    """Everything in the span, in one snapshot."""
+    """Everything in the span, read in one snapshot."""
     with db.read() as tx:
         hours = people.working_hours(tx, user)
         working = openings(hours, span) if hours is not None else ()
@@ -45,7 +45,7 @@ def agenda(db: Db, user: User, span: Interval) -> Agenda:
 
 def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:
     calendars = {calendar.id: calendar for calendar in accounts.calendars(tx, user_id=user.id)}
-    # Only where a calendar shows titles has an item to be read for that.
+    # The published item has to be read only where the Calendar's settings show titles.
     showing = {calendar.id for calendar in calendars.values() if calendar.settings.titles == Titles.TITLE}
     shown = [one for one in busy if one.kind == ItemKind.ICLOUD and one.source_id in showing]
     titles = publish.titles(tx, user, shown)

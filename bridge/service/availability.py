@@ -1,7 +1,8 @@
 """Availability: when Users are free, and how much of that is known.
 
-Every question reads one snapshot of stored occurrences. What a slot is, and whether a time can be booked, is decided in
-`bridge.domain.slots`, for questions and bookings alike. A User of whom too little is known is never offered as free.
+Each question is answered from one snapshot of the stored occurrences. `bridge.domain.slots` decides which times can be
+booked, both for these questions and for bookings. A User whose calendars were not read recently is never offered as
+free.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Booking calendars and schedules, as the CRM sets them."""
+"""Booking calendars and schedules: made, changed and read by the CRM."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from bridge.store.db import Db, Tx
 
 T = TypeVar("T")
 
-#: Looks at what is there before it is changed, in the same transaction, and raises to leave it as it is.
+#: Called with what is there before it is changed, in the same transaction. It may raise, and nothing is changed then.
 Expect = Callable[[T], None]
 
 
 def as_it_is(_: object) -> None:
-    """Change whatever is there."""
+    """The `Check` that allows every change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarChange:
-    """What to set on a booking calendar; None leaves it as it is, and in `settings` takes a setting away."""
+    """What to set on a booking calendar. None leaves a value as it is; in `settings` it removes a setting."""
 
     name: str | None = None
     user_ids: Sequence[str] | None = None
@@ -44,7 +44,7 @@ def create_calendar(
     now: int,
     also: Callable[[Tx, BookingCalendar], None] | None = None,
 ) -> BookingCalendar:
-    """Add a booking calendar. Raises `Invalid` for Users who are not of the location."""
+    """Add a booking calendar. Raises `Invalid` for Users of another location."""
     calendar = BookingCalendar(
         id=f"cal_{secrets.token_hex(8)}",
         location_id=location_id,
@@ -103,7 +103,7 @@ def update_calendar(
 def delete_calendar(
     db: Db, calendar_id: str, *, locations: Locations, expect: Expect[BookingCalendar] = as_it_is
 ) -> None:
-    """Remove a booking calendar. What was booked with it stays booked. Raises `Unknown`."""
+    """Remove a booking calendar. Appointments that were booked with it stay. Raises `Unknown`."""
     with db.write() as tx:
         calendar = visibility.booking_calendar(tx, calendar_id, locations)
         expect(calendar)
@@ -112,7 +112,7 @@ def delete_calendar(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleChange:
-    """What to set on a schedule; None leaves it as it is."""
+    """What to set on a schedule. None leaves a value as it is."""
 
     name: str | None = None
     time_zone: str | None = None
@@ -129,7 +129,7 @@ def create_schedule(
     now: int,
     also: Callable[[Tx, Schedule], None] | None = None,
 ) -> Schedule:
-    """Add a User's schedule. Raises `Invalid` for a User or booking calendars that are not of the location."""
+    """Add a User's schedule. Raises `Invalid` for a User or booking calendars of another location."""
     with db.write() as tx:
         user = users.get(tx, user_id)
         if user is None or user.location_id != location_id:
@@ -150,7 +150,7 @@ def get_schedule(db: Db, schedule_id: str, *, locations: Locations) -> Schedule:
 def search_schedules(
     db: Db, location_id: str, *, user_id: str | None, calendar_id: str | None, skip: int, limit: int
 ) -> list[Schedule]:
-    """The schedules of a location, of a User or for a booking calendar if given, oldest first."""
+    """The schedules of a location, oldest first; only those of a User or for a booking calendar, if given."""
     with db.read() as tx:
         return schedules.search(tx, location_id, user_id=user_id, calendar_id=calendar_id, skip=skip, limit=limit)
 
@@ -191,7 +191,7 @@ def associate(
     expect: Expect[Schedule] = as_it_is,
     now: int,
 ) -> Schedule:
-    """Let a schedule hold for a booking calendar, or no longer. Raises `Unknown`."""
+    """Add a booking calendar to those that a schedule is for, or remove it. Raises `Unknown`."""
     with db.write() as tx:
         schedule = _schedule(tx, schedule_id, locations)
         expect(schedule)
@@ -203,7 +203,7 @@ def associate(
 
 
 def calendar_schedule(db: Db, calendar_id: str, *, locations: Locations) -> Schedule:
-    """The schedule of a booking calendar itself, for Users who have none of their own. Raises `Unknown`."""
+    """The schedule of a booking calendar, which is for its Users without schedules of their own. Raises `Unknown`."""
     with db.read() as tx:
         return _own_schedule(tx, visibility.booking_calendar(tx, calendar_id, locations))
 
@@ -219,7 +219,7 @@ def set_calendar_schedule(
     also: Callable[[Tx, Schedule], None] | None = None,
     now: int,
 ) -> Schedule:
-    """Set the schedule of a booking calendar itself. Raises `Unknown`, also for one to change that is not there."""
+    """Set the schedule of a booking calendar. Raises `Unknown`, also for a schedule to change that does not exist."""
     with db.write() as tx:
         calendar = visibility.booking_calendar(tx, calendar_id, locations)
         try:

@@ -1,4 +1,4 @@
-"""Our list of an Account's Calendars, brought up to date with the server's: new, renamed, recoloured, moved, gone."""
+"""Keeping our list of an Account's Calendars like the server's: added, renamed, recoloured, moved and removed ones."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bridge.store.db import Tx
 
 
 def calendar_key(url: str) -> str:
-    """What identifies a calendar within its account: its path. The host may be another partition tomorrow."""
+    """What identifies a calendar within its Account: the path of its URL. The host changes with the partition."""
     return path_of(url).rstrip("/")
 
 
 def merge(tx: Tx, account: Account, listed: Sequence[RemoteCalendar], *, titles: Titles) -> None:
-    """Take over what the server says. Objects of a calendar that moved keep what is known of them."""
+    """Update our list from the server's. When a calendar has moved, our copies of its objects are kept."""
     known = accounts.calendars(tx, account_id=account.id)
     matched = match(known, listed)
     for found in listed:
@@ -49,8 +49,11 @@ def differs(known: Sequence[Calendar], listed: Sequence[RemoteCalendar]) -> bool
 
 
 def match(known: Sequence[Calendar], listed: Sequence[RemoteCalendar]) -> Mapping[str, Calendar]:
-    """Which of our Calendars each listed one is, by its url: the one with its path, else the only one with its name
-    at the end of the path, as an account that moves to another partition may get another path to its home."""
+    """Which of our Calendars each listed one is, by the URL of the listed one.
+
+    It is the one with the same path, or else the only one with the same last part of the path: an Account that moves to
+    another partition may get another path to its home.
+    """
     by_key = {calendar_key(c.url): c for c in known}
     matched = {f.url: by_key[calendar_key(f.url)] for f in listed if calendar_key(f.url) in by_key}
     taken = {c.id for c in matched.values()}
@@ -64,9 +67,10 @@ def match(known: Sequence[Calendar], listed: Sequence[RemoteCalendar]) -> Mappin
 
 
 def adopt(tx: Tx, account: Account, *, now: int) -> None:
-    """Tie the User's Appointments whose account was disconnected to this one, where it holds their events.
+    """Reconnect Appointments whose Account was disconnected to the Calendar of this Account that holds their events.
 
-    What was cancelled meanwhile is removed from there; the rest goes on once the Calendar is the Primary again.
+    Events of Appointments that were cancelled meanwhile are then removed. The others are written again once the
+    Calendar is the Primary.
     """
     by_key = {calendar_key(c.url): c for c in accounts.calendars(tx, account_id=account.id)}
     for booked in bookings.appointments_adrift(tx, account.user_id):
@@ -85,11 +89,11 @@ def _move(tx: Tx, old: Calendar, fresh: Calendar) -> None:
     paths = {"old": calendar_key(old.url) + "/", "new": calendar_key(fresh.url) + "/"}
     mirror.move_hrefs(tx, old.id, **paths)
     bookings.move_hrefs(tx, old.id, **paths)
-    accounts.forget_sync(tx, old.id)  # everything is compared; what kept its etag is not fetched again
+    accounts.forget_sync(tx, old.id)  # compare with a complete listing; objects with an unchanged etag are not fetched
 
 
 def _calendar_from(found: RemoteCalendar, account: Account, old: Calendar | None, default: Titles) -> Calendar:
-    """What the server says of a calendar, over what we know of it."""
+    """Our Calendar updated with what the server says; a new one, if we did not have it."""
     if old is not None:
         return replace(old, url=found.url, name=found.name, colour=found.colour, writable=found.writable, present=True)
     return Calendar(

@@ -1,4 +1,4 @@
-"""The change feed: recorded by those who make the changes, in their own transactions; read by whoever follows."""
+"""The change feed: recorded in the transactions that make the changes, and read by the CRM and by webhooks."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from bridge.store.db import Db, Tx
 
 __all__ = ["EARLIEST", "Change", "ChangeOrigin", "ChangeType", "Page", "Resource", "Watch", "read", "read_on"]
 
-#: How long changes are kept, in seconds.
+#: Seconds for which changes are kept.
 KEEP_SECONDS = 30 * 86_400
-#: Where a reader begins who wants all that is kept.
+#: The cursor from which everything that is kept is read.
 EARLIEST = "earliest"
 
 # --- Recording -------------------------------------------------------------------------------------------------------
 
 
 def appointment(tx: Tx, before: Appointment | None, after: Appointment, *, origin: ChangeOrigin, now: int) -> None:
-    """An Appointment was made or changed."""
+    """Record that an Appointment was made (`before` None) or changed."""
     changes.record(tx, decide.of_appointment(before, after, origin), now=now)
 
 
 def crm_slot(tx: Tx, before: BlockedSlot | None, after: BlockedSlot, *, origin: ChangeOrigin, now: int) -> None:
-    """A CRM BlockedSlot was made, changed or deleted."""
+    """Record that a CRM BlockedSlot was made (`before` None), changed or deleted."""
     changes.record(tx, [decide.of_crm_slot(before, after, origin)], now=now)
 
 
 def icloud_slots(tx: Tx, user: User, put: Iterable[PublishedItem], remove: Iterable[str], *, now: int) -> None:
-    """What is about to be published, or no longer, changes these of a User's blocked slots from iCloud."""
+    """Record which blocked slots from iCloud change. Call this before the items are published and removed."""
     wanted = {item.href: item for item in put if item.kind == ItemKind.ICLOUD}
     gone = {href for href in remove if href.startswith("ics_") and href not in wanted}
     if not wanted and not gone:
@@ -55,7 +55,7 @@ def icloud_slots(tx: Tx, user: User, put: Iterable[PublishedItem], remove: Itera
 
 
 def account_state(tx: Tx, account_id: str, state: AccountState, reason: str, *, now: int) -> bool:
-    """Note how an Account is doing. True when that is news."""
+    """Set an Account's state and record the change. False when it was in this state, for this reason, already."""
     before = accounts.get(tx, account_id)
     news = accounts.set_state(tx, account_id, state, reason, now=now)
     if before is not None and before.state != state:
@@ -64,7 +64,7 @@ def account_state(tx: Tx, account_id: str, state: AccountState, reason: str, *, 
 
 
 def connection(tx: Tx, account: Account, *, was: AccountState | None, now: int, gone: bool = False) -> None:
-    """An Account was connected or disconnected, or does better or worse."""
+    """Record that an Account was connected (`was` None), disconnected (`gone`), or changed its state."""
     user = users.get(tx, account.user_id)
     if user is not None:
         state = "disconnected" if gone else str(account.state)
@@ -72,18 +72,18 @@ def connection(tx: Tx, account: Account, *, was: AccountState | None, now: int, 
 
 
 def time_zone_changed(tx: Tx, user: User, *, now: int) -> None:
-    """Whatever lasts all day is at other times for a User from now on, though nothing of it was changed."""
+    """Record that a User's time zone changed, which moves everything that lasts all day."""
     changes.record(tx, [decide.resync(user, "time_zone_changed")], now=now)
 
 
 def user_removed(tx: Tx, user: User, *, now: int) -> None:
-    """A User is about to be removed with everything of theirs: this is all that is told of them from now on."""
+    """Record that a User is about to be removed, and delete all other changes of them."""
     changes.record(tx, [decide.resync(user, "user_removed")], now=now)
     changes.forget(tx, user.id)
 
 
 def prune(tx: Tx, *, now: int) -> None:
-    """Forget what nobody can ask for any more."""
+    """Delete changes that are older than `KEEP_SECONDS`."""
     changes.prune(tx, before=now - KEEP_SECONDS)
 
 
@@ -92,21 +92,21 @@ def prune(tx: Tx, *, now: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Changes in order, and where to read on."""
+    """Changes in order, and the cursor at which to read on."""
 
     changes: Sequence[Change]
     cursor: str
     has_more: bool
-    #: The number that the cursor stands for.
+    #: The sequence number that the cursor stands for.
     sequence: int
 
 
 def read(
     db: Db, cursor: str | None, *, locations: Collection[str] | None, types: Collection[ChangeType] | None, limit: int
 ) -> Page:
-    """The changes after a cursor, `limit` at most. Without a cursor none, and one for those to come.
+    """The changes after a cursor, at most `limit`. Without a cursor: no changes, and a cursor for those to come.
 
-    Raises `CursorExpired`, and `Invalid` for a cursor that is none.
+    Raises `CursorExpired`, and `Invalid` for a text that is not a cursor.
     """
     with db.read() as tx:
         return _read(tx, place_of(tx, cursor), locations=locations, types=types, limit=limit)
@@ -126,24 +126,24 @@ def _read(
     found = changes.after(tx, place, locations=locations, types=types, limit=limit + 1)
     has_more = len(found) > limit
     found = found[:limit]
-    # In one snapshot: what is committed meanwhile comes after its head.
+    # In one snapshot, so that whatever is committed meanwhile comes after the cursor that is returned.
     sequence = found[-1].sequence if has_more else changes.head(tx)
     return Page(found, _cursor(tx, sequence), has_more, sequence)
 
 
 def _cursor(tx: Tx, sequence: int) -> str:
-    """Opaque. It names the store, as another one's numbers say nothing here."""
+    """An opaque cursor. It names the store, since sequence numbers of another store mean nothing here."""
     return "c_" + urlsafe_b64encode(f"{sequence}.{_store(tx)}".encode()).decode().rstrip("=")
 
 
 def check_cursor(cursor: str | None) -> None:
-    """Raises `Invalid` for a cursor that is none that was ever given out."""
+    """Raises `Invalid` for a text that is not a cursor."""
     if cursor is not None and cursor != EARLIEST:
         _parts(cursor)
 
 
 def _parts(cursor: str) -> tuple[int, str]:
-    """The number that a cursor stands for, and the store that it is of. Raises `Invalid`."""
+    """The sequence number that a cursor stands for, and the id of its store. Raises `Invalid`."""
     text = ""
     with contextlib.suppress(ValueError):
         text = urlsafe_b64decode(cursor.removeprefix("c_") + "==").decode()
@@ -155,7 +155,7 @@ def _parts(cursor: str) -> tuple[int, str]:
 
 
 def place_of(tx: Tx, cursor: str | None) -> int:
-    """The number that a cursor stands for, or none. Raises as `read` does."""
+    """The sequence number that a cursor stands for. Raises as `read` does."""
     head, forgotten = changes.head(tx), changes.forgotten(tx)
     if cursor is None:
         return head
@@ -175,9 +175,9 @@ def _store(tx: Tx) -> str:
 
 
 class Watch:
-    """Tells those who wait when something was recorded, by whichever process: one look at a time serves them all."""
+    """Wakes waiting requests when a change was recorded, by any process. One query serves all of them."""
 
-    #: Seconds between two looks, while anybody waits.
+    #: Seconds between two queries while anybody waits.
     LOOK = 0.05
 
     def __init__(self, db: Db) -> None:
@@ -187,7 +187,7 @@ class Watch:
         self.closed = False
 
     async def wait(self, sequence: int, seconds: float) -> None:
-        """Return when something was recorded after this number, or after so many seconds."""
+        """Return when there is a change after this sequence number, or after so many seconds."""
         if self.closed:
             return
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -200,7 +200,7 @@ class Watch:
             del self._waiting[told]
 
     def close(self) -> None:
-        """Let nobody wait any longer."""
+        """Wake everybody who waits."""
         self.closed = True
         self._tell(None)
 

@@ -1,4 +1,4 @@
-"""Connect: an Account is checked against its server before anything is stored; disconnect forgets it for good."""
+"""Connecting an Account, which tries its login before anything is stored; and disconnecting it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bridge.store.db import Db, Tx
 
 
 async def connect(context: Context, user_id: str, provider: str, username: str, password: str) -> Account:
-    """Connect an Account, or give one that is known its new password. Everything it held before continues.
+    """Connect an Account, or give a connected one its new password, which keeps everything that it has.
 
     Raises `Unknown` for the User, `AccountNotConnected` with a reason that says what to do, and `SetByAdministrator`.
     """
@@ -56,7 +56,7 @@ def _refuse(tx: Tx, user_id: str, provider: str, username: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What an Account logs in with; the password as its provider wants it."""
+    """The login of an Account, with the password in the form that its provider wants."""
 
     provider: str
     username: str
@@ -64,7 +64,7 @@ class Login:
 
 
 def keep(tx: Tx, context: Context, user_id: str, login: Login, home: Home) -> Account:
-    """Store an Account whose login works, in the caller's transaction."""
+    """Store an Account whose login was tried successfully, in the caller's transaction."""
     now = context.clock()
     known = accounts.find(tx, user_id, login.provider, login.username)
     account_id = known.id if known else f"acc_{secrets.token_hex(8)}"
@@ -89,7 +89,7 @@ def keep(tx: Tx, context: Context, user_id: str, login: Login, home: Home) -> Ac
 
 
 async def check(remotes: Remotes, provider: str, username: str, password: str) -> Home:
-    """Log in and look around, without storing anything. Raises `AccountNotConnected`."""
+    """Try a login and list its calendars, without storing anything. Raises `AccountNotConnected`."""
     remote = remotes.for_login(provider, username, password)
     try:
         home = await remote.discover()
@@ -130,11 +130,11 @@ def list_accounts(db: Db, user_id: str | None = None) -> list[Account]:
 
 
 async def disconnect(context: Context, user_id: str, account_id: str) -> None:
-    """Forget an Account: its secret for good, its blocked slots at once.
+    """Remove an Account with its secret, its Calendars and their blocked slots.
 
-    Appointments that were written there stay in the CRM and in the merged calendar, and their events stay in iCloud.
-    When an account that holds them is connected again, they go on from there; else the next Primary calendar gets the
-    upcoming ones. Raises `Unknown`, `SetByAdministrator`.
+    Appointments that were written there stay in the CRM and in the merged calendar, and their events stay in iCloud. If
+    an account with these events is connected again, they are kept in step again; otherwise the upcoming ones are
+    written to the next Primary calendar. Raises `Unknown`, `SetByAdministrator`.
     """
     now = context.clock()
     with context.db.write() as tx:
@@ -148,7 +148,7 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
         for calendar in accounts.calendars(tx, account_id=account_id):
             uids |= mirror.uids_of_calendar(tx, calendar.id)
             for booked in bookings.appointments_in(tx, calendar.id):
-                # Where its event lies is kept, for the day that the account comes back.
+                # The href of its event is kept, in case the account is connected again.
                 after = replace(booked, calendar_id=None)
                 if booked.sync_state == SyncState.PENDING:
                     after = replace(after, sync_state=SyncState.FAILED, sync_error=_DISCONNECTED)

@@ -1,4 +1,4 @@
-"""Connections: Accounts with their Calendars as the CRM sees them, read again when it asks."""
+"""Connections: an Account with its Calendars, as the API shows them; and reading them at once when the CRM asks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from bridge.store import accounts
 from bridge.store import users as stored_users
 from bridge.store.db import Db, Tx
 
-#: How long a request waits for a poll that it asked for, in seconds.
+#: Seconds that a request waits for the poll that it asked for.
 PATIENCE = 20.0
-#: A poll so many seconds ago is as good as one now.
+#: No new poll is made if the last one was no more than this many seconds ago.
 JUST_NOW = 5
 
 
 class Outcome(StrEnum):
-    """What came of asking for a poll."""
+    """The outcome of asking for a poll."""
 
     DONE = "done"
-    #: It takes longer, and goes on.
+    #: It is still running.
     RUNNING = "running"
-    #: There was one a moment ago.
+    #: There was one a moment ago, so none was made.
     FRESH = "fresh"
-    #: Its password was refused, or its server asked to be left alone: asking now could only make it worse.
+    #: None was made: its password was refused, or its server throttles. Asking could only make it worse.
     NOT_NOW = "not_now"
 
 
@@ -45,12 +45,12 @@ class Connection:
 
     @property
     def read(self) -> tuple[Calendar, ...]:
-        """The Calendars that are read."""
+        """The Calendars with a role."""
         return tuple(calendar for calendar in self.calendars if calendar.role != Role.NONE)
 
     @property
     def last_synced_at(self) -> int | None:
-        """When the Calendar that was read longest ago was read. None: one never was, or there are none."""
+        """When the Calendar was read that was read longest ago; None: one was never read, or there are none."""
         times = [calendar.last_success_at for calendar in self.read]
         return None if None in times else min((at for at in times if at is not None), default=None)
 
@@ -58,7 +58,7 @@ class Connection:
 def list_connections(
     db: Db, *, locations: Locations, location_id: str | None = None, user_id: str | None = None
 ) -> list[Connection]:
-    """The connections that the caller may see, of a location or a User if one is named."""
+    """The connections that the caller may see; only those of a location or a User, if given."""
     with db.read() as tx:
         return [
             connection
@@ -77,7 +77,7 @@ def get(db: Db, connection_id: str, *, locations: Locations) -> Connection:
 
 
 async def sync(context: Context, connection_id: str, *, locations: Locations) -> tuple[Connection, Outcome]:
-    """Read a connection's Calendars now, and wait for that for a while. Raises `Unknown`."""
+    """Read a connection's Calendars now, and wait for that for at most `WAIT_SECONDS`. Raises `Unknown`."""
     found = get(context.db, connection_id, locations=locations)
     if found.account.state in {AccountState.NEEDS_PASSWORD, AccountState.THROTTLED}:
         return found, Outcome.NOT_NOW

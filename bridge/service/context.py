@@ -1,4 +1,4 @@
-"""What the use cases work with. Put together once, in `bridge.app`."""
+"""What the use cases work with. It is made in `bridge.app`."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ class Remotes(Protocol):
         ...
 
     def poll_seconds(self, provider: str) -> int:
-        """How often the accounts of a provider are asked for news."""
+        """Seconds between two polls of an account of this provider."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How much must be known of Users' calendars to offer and to book their time. In seconds."""
+    """How recently Users' calendars must have been read to offer and to book their time. In seconds."""
 
-    #: Before a booking, calendars that were last read longer ago are asked first, for so long at most.
+    #: Before a booking, calendars that were read longer ago than `fresh` are read first, for at most `patience`.
     fresh: int = 15
     patience: int = 5
-    #: Nobody is offered as free whose calendars were last read longer ago.
+    #: Users whose calendars were read longer ago than this are not offered as free.
     stale: int = 900
-    #: Book by what is known where the calendars can't be asked.
+    #: Whether a booking goes by what was last read where the calendars can't be read now; otherwise it is refused.
     last_known_will_do: bool = False
 
 
@@ -80,7 +80,7 @@ class Context:
     vault: Vault
     remotes: Remotes
     clock: Callable[[], int]
-    #: For Calendars that have no setting of their own.
+    #: The setting of new Calendars.
     default_titles: Titles
     #: Called after a write that leaves something to push.
     wake_push: Callable[[], None]

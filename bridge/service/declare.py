@@ -1,6 +1,6 @@
-"""Declare: what the settings file says of Users, Accounts and Calendars becomes so, all of it in one transaction.
+"""Making Users, Accounts and Calendars as the settings file declares them, in one transaction.
 
-First every login that the store does not have yet is tried at its server, and the plan is made; only then is written.
+Before that, every login that the store does not have yet is tried at its server, and the plan is made.
 """
 
 from __future__ import annotations
@@ -32,40 +32,40 @@ from bridge.store import accounts, audit, declared
 from bridge.store import users as stored_users
 from bridge.store.db import Tx
 
-#: Logins that are tried at the same time.
+#: How many logins are tried at the same time.
 PARALLEL = 20
 
-#: A User's id, and what tells an Account from the User's others.
+#: A User's id, and the login of one of their Accounts.
 Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a settings file says, and which file."""
+    """The Users that a settings file declares, and the path of the file."""
 
     users: tuple[DeclaredUser, ...]
     path: str
-    #: What new Users start with.
+    #: The two-way setting of new Users.
     two_way: TwoWay
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is to be done, and what the servers said on the way."""
+    """A plan, and what the servers answered while it was made."""
 
     plan: Plan
     homes: Mapping[Key, Home]
-    #: Accounts whose login does not work.
+    #: The Accounts whose login does not work, and why.
     failed: tuple[tuple[DeclaredAccount, AccountNotConnected], ...]
 
     @property
     def possible(self) -> bool:
-        """Whether nothing keeps it from being done."""
+        """Whether the plan can be carried out."""
         return not self.failed and not self.plan.problems
 
 
 async def plan(context: Context, declaration: Declaration) -> Planned:
-    """What `carry_out` would do. Asks servers, and writes nothing."""
+    """Plan what `carry_out` will do. This asks servers, and writes nothing."""
     with context.db.read() as tx:
         wanted = _logins_to_try(declaration, _known(tx, context, declaration, {}))
     room = asyncio.Semaphore(PARALLEL)
@@ -86,8 +86,8 @@ async def plan(context: Context, declaration: Declaration) -> Planned:
 
 
 async def carry_out(context: Context, declaration: Declaration, planned: Planned, *, actor: str) -> bool:
-    """Do what was planned, or nothing where the store has changed since: then False, and it is to be planned anew."""
-    # Hundreds of users, or thousands of events, take seconds: beside the loop.
+    """Carry out a plan. False, and nothing is done, if the store has changed since: plan again then."""
+    # In a thread: hundreds of users, or thousands of events, take seconds.
     done = await asyncio.to_thread(_carry_out, context, declaration, planned, actor=actor)
     if done:
         with context.db.read() as tx:
@@ -168,7 +168,7 @@ def _known_user(
 
 
 def _calendars(tx: Tx, context: Context, account: Account | None, home: Home | None) -> tuple[KnownCalendar, ...]:
-    """An Account's Calendars, those of the server's latest listing where there is one."""
+    """An Account's Calendars: as its server has just listed them, if it has; otherwise those in the store."""
     stored = accounts.calendars(tx, account_id=account.id) if account else []
     if home is None:
         return tuple(KnownCalendar(c.id, c.url, c.name, c.writable, c.role, c.settings) for c in stored if c.present)
@@ -190,7 +190,7 @@ def _has_password(context: Context, account: Account, password: str) -> bool:
 
 
 def _logins_to_try(declaration: Declaration, known: Mapping[str, KnownUser]) -> dict[Key, DeclaredAccount]:
-    """Those that are new, have another password, or name a calendar that has not been seen yet."""
+    """The logins that are new, have another password, or for which the file names a calendar that is not known yet."""
     wanted = {}
     for user in declaration.users:
         ours = decide.by_login(known[user.id])
@@ -254,7 +254,7 @@ def _put_calendars(
             if login in said:
                 conflicts += [one.id for one in decide.chosen_conflicts(said[login], account)]
             else:
-                # From the store: one that is no longer there is its person's to remove.
+                # From the store: a Calendar that no longer exists upstream keeps its role until the User removes it.
                 stored = accounts.calendars(tx, account_id=account.id or "", roles=[Role.CONFLICT])
                 conflicts += [one.id for one in stored]
         chosen: Sequence[str] = [calendar_id for calendar_id in conflicts if calendar_id is not None]
@@ -273,7 +273,7 @@ def _put_calendars(
 def _declared_settings(
     user: DeclaredUser, known: Mapping[tuple[str, str], KnownAccount]
 ) -> list[tuple[str, SlotSettings]]:
-    """The Calendars in the store whose settings are declared and differ."""
+    """The Calendars in the store whose settings differ from the declared ones."""
     return [
         (calendar.id, settings)
         for account in user.accounts
@@ -284,7 +284,7 @@ def _declared_settings(
 
 
 def _prepared(context: Context, user: DeclaredUser) -> dict[str, Prepared]:
-    """Slots of Calendars that get other settings, rendered before the transaction."""
+    """The blocked slots of Calendars that get other settings, rendered before the transaction."""
     now = context.clock()
     with context.db.read() as tx:
         known = decide.by_login(_known_user(tx, context, user.id, user, {}))

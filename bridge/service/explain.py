@@ -1,4 +1,4 @@
-"""Explain: why a time is blocked or free, and what became of an event or an appointment."""
+"""Explaining why a time is blocked or free, and what happened to an event or an appointment."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ from bridge.store.outbox import Told
 
 __all__ = ["Finding", "SlotExplained", "ThingExplained", "TimeExplained", "slot", "thing", "time"]
 
-#: How far ahead the next times of a thing are looked for, in seconds, and how many of them are told.
+#: Seconds ahead in which the next times of a thing are looked for, and how many of them are returned.
 AHEAD, NEXT = 366 * 86_400, 5
 
 
 @dataclass(frozen=True, slots=True)
 class TimeExplained:
-    """What a User's time at an instant is, and why. Instants are Unix seconds, UTC."""
+    """Whether a User's time at an instant is blocked, and why. Instants are Unix seconds, UTC."""
 
     user_id: str
     at: int
     blocked: bool
-    #: What blocks it, then what is there and does not.
+    #: First the findings that block, then those that are at this time without blocking it.
     findings: tuple[Finding, ...]
-    #: Objects that can't be read and of which nothing is known: one of them may be at this time.
+    #: Objects that have never been readable. Any of them may be at this time.
     unreadable: tuple[Finding, ...]
-    #: The calendars that the answer rests on.
+    #: The Calendars from which the answer is derived.
     sources: tuple[CalendarStatus, ...]
-    #: Names of calendars that are not read, so that nothing in them blocks.
+    #: The names of Calendars without a role: nothing in them blocks.
     not_read: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SlotExplained:
-    """What blocks a stretch of the merged calendar."""
+    """Why an item of the merged calendar blocks a time."""
 
     finding: Finding
-    #: That of the calendar that it comes from, or is written to.
+    #: The source for the Calendar that it comes from, or is written to.
     account: Account | None
     appointment: Appointment | None
 
 
 @dataclass(frozen=True, slots=True)
 class ThingExplained:
-    """What became of an event, a blocked slot or an appointment."""
+    """What happened to an event, a blocked slot or an appointment."""
 
     user_id: str
-    #: What each of its events does to its own time.
+    #: For each of its events, what it does to its own time.
     findings: tuple[Finding, ...]
-    #: The next times that it blocks.
+    #: The next times at which it blocks.
     next_times: tuple[Interval, ...]
-    #: How it last changed in the merged calendar; None: it was never there.
+    #: Its last change in the merged calendar; None: it was never there.
     change: overview.Changed | None
     appointment: Appointment | None = None
-    #: Of an appointment: what was to be done upstream, and what came of it, oldest first.
+    #: For an appointment: its outbox entries, oldest first.
     pushes: tuple[Told, ...] = ()
 
 
@@ -103,7 +103,7 @@ def slot(db: Db, user: User, href: str, at: int, *, now: int) -> SlotExplained:
 
 
 def thing(db: Db, key: str, *, now: int, locations: Locations = None) -> list[ThingExplained]:
-    """What became of what has this id (`apt_…`, `blk_…`, `ics_…`) or UID, for each User who has it.
+    """What happened to the thing with this id (`apt_…`, `blk_…`, `ics_…`) or UID, for each User who has it.
 
     Raises `Unknown`.
     """
@@ -136,10 +136,10 @@ def _things(tx: Tx, key: str, now: int, locations: Locations) -> Iterator[ThingE
 
 
 def _items(tx: Tx, user: User, key: str) -> list[MirrorItem]:
-    """The objects of a User that a blocked slot's id or an upstream UID means."""
+    """The mirrored objects of a User with this blocked slot's id, or with this upstream UID."""
     if not key.startswith("ics_"):
         return mirror.by_uid(tx, user.id, key)
-    # An id may name one time of a series, by its start.
+    # An id may name one time of a series by its start.
     stems = {key, key.rpartition("_")[0]}
     change = next((c for c in (overview.change_of(tx, user.id, f"{stem}.ics") for stem in sorted(stems)) if c), None)
     if change is None:
@@ -184,7 +184,7 @@ def _next_times(tx: Tx, user: User, href: str, now: int) -> tuple[Interval, ...]
     return tuple(Interval(one.start, one.end) for one in busy if one.href == href)[:NEXT]
 
 
-#: A Calendar that is read, and how.
+#: A Calendar with a role, and how its items are read.
 Read = tuple[Calendar, Source]
 
 
@@ -195,7 +195,7 @@ def _read(tx: Tx, user: User) -> dict[str, Read]:
 
 
 def _at(tx: Tx, user: User, at: int, now: int) -> tuple[list[Finding], bool]:
-    """What is at an instant, first what blocks; and whether the User's time is blocked then."""
+    """The findings at an instant, those that block first; and whether the User's time is blocked then."""
     span = Interval(at, at + 1)
     busy = publish.busy(tx, user, span)
     found = [*_upstream(tx, user, span, busy), *_booked(tx, user, span, busy), *_crm_slots(tx, user, span, now)]
@@ -207,7 +207,7 @@ def _upstream(tx: Tx, user: User, span: Interval, busy: list[published.Busy]) ->
     served = set(published.hrefs_with_prefix(tx, user.id, publish_rules.SLOT_PREFIX)) - busy_then
     for calendar_id, read in _read(tx, user).items():
         for item in mirror.of_calendar(tx, calendar_id):
-            # Nearly all of them: they are served, and not then, and that is all that there is to tell.
+            # Nearly all items are published and not at this time: there is nothing to tell about them.
             if publish_rules.slot_href(item) not in served or not ical.is_plain(item.ics):
                 yield from _of_item(tx, user, item, read, span)
 
@@ -216,7 +216,7 @@ def _of_item(tx: Tx, user: User, item: MirrorItem, read: Read, span: Interval | 
     calendar, source = read
     verdicts = decide.verdicts(item, source, span=span)
     if not verdicts:
-        return []  # nearly all of them: nothing has to be looked up
+        return []  # the case of nearly all items, which needs no further query
     published_too = bool(published.get(tx, user.id, [publish_rules.slot_href(item)]))
     echo = publish.is_echo(tx, user.id, item)
     return [decide.of_verdict(item, calendar, one, published=published_too, echo=echo) for one in verdicts]

@@ -1,4 +1,4 @@
-"""Everything that is kept of one User, for them to take along. Never a secret."""
+"""Everything that is stored about one User, for them to take along, without any secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bridge.store.passwords import CalendarPassword
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who the User is, and what is set for them."""
+    """The User, and everything that is set for them."""
 
     user: User
     two_way: TwoWay
@@ -45,19 +45,19 @@ class Exported:
 
     person: Person
     appointments: tuple[Appointment, ...]
-    #: Those made in the CRM, deleted ones too; those from iCloud follow from `mirrored`.
+    #: The CRM's own blocked slots, deleted ones too. Those from iCloud follow from `mirrored`.
     blocked_slots: tuple[BlockedSlot, ...]
-    #: What happened, as far back as that is kept.
+    #: The changes of what belongs to them, as far back as they are kept.
     changes: tuple[Change, ...]
     audit: tuple[AuditEntry, ...]
-    #: What was read of their own calendars.
+    #: Our copies of the objects in their own calendars.
     mirrored: tuple[MirrorItem, ...]
     #: The merged calendar as one file.
     merged: bytes
 
 
 def export(tx: Tx, user_id: str) -> Exported:
-    """All of it, as it is at one moment. Raises `Unknown`."""
+    """Everything of one User, read in one snapshot. Raises `Unknown`."""
     user = users.get(tx, user_id)
     if user is None:
         raise Unknown("user", user_id)

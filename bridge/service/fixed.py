@@ -1,4 +1,4 @@
-"""What the settings file declares can't be changed elsewhere."""
+"""Refusing to change what the settings file declares: only the file can change that."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def refuse_if_fixed(tx: Tx, what: What, subject: str) -> None:
 
 
 def refuse_what_is_fixed(db: Db, what: What, subject: str) -> None:
-    """As `refuse_if_fixed`, before anything is begun."""
+    """As `refuse_if_fixed`, in a transaction of its own, before anything is begun."""
     with db.read() as tx:
         refuse_if_fixed(tx, what, subject)
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What the settings file sets of one User. Accounts and Calendars by their ids."""
+    """What the settings file sets for one User. Accounts and Calendars are given by their ids."""
 
     user: bool
     primary: bool
     accounts: frozenset[str]
-    #: Accounts whose conflict calendars are chosen, and Calendars whose settings are.
+    #: The Accounts whose conflict calendars are set, and the Calendars whose settings are.
     conflicts: frozenset[str]
     slots: frozenset[str]
 
 
 def fixed_of(db: Db, user_id: str) -> Fixed:
-    """What of a User is set by the administrator."""
+    """What the settings file sets for a User."""
     with db.read() as tx:
         marks = declared.marks(tx, user_id)
     of = {what: frozenset(mark.subject for mark in marks if mark.what == what) for what in What}

@@ -1,8 +1,8 @@
 """A request that is sent again is carried out once (draft-ietf-httpapi-idempotency-key-header).
 
 The answer is recorded in the transaction that makes it true, so that a crash leaves both or neither, and of two
-requests at once with one key the second finds the first one's record. Nothing is recorded for a request that was
-refused: sent again, it is judged again.
+simultaneous requests with the same key the second finds the record of the first. Nothing is recorded for a request that
+was refused: when it is sent again, it is carried out.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["Answer", "CarryOut", "Claim", "once"]
 
 T = TypeVar("T")
 
-#: A use case; it gets what it has to call with its result, inside its transaction.
+#: A use case. It is given a function, which it has to call with its result inside its transaction.
 CarryOut = Callable[[Callable[[Tx, T], None]], T]
 
 
 class _AlreadyAnswered(Exception):
-    """Rolls the transaction back: what it was about to do has been done."""
+    """Rolls the transaction back, since another request with the same key has been carried out."""
 
 
 def once(
@@ -34,7 +34,7 @@ def once(
     *,
     now: int,
 ) -> tuple[Answer, bool]:
-    """Carry out a request unless that was done before: the answer, and whether it is the one given then.
+    """Carry out a request unless that was done before. Returns the answer, and whether it is the one given before.
 
     Without a claim it is always carried out. Raises `KeyReused`, and whatever `carry_out` raises.
     """

@@ -1,4 +1,4 @@
-"""Fresh before booking: what a person put into their calendar a moment ago is seen before somebody books over it."""
+"""Reading calendars before a booking, so that an event from a moment ago is seen before its time is booked."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from bridge.store.sources import Source
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of looking."""
+    """The outcome of reading calendars before a booking."""
 
-    #: When the calendar that was read longest ago was read; None: one never was, or there are none.
+    #: When the calendar was read that was read longest ago; None: one was never read, or there are none.
     as_of: int | None
-    #: Users of whose calendars some could not be asked just now.
+    #: Users of whose calendars at least one could not be read now.
     unasked: frozenset[str]
-    #: Whether these can't be booked for it, by setting, rather than as they were last known.
+    #: Whether these Users can't be booked then, by setting. Otherwise the booking goes by what was last read.
     closed: bool
 
     @property
     def refused(self) -> frozenset[str]:
-        """Users who can't be booked therefore."""
+        """The Users who can't be booked for this reason."""
         return self.unasked if self.closed else frozenset()
 
 
 async def look_first(context: Context, location_id: str, calendar_id: str, user_id: str | None) -> Looked:
-    """Read the calendars of those whom a booking may be about, unless that was done a moment ago.
+    """Read the calendars of the Users whom a booking may concern, unless they were read a moment ago.
 
-    It takes a few seconds at most. Bookings at the same time share one poll. With a `user_id`, it is about that User.
+    This takes at most `context.freshness.patience`. Simultaneous bookings share one poll. With a `user_id`, the booking
+    is for that User.
     """
     now = context.clock()
     fresh_from = now - context.freshness.fresh
@@ -42,7 +43,7 @@ async def look_first(context: Context, location_id: str, calendar_id: str, user_
         members = _members(tx, location_id, calendar_id, user_id)
         polls = [mirror.poll(context, account_id) for account_id in _to_ask(tx, members, fresh_from, now)]
     if polls:
-        # A poll that takes longer goes on: the next booking finds what it found.
+        # A poll that takes longer goes on in the background, and serves the next booking.
         await asyncio.wait(polls, timeout=context.freshness.patience)
     with context.db.read() as tx:
         known = people.known(tx, members, now=0, stale_seconds=None)
@@ -65,9 +66,9 @@ def _members(tx: Tx, location_id: str, calendar_id: str, user_id: str | None) ->
 
 
 def _to_ask(tx: Tx, members: Iterable[str], fresh_from: int, now: int) -> list[str]:
-    """The Accounts that were not read just now and may be asked."""
+    """The ids of Accounts with calendars that were not read a moment ago, without those that must not be asked."""
     old = {source.account_id for source in sources.of_users(tx, members) if not _fresh(source, fresh_from, now)}
     found = [accounts.get(tx, account_id) for account_id in sorted(old)]
-    # A password that was refused is not tried again and again, and a throttle not made longer.
+    # Asking with a refused password, or while throttled, only makes it worse.
     hopeless = {AccountState.NEEDS_PASSWORD, AccountState.THROTTLED}
     return [account.id for account in found if account is not None and account.state not in hopeless]

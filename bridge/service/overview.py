@@ -1,4 +1,4 @@
-"""How everything is doing, for administrators and for monitoring; and what changed last, for a User."""
+"""Counts of everything, for administrators and monitoring; and the newest changes, for a User."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class RecentChange:
     kind: ItemKind
     #: An appointment's title, or the name of the calendar that a blocked slot comes from; empty where that is gone.
     name: str
-    #: When the item is next; None: it was removed, or that is too far away to be stored.
+    #: The current or next time of the item, else its last; None: it was removed, or its times are not stored.
     time: Time | None
-    #: When it first begins, or did.
+    #: The start of its first time.
     start: int
     changed_at: int
     removed: bool
 
 
 def counts(db: Db) -> Counts:
-    """How much there is of everything."""
+    """Counts of everything."""
     with db.read() as tx:
         return overview.counts(tx)
 
 
 def recent_changes(db: Db, user_id: str, *, limit: int, now: int) -> list[RecentChange]:
-    """What changed last in a User's merged calendar, newest first."""
+    """The newest changes of a User's merged calendar, newest first."""
     with db.read() as tx:
         names = {calendar.id: calendar.name for calendar in accounts.calendars(tx, user_id=user_id)}
         found = []

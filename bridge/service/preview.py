@@ -1,4 +1,4 @@
-"""What a change will do, before it is done. Nothing here writes anything."""
+"""What a change will do, shown before it is made. Nothing here writes anything."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bridge.store.db import Db, Tx
 
 @dataclass(frozen=True, slots=True)
 class RolesPreview:
-    """What a choice of calendars will do. Counts are of what lies ahead."""
+    """What a choice of calendars will do. Counts are of appointments and slots that are not over."""
 
     primary_before: Calendar | None
     primary_after: Calendar | None
-    #: Read from now on; what they block is known once they were read.
+    #: Calendars that get a role. What they block is only known once they have been read.
     added: tuple[Calendar, ...]
-    #: No longer read.
+    #: Calendars that lose their role.
     dropped: tuple[Calendar, ...]
-    #: Appointments that will be written to the new Primary, and of them, those whose event leaves another calendar.
+    #: Appointments that will be written to the new Primary, and those of them whose event leaves another calendar.
     to_write: int
     to_move: int
-    #: Blocked slots that go.
+    #: Blocked slots that will be removed.
     going: int
 
     @property
     def changes(self) -> bool:
-        """Whether the choice differs from what is."""
+        """Whether the choice differs from the present one."""
         before, after = self.primary_before, self.primary_after
         return bool(self.added or self.dropped) or (before and before.id) != (after and after.id)
 
@@ -72,12 +72,12 @@ def roles_preview(db: Db, user_id: str, *, primary: str | None, conflicts: Seque
 
 @dataclass(frozen=True, slots=True)
 class DisconnectPreview:
-    """What disconnecting an Account will do. Counts are of what lies ahead."""
+    """What disconnecting an Account will do. Counts are of appointments and slots that are not over."""
 
     calendars: tuple[Calendar, ...]
     loses_primary: bool
     going: int
-    #: Appointments whose events stay in the Account's calendars, and those on their way that are given up.
+    #: Appointments whose events stay in the Account's calendars, and those that have yet to be written there.
     written: int
     waiting: int
 
@@ -107,7 +107,7 @@ def disconnect_preview(db: Db, user_id: str, account_id: str, *, now: int) -> Di
 
 @dataclass(frozen=True, slots=True)
 class SettingsPreview:
-    """What other settings of a Calendar will do to its blocked slots that lie ahead."""
+    """How many blocked slots of a Calendar will appear, go or change with other settings, among those not over."""
 
     coming: int
     going: int
@@ -121,7 +121,7 @@ def settings_preview(db: Db, user_id: str, calendar_id: str, settings: SlotSetti
     """
     with db.read() as tx:
         calendar, user, account = roles.calendar_of(tx, user_id, calendar_id)
-        # Our own appointments' events block nothing of their own.
+        # The events of our own appointments are no blocked slots.
         items = [i for i in mirror.of_calendar(tx, calendar_id) if bookings.appointment_by_uid(tx, i.uid) is None]
     before = publish.prepare(items, publish.source_for(calendar, account, user), now=now)
     after = publish.prepare(items, publish.source_for(replace(calendar, settings=settings), account, user), now=now)
@@ -140,7 +140,7 @@ def settings_preview(db: Db, user_id: str, calendar_id: str, settings: SlotSetti
 def _going(
     tx: Tx, user_id: str, dropped: Sequence[Calendar], *, kept: Iterable[Calendar], now: int
 ) -> list[PublishedItem]:
-    """The blocked slots ahead that go with these Calendars: what also stands in one that is kept stays."""
+    """The blocked slots, not yet over, that go with these Calendars: not those that a kept Calendar has as well."""
     ids = {calendar.id for calendar in dropped}
     staying = {href_prefix(uid) for calendar in kept for uid in mirror.uids_of_calendar(tx, calendar.id)}
     return [

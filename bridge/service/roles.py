@@ -1,4 +1,4 @@
-"""Roles: which Calendar is the Primary, which are checked for conflicts, and what of each becomes a blocked slot."""
+"""Choosing the Primary and the conflict calendars, and which of their events become blocked slots."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bridge.service.fixed import refuse_if_fixed
 from bridge.store import accounts, bookings, mirror, users
 from bridge.store.db import Db, Tx
 
-#: Seconds after which the worker reads what was chosen, if who chose it has not done so.
+#: Seconds after which the worker reads newly chosen calendars, if the use case has not done so.
 READ_WITHIN = 30
 
 
 class Keep(Enum):
-    """Marks a choice that stays as it is."""
+    """The marker for a choice that stays as it is."""
 
     KEEP = 0
 
@@ -32,25 +32,25 @@ KEEP = Keep.KEEP
 
 
 class Appointments(StrEnum):
-    """What becomes of upcoming appointments when another Calendar becomes the Primary."""
+    """What happens to upcoming appointments when another Calendar becomes the Primary."""
 
     #: Their events move to the new one.
     MOVE = "move"
-    #: Their events stay where they are. One that the CRM changes later moves then; one that it cancels is removed.
+    #: Their events stay where they are. When the CRM changes one later, it moves; when it cancels one, it is removed.
     LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a choice changed."""
+    """The outcome of a choice."""
 
     primary: Calendar | None
     conflicts: tuple[Calendar, ...]
-    #: Calendars that are no longer read.
+    #: Calendars that lost their role.
     dropped: tuple[Calendar, ...]
-    #: Upcoming appointments on their way to the Primary.
+    #: How many upcoming appointments will be written to the Primary.
     moved: int
-    #: Calendar names that could not be read yet, with what is wrong. The bridge tries again by itself.
+    #: Calendars that could not be read yet: name and what is wrong. The bridge tries again by itself.
     troubles: tuple[tuple[str, str], ...] = ()
 
 
@@ -64,7 +64,7 @@ def list_calendars(db: Db, user_id: str) -> list[Calendar]:
 
 
 def _as_people_sort(name: str) -> list[tuple[int, str]]:
-    """Small and capital letters alike, and "2" before "10"."""
+    """The key by which people sort names: without regard to case, and with "2" before "10"."""
     parts = re.findall(r"(\d{1,15})|(\D+)", name.casefold())
     return [(int(digits or 0), text) for digits, text in parts]
 
@@ -77,10 +77,10 @@ async def choose(
     conflicts: Sequence[str] | Keep = KEEP,
     appointments: Appointments = Appointments.MOVE,
 ) -> Change:
-    """Choose the Primary and the conflict calendars, by id; None: no Primary. What they hold is in when this returns.
+    """Choose the Primary (None: no Primary) and the conflict calendars, by id, and read them.
 
-    Blocked slots of calendars that are no longer read go at once, all in one revision. Raises `Unknown`, `NotWritable`,
-    `SetByAdministrator`.
+    Blocked slots of calendars that lose their role are removed at once, in one revision. Raises `Unknown`,
+    `NotWritable`, `SetByAdministrator`.
     """
     now = context.clock()
     with context.db.write() as tx:
@@ -123,7 +123,7 @@ def assign(
     *,
     now: int,
 ) -> Change:
-    """Choose, in the caller's transaction; nothing is read yet. Raises `Unknown`, `NotWritable`."""
+    """As `choose`, in the caller's transaction, without reading anything. Raises `Unknown`, `NotWritable`."""
     user = users.get(tx, user_id)
     if user is None:
         raise Unknown("user", user_id)
@@ -144,16 +144,16 @@ def assign(
     changed = [calendar for calendar in before.values() if roles.get(calendar.id, Role.NONE) != calendar.role]
     dropped = [calendar for calendar in changed if calendar.id not in roles]
     uids = set().union(*(mirror.uids_of_calendar(tx, calendar.id) for calendar in changed))
-    # The old Primary steps down first: there is never more than one.
+    # The old Primary loses its role first: there must never be two.
     for calendar in sorted(changed, key=lambda c: roles.get(c.id, Role.NONE) == Role.PRIMARY):
         accounts.set_role(tx, calendar.id, roles.get(calendar.id, Role.NONE))
     for account_id in {calendar.account_id for calendar in changed}:
-        # Read by this very use case in a moment; by the worker, should that come to nothing.
+        # This use case reads it in a moment. If that fails, the worker does.
         accounts.schedule(tx, account_id, next_poll_at=now + READ_WITHIN, failures=0)
     moved = 0
     if new_primary is not None and (old_primary is None or old_primary.id != new_primary.id):
         moved = _bring_appointments(tx, new_primary, appointments, now=now)
-    for calendar in dropped:  # only now, as appointments take along what was read of their events
+    for calendar in dropped:  # only now: moved appointments take along what was read of their events
         mirror.remove_all(tx, calendar.id)
     delta = publish.Delta(user, now)
     delta.upstream(tx, sorted(uids))
@@ -168,7 +168,7 @@ def assign(
 
 
 def pick(calendars: Mapping[str, Calendar], calendar_id: str) -> Calendar:
-    """The Calendar to be chosen. Raises `Unknown`, also when it is there no longer; one that is read may stay so."""
+    """The Calendar to choose. Raises `Unknown`, also for one that its server no longer has, unless it has a role."""
     calendar = calendars.get(calendar_id)
     if calendar is None or not (calendar.present or calendar.role != Role.NONE):
         raise Unknown("calendar", calendar_id)
@@ -191,14 +191,14 @@ def _bring_appointments(tx: Tx, primary: Calendar, choice: Appointments, *, now:
 
 
 def comes_along(tx: Tx, booked: Appointment, choice: Appointments) -> bool:
-    """Whether an upcoming appointment of another calendar, or of none, goes to a new Primary."""
+    """Whether an upcoming appointment in another Calendar, or in none, is written to a new Primary."""
     home = accounts.calendar(tx, booked.calendar_id) if booked.calendar_id is not None else None
-    # Where a person put an event is where it stays, if the bridge has never written there.
+    # An event that a person moved to a Calendar to which the bridge has never written stays there.
     return home is None or (choice == Appointments.MOVE and home.once_primary)
 
 
 def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings: SlotSettings) -> None:
-    """Set what of a Calendar becomes a blocked slot, and how it looks; all its slots follow in one revision.
+    """Set which events of a Calendar become blocked slots, and what these show. All slots change in one revision.
 
     Raises `Unknown`, `SetByAdministrator`.
     """
@@ -211,9 +211,9 @@ def set_slot_settings(context: Context, user_id: str, calendar_id: str, settings
 
 
 def prepare_settings(tx: Tx, user_id: str, calendar_id: str, settings: SlotSettings, *, now: int) -> publish.Prepared:
-    """Render a Calendar's slots as other settings have them, before the transaction that puts them.
+    """Render a Calendar's blocked slots by other settings, before the transaction that stores them.
 
-    Thousands of events take seconds, and writers wait for each other. Raises `Unknown`.
+    Thousands of events take seconds, during which no other writer may wait. Raises `Unknown`.
     """
     calendar, user, account = calendar_of(tx, user_id, calendar_id)
     source = publish.source_for(replace(calendar, settings=settings), account, user)
@@ -223,7 +223,7 @@ def prepare_settings(tx: Tx, user_id: str, calendar_id: str, settings: SlotSetti
 def put_settings(
     tx: Tx, user_id: str, calendar_id: str, settings: SlotSettings, prepared: publish.Prepared, *, now: int
 ) -> None:
-    """Give a Calendar other settings, in the caller's transaction. Raises `Unknown`."""
+    """Set a Calendar's settings, in the caller's transaction. Raises `Unknown`."""
     _, user, _ = calendar_of(tx, user_id, calendar_id)
     accounts.set_settings(tx, calendar_id, settings)
     delta = publish.Delta(user, now)
@@ -232,7 +232,7 @@ def put_settings(
 
 
 def calendar_of(tx: Tx, user_id: str, calendar_id: str) -> tuple[Calendar, User, Account]:
-    """A Calendar of this User, with whose it is. Raises `Unknown`."""
+    """A Calendar of this User, with its User and Account. Raises `Unknown`."""
     calendar = accounts.calendar(tx, calendar_id)
     user = users.get(tx, user_id)
     account = accounts.get(tx, calendar.account_id) if calendar else None

@@ -1,6 +1,7 @@
 """Signing in to the pages: by a one-time settings link, a calendar password or, for administrators, an API token.
 
-The secrets of links and sessions are 256 random bits, kept as hashes: a copy of the store opens no session.
+The secrets of links and sessions are 256 random bits. Only their hashes are stored, so a copy of the store opens no
+session.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from bridge.store import audit, facts, passwords, sessions, users
 from bridge.store.db import Db, Tx
 from bridge.store.sessions import Session, SettingsLink
 
-#: How long a settings link works, in seconds: long enough to open a message, short enough to forget in a mailbox.
+#: Seconds for which a settings link works: long enough to open a message, too short to be found in a mailbox later.
 LINK_SECONDS = 30 * 60
-#: How long a User, and an administrator, stays signed in, in seconds.
+#: Seconds for which a User, and an administrator, stays signed in.
 USER_SECONDS = 7 * 86_400
 ADMIN_SECONDS = 8 * 3600
 
@@ -28,12 +29,12 @@ _KEY = "session_signing_key"
 
 
 class LinkState(StrEnum):
-    """What a settings link is good for."""
+    """Whether a settings link can be used."""
 
     USABLE = "usable"
     USED = "used"
     EXPIRED = "expired"
-    #: Never made, or withdrawn by signing out everywhere.
+    #: It was never made, or was withdrawn by signing out everywhere.
     UNKNOWN = "unknown"
 
 
@@ -44,7 +45,7 @@ class Visitor:
     #: None: an administrator.
     user: User | None
     token_id: str | None
-    #: The locations that an administrator's token is for; None: every location.
+    #: The locations of an administrator's token; None: every location.
     locations: Locations
 
     @property
@@ -63,7 +64,7 @@ class Visitor:
 
 
 def make_link(db: Db, user_id: str, *, actor: str, now: int) -> tuple[str, int]:
-    """Make a settings link for a User: its secret, shown this once, and when it expires. Raises `Unknown`."""
+    """Make a settings link for a User. Returns its secret (not stored) and when it expires. Raises `Unknown`."""
     secret = secrets.token_urlsafe(32)
     link = SettingsLink(user_id=user_id, expires_at=now + LINK_SECONDS, used_at=None)
     with db.write() as tx:
@@ -81,7 +82,7 @@ def link_address(pages: str, secret: str) -> str:
 
 
 def look_at_link(db: Db, secret: str, *, now: int) -> tuple[LinkState, User | None]:
-    """What a settings link is good for, and whose it is if it is usable. Does not use it up."""
+    """Whether a settings link can be used, and by which User. This does not use it up."""
     with db.read() as tx:
         return _link_state(tx, secret, now=now)
 
@@ -115,7 +116,7 @@ def sign_in_by_token(db: Db, token: str, *, now: int) -> str | None:
 
 
 def visitor(db: Db, secret: str, *, now: int) -> Visitor | None:
-    """Who is signed in with this session; None when it is over or never was."""
+    """Who is signed in with this session; None where it has ended, or never existed."""
     with db.read() as tx:
         session = sessions.get(tx, _hash(secret), now=now)
         if session is None:
@@ -134,7 +135,7 @@ def sign_out(db: Db, secret: str) -> None:
 
 
 def sign_out_everywhere(db: Db, who: Visitor, *, now: int) -> None:
-    """End every session of a User, or every one opened with an administrator's token. Unused links end with them."""
+    """End every session of a User and withdraw their unused links; or every session of an administrator's token."""
     with db.write() as tx:
         if who.user is not None:
             sessions.remove_of_user(tx, who.user.id)
@@ -144,7 +145,7 @@ def sign_out_everywhere(db: Db, who: Visitor, *, now: int) -> None:
 
 
 def signing_key(db: Db) -> bytes:
-    """The key that cookies and form tokens are signed with: made once, kept in the store."""
+    """The key with which cookies and form tokens are signed. It is made once, and kept in the store."""
     with db.read() as tx:
         known = facts.get(tx, _KEY)
     if known is None:
@@ -155,7 +156,7 @@ def signing_key(db: Db) -> bytes:
 
 
 def signature(key: bytes, purpose: str, text: str) -> str:
-    """Signs `text` for one purpose, so that a signature made for another does not pass."""
+    """A signature of `text` for one purpose. A signature for another purpose is a different one."""
     return hmac.digest(key, f"{purpose}\n{text}".encode(), hashlib.sha256).hex()
 
 
@@ -180,5 +181,5 @@ def _link_state(tx: Tx, secret: str, *, now: int) -> tuple[LinkState, User | Non
 
 
 def _hash(secret: str) -> str:
-    # 256 random bits can't be guessed from a hash, so a fast one serves; and it is looked up by index.
+    # 256 random bits can't be guessed from their hash, so a fast hash without salt is enough. An index finds it.
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Status: how everything is doing, in facts. Sentences for people come with the troubles themselves."""
+"""The status of Users, Accounts and Calendars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.store.db import Db, Tx
 
 @dataclass(frozen=True, slots=True)
 class CalendarStatus:
-    """One Calendar that is read. Instants are Unix seconds, UTC."""
+    """One Calendar with a role. Instants are Unix seconds, UTC."""
 
     id: str
     name: str
@@ -21,7 +21,7 @@ class CalendarStatus:
     objects: int
     unreadable: int
     held: int
-    #: Objects that the server lists but did not deliver when last asked.
+    #: Objects that the server listed, but did not deliver, in the last mirror run.
     undelivered: int
     last_attempt_at: int | None
     last_success_at: int | None
@@ -30,7 +30,7 @@ class CalendarStatus:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """One Account with the Calendars of it that are read."""
+    """One Account, and those of its Calendars that have a role."""
 
     id: str
     provider: str
@@ -61,12 +61,12 @@ class UserStatus:
     accounts: tuple[AccountStatus, ...]
     waiting: int
     failed: tuple[FailedAppointment, ...]
-    #: What the User should know of at once, in sentences.
+    #: What the User has to do, in sentences.
     advice: tuple[str, ...]
 
 
 def status(db: Db, user_id: str | None = None) -> list[UserStatus]:
-    """How one User is doing, or every User. Raises `Unknown`."""
+    """The status of one User, or of every User. Raises `Unknown`."""
     with db.read() as tx:
         if user_id is None:
             return [of_user(tx, user) for user in users.all_users(tx)]
@@ -77,7 +77,7 @@ def status(db: Db, user_id: str | None = None) -> list[UserStatus]:
 
 
 def of_user(tx: Tx, user: User) -> UserStatus:
-    """How a User is doing, within the caller's snapshot."""
+    """The status of a User, in the caller's transaction."""
     head = published.head(tx, user.id)
     connected = tuple(_account(tx, account) for account in accounts.all_of(tx, user.id))
     primary = accounts.primary_of(tx, user.id)

@@ -1,4 +1,4 @@
-"""What passing time asks for: what is over goes, and what waits by a wrong clock comes due."""
+"""Housekeeping: deleting what is no longer needed, and recovering from a clock that was wrong."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from bridge.service import changes, webhooks
 from bridge.store import accounts, bookings, mirror, outbox, passwords, published
 from bridge.store.db import Db
 
-#: Settled outbox entries are kept this long, in seconds, for `explain`.
+#: Seconds for which settled outbox entries are kept, for `explain`.
 KEEP_DONE_SECONDS = 30 * 86_400
 
 
 def tidy(db: Db, *, now: int) -> None:
-    """Note when calendar passwords were last used, and forget what was settled, told or deleted long ago."""
+    """Store when calendar passwords were last used, and delete old entries, deliveries, changes and tombstones."""
     used = passwords.collect_last_use(passwords.last_use_directory(db.path))
     with db.write() as tx:
         passwords.note_use(tx, used)

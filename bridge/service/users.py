@@ -32,7 +32,7 @@ SCOPES = (
 _TIME_ZONE_PROBLEM = FieldProblem("/timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
 
 
-#: Run inside the transaction of what they follow, so that what they write is kept together with it or not at all.
+#: Called inside a use case's transaction, so that what it writes is committed together with it or not at all.
 AlsoUser = Callable[[Tx, tuple[User, BookingCalendar]], None]
 AlsoPassword = Callable[[Tx, tuple[str, str]], None]
 
@@ -85,7 +85,7 @@ def enrol(
         created_at=now,
         updated_at=now,
     )
-    # Paths are compared without regard to case by some clients, so two ids must differ in more than that.
+    # Some clients compare paths without regard to case, so ids must differ in more than case.
     if any(other.id.lower() == id.lower() for other in users.all_users(tx)):
         raise Exists("user", id)
     users.add(tx, user, now=now)
@@ -109,7 +109,7 @@ def change_user(
     time_zone: str | None = None,
     two_way: TwoWay | None = None,
 ) -> User:
-    """Give a User another name, time zone or two-way rule; all of it or, when it is refused, nothing.
+    """Change a User's name, time zone or two-way setting: all of them, or nothing when one is refused.
 
     All-day and floating events follow the zone, in one revision. Raises `Unknown`, `Invalid`, `SetByAdministrator`.
     """
@@ -130,7 +130,7 @@ def change_user(
 
 
 def alter(tx: Tx, before: User, after: User, *, now: int) -> None:
-    """Give a User another name or time zone, in the caller's transaction."""
+    """Change a User's name or time zone, in the caller's transaction."""
     users.change(tx, after)
     if after.time_zone != before.time_zone:
         publish.publish_everything(tx, after, now=now)
@@ -158,10 +158,10 @@ def booking_calendars_of(db: Db, user_id: str) -> list[str]:
 
 
 def remove_user(db: Db, user_id: str, *, now: int) -> None:
-    """Remove a User with everything of theirs, without a trace. Events already in iCloud stay there.
+    """Remove a User and everything that belongs to them. Events in iCloud stay there.
 
-    What is left is that there was such an id: in the audit log, and in the feed's last word on them, for the CRM.
-    Raises `Unknown`, `SetByAdministrator`.
+    Only their id is kept: in the audit log, and in the last entry of the change feed about them, for the CRM. Raises
+    `Unknown`, `SetByAdministrator`.
     """
     with db.write() as tx:
         user = users.get(tx, user_id)
@@ -179,7 +179,7 @@ def remove_user(db: Db, user_id: str, *, now: int) -> None:
 
 
 def add_password(db: Db, user_id: str, label: str, now: int, *, also: AlsoPassword | None = None) -> tuple[str, str]:
-    """Make a calendar password: its id, and the password, which is shown this once. Raises `Unknown`."""
+    """Make a calendar password. Returns its id, and the password, which is not stored. Raises `Unknown`."""
     with db.write() as tx:
         if users.get(tx, user_id) is None:
             raise Unknown("user", user_id)
@@ -205,7 +205,7 @@ def revoke_password(db: Db, user_id: str, password_id: str, now: int) -> None:
 
 
 def add_token(db: Db, *, label: str, location_ids: Iterable[str], scopes: Iterable[str], now: int) -> tuple[str, str]:
-    """Make an API token: its id, and the token, which is shown this once. Raises `Invalid` for an unknown scope."""
+    """Make an API token. Returns its id, and the token, which is not stored. Raises `Invalid` for an unknown scope."""
     wanted = frozenset(scopes)
     if unknown := sorted(wanted - set(SCOPES)):
         raise Invalid(
@@ -229,7 +229,7 @@ def add_token(db: Db, *, label: str, location_ids: Iterable[str], scopes: Iterab
 
 
 def authenticate_token(db: Db, token: str) -> ApiToken | None:
-    """What this bearer token may do; None when it is unknown or revoked."""
+    """The API token with this secret; None where it is unknown or revoked."""
     with db.read() as tx:
         return users.token_by_hash(tx, _token_hash(token))
 
@@ -248,5 +248,5 @@ def revoke_token(db: Db, token_id: str, now: int) -> None:
 
 
 def _token_hash(token: str) -> str:
-    # A random secret of 256 bits can't be guessed from its hash, so a fast one serves; and it is looked up by index.
+    # 256 random bits can't be guessed from their hash, so a fast hash without salt is enough. An index finds it.
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a caller may see and book: everything else does not exist for them."""
+"""What a caller may see and book. Anything else is `Unknown` to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Locations = Set[str] | None
 
 
 def sees(locations: Locations, location_id: str) -> bool:
-    """Whether the caller may see what belongs to this location."""
+    """Whether the caller may see this location."""
     return locations is None or location_id in locations
 
 
@@ -58,7 +58,7 @@ def booking_calendar(tx: Tx, calendar_id: str, locations: Locations) -> BookingC
 
 
 def bookable(tx: Tx, calendar_id: str, locations: Locations) -> BookingCalendar:
-    """The booking calendar, if anybody can be booked with it. Raises `Unknown`."""
+    """The booking calendar. Raises `Unknown`, also where it has no Users."""
     found = booking_calendar(tx, calendar_id, locations)
     if not found.user_ids:
         raise Unknown("booking calendar", calendar_id)
@@ -92,7 +92,7 @@ def blocked_user(tx: Tx, location_id: str, calendar_id: str | None, user_id: str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What to list: of a User, of a booking calendar, of a group of those, or where these meet; in pages if wished."""
+    """What to list. Of User, booking calendar and group of booking calendars, all that are given have to match."""
 
     location_id: str
     span: Interval
@@ -100,26 +100,27 @@ class Listing:
     booking_calendar_id: str | None = None
     group_id: str | None = None
     include_deleted: bool = False
-    #: Changed at this instant or later: within one second, nobody knows what came first.
+    #: Only what changed at this instant or later: within one second, the order of changes is not known.
     updated_after: int | None = None
-    #: Only what comes after this start and id.
+    #: For paging: only what comes after this start and id.
     after: tuple[int, str] = (-(2**62), "")
     limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a listing is about."""
+    """The Users and booking calendars of a listing."""
 
     users: list[User]
-    #: None: whatever the booking calendar.
+    #: None: all booking calendars.
     calendar_ids: list[str] | None
 
 
 def scope(tx: Tx, listing: Listing, locations: Locations) -> Seen:
-    """What a listing is about: a User, a booking calendar, the calendars of a group, or where these meet.
+    """The Users and booking calendars that match a User, a booking calendar and a group, as far as these are given.
 
-    Raises `Unknown`. Groups are only known by the calendars that name them, so one that none does is empty.
+    Raises `Unknown`, but not for groups: these are only known from the booking calendars that name them, so a group
+    that no calendar names is an empty one.
     """
     location_id, user_id, calendar_id = listing.location_id, listing.user_id, listing.booking_calendar_id
     if not sees(locations, location_id):

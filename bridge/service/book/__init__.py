@@ -1,6 +1,6 @@
 """Booking: appointments, and blocked slots made in the CRM.
 
-Each verb is one write transaction: check the slot, store, publish, queue. Only when it has committed is it answered.
+Each use case is one write transaction: check the slot, store, publish, and queue for iCloud.
 """
 
 from bridge.service.book.appointments import (

@@ -1,4 +1,4 @@
-"""Blocked slots: made, changed and deleted in the CRM, and seen by it together with those from iCloud."""
+"""Blocked slots: those that the CRM makes, changes and deletes, and the list of these and those from iCloud."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge.store.db import Db, Tx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBlockedSlot:
-    """A blocked slot as the CRM posts it, for a User or for a booking calendar (then its only User)."""
+    """A blocked slot as the CRM posts it: for a User, or for a booking calendar, which must have only one User."""
 
     location_id: str
     user_id: str | None
@@ -34,7 +34,7 @@ class NewBlockedSlot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedSlotView:
-    """One stretch of blocked time as the CRM sees it; those of origin `icloud` can't be changed."""
+    """One stretch of blocked time as the CRM sees it. One of origin `icloud` can't be changed."""
 
     id: str
     origin: Origin
@@ -48,13 +48,13 @@ class BlockedSlotView:
     user_id: str
     booking_calendar_id: str | None
     location_id: str
-    #: Of one from iCloud, both are when the bridge saw its event change last.
+    #: For one from iCloud, both are the instant at which the bridge last saw a change of its event.
     created_at: int
     updated_at: int
     deleted: bool = False
 
 
-#: Runs inside the slot's own transaction, so that what it writes and the slot are kept together or not at all.
+#: Called inside the transaction of the slot, so that what it writes is committed together with it or not at all.
 Also = Callable[[Tx, BlockedSlot], None]
 
 
@@ -69,7 +69,7 @@ def is_icloud(event_id: str) -> bool:
 
 
 def create_blocked_slot(db: Db, new: NewBlockedSlot, *, now: int, also: Also | None = None) -> BlockedSlot:
-    """Block time. It is published and busy when this returns, and never leaves the bridge.
+    """Block time. When this returns, it is published and counts as busy. It is never sent anywhere.
 
     Raises `Unknown`, `Invalid` for a booking calendar of several Users.
     """
@@ -153,7 +153,7 @@ def update_blocked_slot(
 
 
 def list_blocked_slots(db: Db, listing: Listing, *, locations: Locations) -> list[BlockedSlotView]:
-    """All blocked time in the span, made in the CRM or come from iCloud, by start. Raises `Unknown`.
+    """All blocked time in the span, from the CRM and from iCloud, ordered by start. Raises `Unknown`.
 
     Of deleted ones, only the CRM's own can be listed: what went from iCloud is not kept.
     """
@@ -172,16 +172,16 @@ def list_blocked_slots(db: Db, listing: Listing, *, locations: Locations) -> lis
 
 
 def expire_holds(db: Db, *, now: int) -> int:
-    """Delete the blocked slots whose `expires_at` has come. Returns how many."""
+    """Delete the holds that have expired. Returns how many."""
     with db.read() as tx:
         if not bookings.expired_slots(tx, now=now):
-            return 0  # asked every second: the usual case costs no write
+            return 0  # this runs every second, and mostly nothing has to be written
     with db.write() as tx:
         return expire_in(tx, now=now)
 
 
 def expire_in(tx: Tx, *, now: int) -> int:
-    """The same in the caller's transaction, so that what it decides does not depend on who came first."""
+    """As `expire_holds`, in the caller's transaction, so that its decision does not depend on when that last ran."""
     expired = bookings.expired_slots(tx, now=now)
     for slot in expired:
         delete_in(tx, slot, origin=ChangeOrigin.BRIDGE, now=now)
@@ -197,9 +197,9 @@ def delete_in(tx: Tx, slot: BlockedSlot, *, origin: ChangeOrigin, now: int) -> N
 
 
 def icloud_slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlotView:
-    """One stretch of an iCloud blocked slot: its id names a published item and when it begins.
+    """One stretch of an iCloud blocked slot. Its id consists of the id of a published item and the start.
 
-    Without that, as the change feed names the whole of it, the first of its times. Raises `Unknown`.
+    Without a start, as in the change feed, the id stands for the first stretch. Raises `Unknown`.
     """
     stem, _, start = slot_id.rpartition("_")
     whole = not re.fullmatch(r"-?\d{1,12}", start, re.ASCII)

@@ -1,4 +1,4 @@
-"""What holds for events of both kinds, appointments and blocked slots."""
+"""Deleting events, which may be appointments or blocked slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What booking asks of the event in iCloud: to be brought up to date, or to go on in another calendar."""
+"""Queueing an Appointment's event for iCloud: to be brought up to date, or to be moved to another calendar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.store.db import Tx
 
 
 def queue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
-    """Ask for the event in iCloud to be brought up to date, and note that this is outstanding.
+    """Queue the Appointment's event to be brought up to date in iCloud, and mark the Appointment as pending.
 
     Raises `NoPrimaryCalendar`.
     """
@@ -24,7 +24,7 @@ def queue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
     if target is None:
         if appointment.wanted_upstream:
             raise NoPrimaryCalendar(appointment.user_id)
-        # Cancelled after its calendar was disconnected: there is no event left that the bridge could remove.
+        # It was cancelled after its calendar was disconnected, so the bridge can't remove the event.
         return replace(appointment, sync_state=SyncState.NOT_SYNCED, sync_error=None)
     if appointment.calendar_id is None and not appointment.wanted_upstream and not outbox.is_open(tx, appointment.id):
         return replace(appointment, sync_state=SyncState.NOT_SYNCED, sync_error=None)
@@ -33,10 +33,10 @@ def queue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
 
 
 def requeue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
-    """Queue a change to an Appointment, whose event may be in a calendar that is the Primary no longer.
+    """Queue a changed Appointment, whose event may be in a Calendar that is no longer the Primary.
 
-    Only the Primary is written, so an upcoming one moves there; the event of a past one stays as it is. (Where a person
-    put an event into a calendar that the bridge never writes, the push says so.) Raises `NoPrimaryCalendar`.
+    Only the Primary is written. So an upcoming event moves there, and a past one stays as it is. (If a person moved the
+    event to a Calendar that the bridge never writes, the push reports that.) Raises `NoPrimaryCalendar`.
     """
     if appointment.wanted_upstream and _left_behind(tx, appointment):
         if not upcoming(appointment, now):
@@ -46,7 +46,7 @@ def requeue(tx: Tx, appointment: Appointment, *, now: int) -> Appointment:
 
 
 def invite(tx: Tx, before: Appointment | None, after: Appointment) -> Appointment:
-    """The Appointment as it invites its contact. Raises `Invalid` where its calendar has nobody to invite from."""
+    """The Appointment with its contact invited. Raises `Invalid` where its calendar has no address to invite from."""
     invitee = after.fields.invitee
     if before is not None and (before.fields.invitee, before.user_id) == (invitee, after.user_id):
         return after
@@ -60,15 +60,16 @@ def invite(tx: Tx, before: Appointment | None, after: Appointment) -> Appointmen
 
 
 def upcoming(appointment: Appointment, now: int) -> bool:
-    """Whether it, or one of its recurrences, may still lie ahead."""
+    """Whether it, or one of its times, may not be over yet."""
     return appointment.fields.end > now or appointment.fields.rrule is not None
 
 
 def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
-    """Take the Appointment out of the calendar it was written to, so that it can be written to another.
+    """Detach the Appointment from its event, so that it can be written to another calendar under a new UID.
 
-    The event there is removed by a stand-in that owns it from now on, deleted from its birth; the Appointment goes on
-    under a new UID, since iCloud refuses one UID in two calendars of an account, and a removal may take its time.
+    The old event is handed to a stand-in: an Appointment that is deleted from the start, so that the push removes the
+    event. The new UID is needed because iCloud refuses the same UID in two calendars of an account, and the removal may
+    take a while.
     """
     if booked.calendar_id is None:
         return booked
@@ -78,7 +79,7 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
         stand_in = replace(
             booked,
             id=f"apt_{secrets.token_hex(12)}",
-            location_id="",  # of no location, so that no listing has it
+            location_id="",  # without a location, so that no listing contains it
             external_id=None,
             extra={},
             beside=(),
@@ -88,9 +89,9 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
             updated_at=now,
         )
         bookings.put_appointment(tx, queue(tx, stand_in, now=now))
-        outbox.wait_for(tx, stand_in.id, booked.id)  # a write under way could land after the removal
+        outbox.wait_for(tx, stand_in.id, booked.id)  # a push under way could write the event after its removal
         event = mirror.get(tx, home.id, booked.href or "")
-        if home.user_id == booked.user_id:  # one person's notes are not another's
+        if home.user_id == booked.user_id:  # one person's notes must not reach another
             carried = booked.carried
             if event is not None:
                 carried = event.ics if carried is None else ical.with_single_times_of(event.ics, carried)
@@ -103,14 +104,14 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
 
 
 def new_uid() -> str:
-    """A UID for an event that goes on under another one than its Appointment's id."""
+    """A UID for an event whose Appointment's id can't be its UID any more."""
     return f"apt_{secrets.token_hex(12)}"
 
 
 def under_uid(ics: str, booked: Appointment, uid: str) -> str | None:
-    """The text of an Appointment's event under another UID, for another calendar to invite by.
+    """The text of an Appointment's event with another UID and without invitation, to be written to another calendar.
 
-    None where its UID is not written as the bridge writes it.
+    None where the UID is not written in the form that the bridge uses.
     """
     if f"UID:{booked.uid}" not in ics:
         return None
