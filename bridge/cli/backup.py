@@ -9,7 +9,7 @@ import click
 from bridge import secrets as keys
 from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import yes_option
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, StoreUnusable
 from bridge.sentences import sentence
 from bridge.service import backup as whole
 
@@ -40,8 +40,8 @@ def backup(opened: Opened, *, file: Path, without_secrets: bool, with_key: bool,
 
 
 @click.command()
-@_file
-@yes_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@yes_option("FILE takes the place of the store, which is kept beside it.")
 @pass_opened
 def restore(opened: Opened, file: Path) -> None:
     """Put the backup FILE in the store's place. The bridge must not be running.
@@ -50,7 +50,12 @@ def restore(opened: Opened, file: Path) -> None:
     Appointments that were booked since the backup are gone from the bridge; their events in iCloud stay, and block.
     """
     store, key_file = opened.settings.store.path, opened.settings.secrets.key_file
-    kept, had_key = whole.restore(file, store, take_key=lambda key: keys.take_key(key, key_file), now=opened.now)
+    try:
+        kept, had_key = whole.restore(file, store, take_key=lambda key: keys.take_key(key, key_file), now=opened.now)
+    except StoreUnusable as error:
+        if error.path != str(file):
+            raise
+        raise click.ClickException(f"{file} can't be used: {error.reason}. Nothing was changed.") from error
     click.echo(f"Restored {file} to {store}.")
     if kept is not None:
         click.echo(f"The former store is kept as {kept}.")

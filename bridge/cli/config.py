@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from bridge.cli.opened import Opened, pass_opened
+from bridge.errors import SettingsInvalid
+from bridge.sentences import sentence
 from bridge.settings import path_of
 from bridge.settings.change import set_value
 from bridge.settings.file import DEFAULT_PATH
@@ -25,4 +27,8 @@ def set_setting(opened: Opened, key: str, value: str) -> None:
     Comments and order stay as they are, and nothing is written that would not be valid. A running bridge notices.
     """
     path = opened.config or path_of(None) or DEFAULT_PATH
-    click.echo(f"Set {key} in {path}." if set_value(path, key, value) else f"{path} says so already.")
+    try:
+        changed = set_value(path, key, value)
+    except SettingsInvalid as error:
+        raise click.ClickException(f"Nothing was written. {sentence(error)}") from error
+    click.echo(f"Set {key} in {path}." if changed else f"{path} says so already.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from bridge import logs
 from bridge.errors import CannotListen
 
 _PORT = click.IntRange(0, 65535)
@@ -21,10 +23,15 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--sidecar-port", type=_PORT, default=0, help="Otherwise: a free one.")
 @click.option("--radicale-port", type=_PORT, default=0, help="Otherwise: a free one.")
 @click.option("--upstream-port", type=_PORT, default=0, help="The stand-in's. Otherwise: a free one.")
-def demo(*, as_json: bool, data: Path | None, sidecar_port: int, radicale_port: int, upstream_port: int) -> None:
+@click.pass_context
+def demo(
+    ctx: click.Context, *, as_json: bool, data: Path | None, sidecar_port: int, radicale_port: int, upstream_port: int
+) -> None:
     """Run the whole bridge against a stand-in for iCloud. No account is needed."""
     from bridge.demo.run import DemoOptions, run_demo  # noqa: PLC0415 - it brings servers that nothing else needs
 
+    if ctx.find_root().get_parameter_source("log_level") is ParameterSource.DEFAULT:
+        logs.configure("warning")  # what it prints itself is all that somebody who tries it needs
     options = DemoOptions(
         as_json=as_json,
         data=data,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-yes_option = click.confirmation_option(help="Do it, without being asked.", prompt="This can't be undone. Do it?")
+
+
+def yes_option(warning: str) -> Callable[[_Decorated], _Decorated]:
+    """`--yes`, without which somebody is told what it will do, and asked."""
+    return click.confirmation_option(help="Do it, without being asked.", prompt=f"{warning} Do it?")
 
 
 def instant(seconds: int | None) -> str:

@@ -171,7 +171,7 @@ def remove(opened: Opened, user_id: str, *, yes: bool) -> None:
             _ask_to_remove(db, user_id)
         users.remove_user(db, user_id, now=opened.now)
         opened.note(db, "user removed", user_id)
-    click.echo(f"Removed {user_id}.")
+    click.echo(f"Removed {user_id}. Events that are in iCloud stay there.")
 
 
 def _ask_to_remove(db: Db, user_id: str) -> None:

@@ -93,7 +93,7 @@ def retry(opened: Opened, webhook_id: str, delivery_id: str) -> None:
 
 @webhook.command()
 @click.argument("webhook_id", metavar="ID")
-@yes_option
+@yes_option("This can't be undone.")
 @pass_opened
 def remove(opened: Opened, webhook_id: str) -> None:
     """End the webhook ID. What waits for it is not sent."""

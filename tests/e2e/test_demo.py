@@ -147,7 +147,7 @@ def test_nothing_is_left_when_it_ends(start: Started, temporary: Path, number: s
 
     assert program.end(number) == 0
     assert program.rest() == "", "only the first line is printed"
-    assert not re.search("Traceback|Fatal|Warning", program.errors()), program.errors()
+    assert not re.search("Traceback|Fatal|Warning|INFO|WARNING", program.errors()), program.errors()
     assert not list(temporary.iterdir())
     assert not [pid for pid in family if alive(pid)]
     assert all(bindable(port) for port in ports)
