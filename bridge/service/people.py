@@ -1,4 +1,4 @@
-"""Users as the rules of a booking calendar see them: their working hours, what takes their time, and what is known."""
+"""The Users of booking calendars as `domain.slots` needs them: working hours, taken times, and how recent these are."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from bridge.store.sources import Source
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of some Users' time."""
+    """The sources of some Users' busy time, and which Users have a source that is too old."""
 
     sources: tuple[Source, ...]
-    #: Users with a source that was never read, or too long ago.
+    #: Users with a source that was never read, or was read too long ago.
     stale: frozenset[str]
 
     @property
     def complete(self) -> bool:
-        """Whether every source was read at some time."""
+        """Whether every source has been read at least once."""
         return all(source.last_read_at is not None for source in self.sources)
 
     def unknown(self, user_ids: Iterable[str]) -> CalendarsStale:
-        """The error that too little is known of these Users."""
+        """The error to raise where these Users are stale."""
         refused = {source.user_id for source in self.sources if source.needs_password}
         of = tuple(user_ids)
         return CalendarsStale(of, tuple(user_id for user_id in of if user_id in refused))
 
     @property
     def as_of(self) -> int | None:
-        """When the source that was read longest ago was read. None: one never was, or there are none."""
+        """When the source was read that was read longest ago; None: one was never read, or there are none."""
         times = [source.last_read_at for source in self.sources if source.last_read_at is not None]
         return min(times, default=None) if self.complete else None
 
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """A booking calendar's Users over a span of starts, and what its rules allow now."""
+    """A booking calendar's Users, for bookings that start in some span, and what its rules allow now."""
 
     people: tuple[Person, ...]
     #: How many of them a booking needs.
@@ -59,7 +59,7 @@ class Crew:
 
 
 def known(tx: Tx, user_ids: Iterable[str], *, now: int, stale_seconds: int | None) -> Known:
-    """What is known of Users' time. `stale_seconds` None: nothing is too old, and not even missing.
+    """The sources of Users' busy time. `stale_seconds` None: no source counts as too old, even if it was never read.
 
     A User without an account, or whose account has no calendar chosen, has no source that could be stale.
     """
@@ -130,7 +130,7 @@ def person(
     calendar_id: str | None = None,
     leave_out: Set[str] = frozenset(),
 ) -> Person:
-    """A User with these openings, for bookings of some length that start in the span."""
+    """A User with these openings, for bookings of `length` seconds that start in the span."""
     theirs = {calendar.id: calendar.rules() for calendar in booking_calendars.of_user(tx, user.id)}
     buffered = {id_: other for id_, other in theirs.items() if other.before or other.after}
     limited = {calendar_id} if calendar_id is not None and (rules.per_slot > 1 or rules.per_day is not None) else set()
@@ -162,16 +162,16 @@ def person(
 
 
 def working_hours(tx: Tx, user: User) -> Hours | None:
-    """A User's working hours whichever calendar they are booked with: of their schedule that names none, or None."""
+    """A User's working hours for all booking calendars: those of their schedule that names none; None without one."""
     schedule = schedules.general(tx, user.id)
     return None if schedule is None else schedule.hours()
 
 
 def _hours(tx: Tx, calendar: BookingCalendar, members: Iterable[User]) -> tuple[dict[str, Hours], bool]:
-    """The working hours of a calendar's Users, and whether anybody has said when they are.
+    """The working hours of a calendar's Users, and whether any of them are set (rather than the default).
 
-    They are those of the User's newest schedule that names the calendar; else of the calendar's own schedule; else its
-    opening hours, in the User's zone; else of the User's schedule that names no calendar; else office hours.
+    They come from the first of these that exists: the User's newest schedule that names the calendar; the calendar's
+    own schedule; its opening hours, in the User's zone; the User's schedule that names no calendar; office hours.
     """
     named = {schedule.user_id: schedule for schedule in schedules.for_calendar(tx, calendar.id)}
     found, given = {}, False

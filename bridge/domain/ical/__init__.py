@@ -6,10 +6,11 @@ recurrence rule, however absurd, takes more than bounded time. The modules, each
 - `content`: content lines and components, read and written. `editing`: changing single properties of a text.
 - `scales`, `rules`, `recurrence`, `harmless`: recurrence rules, what they yield, and making extreme ones manageable.
 - `observances`, `zones`, `vtimezones`: time zones.
-- `events`, `series`: one VEVENT; and a recurring one with its overrides and exceptions, as instances.
+- `events`, `series`: one VEVENT; and a recurring one with its overrides and exceptions, as instances. `damage`: objects
+  of which some VEVENTs can't be read.
 - `judge`, `verdicts`: whether an event takes time from its owner, and why.
 - `rendering`, `slots`: the objects that the merged calendar serves.
-- `repeats`, `invitations`, `appointments`: Appointments written as events, and read back.
+- `repeats`, `invitations`, `owned`, `appointments`: Appointments written as events, and read back.
 - `instances`, `moves`, `rule_changes`: single times of recurring Appointments, and changes of their rule.
 """
 

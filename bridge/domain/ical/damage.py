@@ -1,4 +1,4 @@
-"""Objects of which a part can't be read: one event among others that does not say when it is."""
+"""Objects of which only a part can be read: one of several VEVENTs does not tell when it is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bridge.domain.ical.zones import Zones
 
 
 def unread(ics: str) -> int:
-    """How many of an object's several events do not say when they are."""
+    """How many events of an object with several do not tell when they are."""
     return len(_unread(_events(ics)))
 
 
 def with_last_known(ics: str, last: str) -> str:
-    """The object with what an earlier text of it says of the events that can't be read, where that can be."""
+    """The object with unreadable events replaced by those of `last`, an earlier version, where these are readable."""
     events, before = _events(ics), _events(last)
     no_help = _unread(before)
     known = {_name(component): number for number, component in enumerate(before) if number not in no_help}
@@ -37,7 +37,7 @@ def _unread(events: list[Component]) -> list[int]:
         return []
     zones = Zones(Component(""), dt.UTC)
     read = [event(component, zones) for component in events]
-    # Of an override without a start it is known what it replaces, not where it went.
+    # An override without a start tells which instance it replaces, but not to what time that was moved.
     return [n for n, found in enumerate(read) if found is None or (found.guessed and found.recurrence_id is not None)]
 
 

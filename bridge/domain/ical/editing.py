@@ -1,4 +1,4 @@
-"""Changing single properties of an object's text, so that all the rest stays as it is, byte for byte."""
+"""Changing single properties in the text of an object. Everything else in it stays as it is, byte for byte."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _PHYSICAL = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
 
 
 class Edit:
-    """The text of an object, open for changes to one of its VEVENTs (the first, second … in order)."""
+    """The text of an object, for changes to one of its VEVENTs: `number` counts them in order, from 0."""
 
     def __init__(self, text: str, number: int) -> None:
         self._eol = "\r\n" if "\r\n" in text else "\n"
-        #: Logical lines as they are written, folds and line ends included.
+        #: The logical lines as they are written, with their folds and line ends.
         self._raw = _lines(text)
         self._number = number
 
@@ -25,7 +25,7 @@ class Edit:
         return "".join(self._raw)
 
     def each(self) -> Iterator[int]:
-        """Open each of the VEVENTs in turn, and in the end the one again that was open."""
+        """Select each of the VEVENTs in turn; afterwards, the one that was selected before."""
         before = self._number
         for number in range(len(self._begins())):
             self._number = number
@@ -33,11 +33,14 @@ class Edit:
         self._number = before
 
     def get(self, name: str) -> list[str]:
-        """The event's own properties of that name, as logical lines."""
+        """The properties of this name of the selected event (not those of its alarms), as unfolded lines."""
         return [_logical(self._raw[at]) for at in self._own() if self._name(at) == name]
 
     def set(self, name: str, lines: Iterable[str]) -> None:
-        """Put these logical lines in the place of the event's properties of that name; what is there already stays."""
+        """Replace the selected event's properties of this name by these unfolded lines.
+
+        A line that is there already keeps the form in which it is written.
+        """
         wanted = list(lines)
         places = [at for at in self._own() if self._name(at) == name]
         there = [_logical(self._raw[at]) for at in places]
@@ -60,21 +63,21 @@ class Edit:
         self._raw[at:at] = [content.fold(line, self._eol) for line in lines]
 
     def add_after_events(self, texts: Iterable[str]) -> None:
-        """Insert VEVENTs as they are written, after the last one."""
+        """Insert these VEVENTs, as they are written, after the last one."""
         at = self._end(len(self._begins()) - 1)
         self._raw[at:at] = [line for text in texts for line in _lines(text)]
 
     @property
     def whole(self) -> str:
-        """The event as it is written, with all that is in it."""
+        """The text of the selected event, with everything in it."""
         return "".join(self._raw[self._begin(self._number) : self._end(self._number)])
 
     def replace(self, number: int, text: str) -> None:
-        """Put a VEVENT as it is written in the place of another."""
+        """Replace the VEVENT with this number by `text`, a VEVENT as it is written."""
         self._raw[self._begin(number) : self._end(number)] = _lines(text)
 
     def drop(self, number: int) -> None:
-        """Take another of the VEVENTs out, with all that is in it."""
+        """Remove the VEVENT with this number, with everything in it. It must not be the selected one."""
         del self._raw[self._begin(number) : self._end(number)]
         self._number -= number < self._number
 
@@ -82,7 +85,7 @@ class Edit:
         return re.split("[:;]", self._raw[at], maxsplit=1)[0].strip().upper()
 
     def _own(self) -> list[int]:
-        """Where the properties of the event itself are: not those of its alarms."""
+        """The indexes of the selected event's own properties, without those of its alarms."""
         begin = self._begin(self._number)
         depth, found = 0, []
         for at in range(begin + 1, len(self._raw)):
@@ -101,7 +104,7 @@ class Edit:
         return self._begins()[number]
 
     def _end(self, number: int) -> int:
-        """Where what follows an event begins."""
+        """The index of the line after an event."""
         lines = range(self._begin(number), len(self._raw))
         return 1 + next((at for at in lines if _logical(self._raw[at]).upper() == "END:VEVENT"), len(self._raw) - 1)
 
@@ -109,7 +112,7 @@ class Edit:
         return [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]
 
     def _end_of_own(self) -> int:
-        """Where a new property goes: before the first alarm, or the event's end."""
+        """The index at which a new property is inserted: before the first alarm, or the end of the event."""
         for at in range(self._begin(self._number) + 1, len(self._raw)):
             if self._name(at) in {"BEGIN", "END"}:
                 return at
@@ -131,6 +134,6 @@ def _logical(raw: str) -> str:
 
 
 def without_params(params: str, names: Collection[str]) -> str:
-    """Parameters as they are written, less those."""
+    """The parameters as they are written, without those with these names (in upper case)."""
     kept = re.findall(r';[^";=]*=(?:"[^"]*"|[^";])*', params)
     return "".join(p for p in kept if p[1:].partition("=")[0].strip().upper() not in names)

@@ -1,4 +1,4 @@
-"""Appointments: booked, changed, read and listed."""
+"""Booking, changing, reading and listing Appointments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bridge.store.db import Db, Tx
 
 
 class Unset(Enum):
-    """Marks what a change leaves alone, where None means "clear it"."""
+    """The marker for a field that a change leaves alone. None clears the field."""
 
     UNSET = 0
 
@@ -35,7 +35,7 @@ UNSET = Unset.UNSET
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAppointment:
-    """An appointment as the CRM posts it. `user_id` None: whoever of the booking calendar's Users is free and next."""
+    """An appointment as the CRM posts it. `user_id` None: a free User of the booking calendar is chosen."""
 
     location_id: str
     booking_calendar_id: str
@@ -47,7 +47,7 @@ class NewAppointment:
     extra: dict[str, object]
     #: False: book it even over something else (`ignoreFreeSlotValidation`).
     check_slot: bool
-    #: False: without regard to notice and horizon (`ignoreDateRange`).
+    #: False: book it regardless of notice and horizon (`ignoreDateRange`).
     check_dates: bool = True
     #: As in `Appointment`.
     source: str = "api"
@@ -56,7 +56,7 @@ class NewAppointment:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new appointment, or the one that the same request made before."""
+    """A new appointment, or the one that an earlier repetition of the request made."""
 
     appointment: Appointment
     replayed: bool
@@ -64,7 +64,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentChange:
-    """What to change. `fields` by the names of AppointmentFields; in `extra`, None removes a key."""
+    """What to change. The keys of `fields` are names of AppointmentFields; in `extra`, None removes a key."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     utc_offset: int | None = None
@@ -77,7 +77,7 @@ class AppointmentChange:
     source_updated_at: str | Unset | None = UNSET
 
 
-#: Runs inside the booking's own transaction, so that what it writes and the booking are kept together or not at all.
+#: Called inside the transaction of the booking, so that what it writes is committed together with it or not at all.
 Also = Callable[[Tx, Created], None]
 
 
@@ -90,12 +90,12 @@ def create_appointment(
     anew: bool = False,
     unasked: Collection[str] = (),
 ) -> Created:
-    """Book: durable, published and queued for iCloud when this returns.
+    """Book an appointment. When this returns, it is stored, published and queued for iCloud.
 
-    The same request with the same `external_id` is answered with the appointment made before, as it is now. With
-    `anew`, the `external_id` of a deleted appointment can be used again. Users in `unasked` could not be asked just now
-    whether they are free. Raises `Unknown`, `DuplicateExternalId`, `NoPrimaryCalendar`, `SlotUnavailable`,
-    `NotBookable`, `CalendarsStale`.
+    A repetition of the request with the same `external_id` returns the appointment that the first one made, as it is
+    now. With `anew`, the `external_id` of a deleted appointment can be used again. The calendars of Users in `unasked`
+    could not be read now, so these Users can't be booked. Raises `Unknown`, `DuplicateExternalId`, `NoPrimaryCalendar`,
+    `SlotUnavailable`, `NotBookable`, `CalendarsStale`.
     """
     request = _digest(new)
     with db.write() as tx:
@@ -118,7 +118,7 @@ def _made_before(tx: Tx, new: NewAppointment, request: str, *, anew: bool) -> Cr
     if existing.deleted_at is not None and anew:
         bookings.put_appointment(tx, replace(existing, external_id=None))
         return None
-    # A late repetition of the request that made a deleted one must not bring it back.
+    # A late repetition of a request must not bring back the appointment that was deleted since.
     if existing.deleted_at is not None or bookings.request_of(tx, existing.id) != request:
         raise DuplicateExternalId(existing.id, deleted=existing.deleted_at is not None)
     return Created(existing, replayed=True)
@@ -127,15 +127,15 @@ def _made_before(tx: Tx, new: NewAppointment, request: str, *, anew: bool) -> Cr
 def _new_id(tx: Tx, new: NewAppointment) -> str:
     """An id that no Appointment has had.
 
-    With an `external_id` it is the same each time, where that is possible: after a restore the store may lack an
-    Appointment whose event is in iCloud. When the CRM sends it again, it gets the id and UID that it had, so that its
-    event is recognised and not made a second time.
+    With an `external_id`, the id is derived from it, if that id is unused. The reason: after a restore, the store may
+    lack an Appointment whose event is in iCloud. When the CRM sends it again, it gets the same id and UID as before, so
+    that its event is recognised, and not created a second time.
     """
     if new.external_id is not None:
         key = (facts.get(tx, "appointment_ids_key") or "").encode()
         named = json.dumps([new.location_id, new.external_id]).encode()
         appointment_id = f"apt_{hmac.new(key, named, hashlib.sha256).hexdigest()[:24]}"
-        if bookings.appointment(tx, appointment_id) is None:  # else it was deleted, and is booked anew
+        if bookings.appointment(tx, appointment_id) is None:  # otherwise it was deleted, and is booked anew
             return appointment_id
     return f"apt_{secrets.token_hex(12)}"
 
@@ -156,7 +156,7 @@ def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *
         created_at=now,
         updated_at=now,
         deleted_at=None,
-        # The UID is the id: stable, unguessable, and fit for a file name as it is.
+        # The UID is the id: it never changes, can't be guessed, and is usable as a file name.
         uid=appointment_id,
         sync_state=SyncState.NOT_SYNCED,
         sync_error=None,
@@ -182,7 +182,7 @@ def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *
 
 
 def read_rrule(text: str) -> str:
-    """A recurrence rule as it is kept, as content lines. Raises `Invalid` for one that can't be booked."""
+    """A recurrence rule in the form in which it is stored. Raises `Invalid` for one that can't be booked."""
     problem = ical.rrule_problem(text)
     if problem is not None:
         raise Invalid((FieldProblem("/rrule", "unsupported_rrule", problem),))
@@ -190,7 +190,7 @@ def read_rrule(text: str) -> str:
 
 
 def read_invitee(email: str) -> str:
-    """The address of a contact who is to be invited. Raises `Invalid` where that is none."""
+    """The e-mail address of a contact to invite. Raises `Invalid` where it can't be used."""
     email = email.strip()
     if not email:
         detail = "To invite the contact, give their e-mail address; or leave inviteContact out, or set it to false."
@@ -203,10 +203,10 @@ def read_invitee(email: str) -> str:
 def get_appointment(
     db: Db, appointment_id: str, *, locations: Locations, scope: Scope | None = None, now: int | None = None
 ) -> Appointment:
-    """The Appointment, deleted ones too, or one time of a recurring one; with a `scope`, what a change of it is about.
+    """The Appointment (deleted ones too), or one time of a recurring one; with a `scope`, what a change of it concerns.
 
-    With `now`, one that was deleted long before is not there any more. Raises `Unknown`, and `Invalid` for a series
-    that can't be split there.
+    With `now`, one that was deleted more than `TOMBSTONE_SECONDS` ago is `Unknown`. Raises `Unknown`, and `Invalid` for
+    a series that can't be split there.
     """
     with db.read() as tx:
         found = instances.named(tx, appointment_id, scope, locations)
@@ -217,7 +217,7 @@ def get_appointment(
 
 
 def find_by_external_id(db: Db, location_id: str, external_id: str) -> Appointment | None:
-    """The Appointment that a location's CRM knows by this id of its own, deleted ones too, or None."""
+    """The Appointment of a location with this `external_id`, deleted ones too, or None."""
     with db.read() as tx:
         return bookings.appointment_by_external_id(tx, location_id, external_id)
 
@@ -243,10 +243,12 @@ def update_appointment(
 ) -> Appointment:
     """Change an Appointment, field by field. Without an `expected_version`, the last writer wins.
 
-    One time of a recurring one is taken out of it, to go on by itself; in the scope `following`, that and all later
-    ones go on as a recurring Appointment of their own. `check_dates` and `unasked` as in `create_appointment`. Raises
-    `Unknown` (also for a deleted one), `Invalid` for what can't recur so, `VersionMismatch`, `DuplicateExternalId`,
-    `SlotUnavailable`, `NotBookable`, `CalendarsStale`, `NoPrimaryCalendar`.
+    A single time of a recurring Appointment becomes an Appointment of its own. With the scope `following`, that time
+    and all later ones become a recurring Appointment of their own. `check_dates` and `unasked` are as in
+    `create_appointment`.
+
+    Raises `Unknown` (also for a deleted one), `Invalid` for an impossible recurrence, `VersionMismatch`,
+    `DuplicateExternalId`, `SlotUnavailable`, `NotBookable`, `CalendarsStale`, `NoPrimaryCalendar`.
     """
     with db.write() as tx:
         found = instances.named(tx, appointment_id, scope, locations)
@@ -283,9 +285,9 @@ def update_appointment(
 
 
 def list_appointments(db: Db, listing: Listing, *, locations: Locations) -> list[Appointment]:
-    """Appointments that touch the span, by start; recurring ones once for each of their times. Raises `Unknown`.
+    """Appointments that touch the span, ordered by start. A recurring one is listed once for each of its times.
 
-    One that was cancelled or deleted is listed once, by its own time.
+    A cancelled or deleted recurring Appointment is only listed once, at its own start. Raises `Unknown`.
     """
     with db.read() as tx:
         seen = visibility.scope(tx, listing, locations)
@@ -310,7 +312,7 @@ def _place(booked: Appointment) -> tuple[int, str]:
 
 
 def _of_part(change: AppointmentChange, part: Part) -> AppointmentChange:
-    """The change, less what a part has from its recurring Appointment. Raises `Invalid` for one time that recurs."""
+    """The change without what a part shares with its series. Raises `Invalid` for a single time that is to recur."""
     fields = dict(change.fields)
     if fields.get("rrule") == part.master.fields.rrule:
         del fields["rrule"]
@@ -322,7 +324,7 @@ def _of_part(change: AppointmentChange, part: Part) -> AppointmentChange:
 
 
 def _with_exceptions(tx: Tx, before: Appointment, fields: AppointmentFields, part: Part | None) -> AppointmentFields:
-    """A series' changed fields, with its exceptions at its new times. Raises `Invalid` for a rule that doesn't fit."""
+    """A series' changed fields, with its exceptions moved along. Raises `Invalid` for a rule without its start."""
     if part is None:
         apart = instances.taken_out_of(tx, before.id)
     else:
@@ -335,18 +337,18 @@ def _with_exceptions(tx: Tx, before: Appointment, fields: AppointmentFields, par
 
 
 def _digest(new: NewAppointment) -> str:
-    """What tells one request from another, whatever becomes of its appointment later."""
+    """A digest of a request, by which a repetition is recognised even if the appointment has changed since."""
     asked = (new.booking_calendar_id, new.user_id, new.contact_id, asdict(new.fields), new.extra, new.source_updated_at)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _zoned(fields: AppointmentFields, user: User) -> AppointmentFields:
-    """A recurrence needs a zone, or it would shift against the clocks twice a year: the User's, if none was named."""
+    """The fields with the User's time zone if they recur and have none: in UTC, local times would shift with DST."""
     return replace(fields, time_zone=user.time_zone) if fields.rrule and fields.time_zone is None else fields
 
 
 def _changed(tx: Tx, before: Appointment, change: AppointmentChange) -> Appointment:
-    """The Appointment with the change made, if that can be. Raises `Unknown`, `DuplicateExternalId`."""
+    """The Appointment with the change applied. Raises `Unknown`, `DuplicateExternalId`."""
     calendar_id = before.booking_calendar_id if change.booking_calendar_id is UNSET else str(change.booking_calendar_id)
     user_id = before.user_id if change.user_id is UNSET else str(change.user_id)
     if (user_id, calendar_id) != (before.user_id, before.booking_calendar_id):
@@ -374,14 +376,14 @@ def _changed(tx: Tx, before: Appointment, change: AppointmentChange) -> Appointm
 
 
 def _takes_time_anew(before: Appointment, after: Appointment) -> bool:
-    """Whether it takes time that it did not take before: another User's, other times, or again after a cancellation."""
+    """Whether it takes time that it did not take before: other times, another User's, or again after cancellation."""
     if not after.wanted_upstream:
         return False
     return not before.wanted_upstream or _whose(after) != _whose(before) or _when(after) != _when(before)
 
 
 def _whose(appointment: Appointment) -> tuple[str, str]:
-    # Another calendar may be another kind of calendar, with other rules.
+    # Another booking calendar has other rules, so all of the time counts as new.
     return (appointment.user_id, appointment.booking_calendar_id)
 
 
@@ -392,10 +394,10 @@ def _when(appointment: Appointment) -> tuple[object, ...]:
 
 
 def _hand_over(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> Appointment:
-    """Take an Appointment from its User's calendars, to be written to another's."""
+    """Detach an Appointment from its User's calendars, to be written to another User's."""
     delta = publish.Delta(visibility.user(tx, before.user_id), now)
     delta.remove.append(decide.appointment_href(before.id))
     delta.apply(tx)
-    # The event that is left behind is still the first User's, and so are the notes in it.
+    # The old event belongs to the first User, as do the notes in it.
     left = upstream.detach(tx, replace(after, user_id=before.user_id), now=now)
     return replace(left, user_id=after.user_id, carried=None)

@@ -1,10 +1,10 @@
-"""Single times of a recurring Appointment, as events of their own to the CRM.
+"""Single times of a recurring Appointment, which the CRM sees as events of their own.
 
-The CRM names one as HighLevel does: `<masterId>_<epochMillis>_<seconds>`, by when it was to begin, whatever became of
-it since, and how long the series' times are. One that the CRM changes is taken out of the series and goes on as an
-Appointment by itself, under that very id: then all that holds for appointments holds for it too. One that it deletes
-stays under that id as a deleted Appointment. To change it and all later ones splits the series: what follows goes on as
-a recurring Appointment of its own.
+Their ids have HighLevel's form, `<masterId>_<epochMillis>_<seconds>`: the start by the rule (even if the time was
+moved), and the length of the series' times. When the CRM changes a single time, it is taken out of the series and
+becomes an Appointment of its own with this id, for which everything holds that holds for Appointments. When the CRM
+deletes one, a deleted Appointment with this id is kept. Changing a time and all later ones splits the series: the later
+part becomes a recurring Appointment of its own.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _ID = re.compile(r"(.+)_(-?\d{4,15})_(\d{1,9})", re.ASCII)
 
 
 def split(event_id: str) -> tuple[str, int] | None:
-    """The recurring Appointment's id and the key (Unix seconds) that the id of a single time is made of; else None."""
+    """The recurring Appointment's id and the key (Unix seconds) in the id of a single time; None for another id."""
     match = _ID.fullmatch(event_id)
     return (match[1], int(match[2]) // 1000) if match else None
 
 
 def expand(tx: Tx, master: Appointment, span: Interval) -> list[Appointment]:
-    """Each time of a recurring Appointment that touches the span, by start."""
+    """The times of a recurring Appointment that touch the span, ordered by start."""
     left = publish.as_the_person_left_it(tx, master)
     zone = visibility.user(tx, master.user_id).time_zone
     found = ical.instances(master, span, time_zone=zone, upstream=left)
     return [single_time(master, key, fields) for key, fields in found]
 
 
-#: How much of a recurring Appointment: one of its times, that one and all later ones, or everything.
+#: Which part of a recurring Appointment: a single time, that and all later ones, or everything.
 Scope = Literal["instance", "following", "series"]
 
 
@@ -51,14 +51,14 @@ class Part:
 
     master: Appointment
     key: int
-    #: How the CRM sees it; None where it was taken out, or the whole Appointment takes place no longer.
+    #: The time as the CRM sees it; None where it was excluded, or the whole Appointment is cancelled or deleted.
     view: Appointment | None
-    #: Whether all later ones are meant, too.
+    #: Whether all later times are included.
     rest: bool = False
 
 
 def named(tx: Tx, event_id: str, scope: Scope | None, locations: Locations) -> Appointment | Part:
-    """What an id means in a scope: an Appointment, or part of a recurring one.
+    """What an id means with a scope: an Appointment, or a part of a recurring one.
 
     Raises `Unknown`, and `Invalid` where the series can't be split there.
     """
@@ -87,7 +87,7 @@ def _not_split(detail: str) -> Invalid:
 
 
 def get(tx: Tx, event_id: str, locations: Locations) -> Part | None:
-    """The single time with this id; None for the id of what is stored. Raises `Unknown` where there never was one."""
+    """The single time with this id; None for the id of a stored Appointment. Raises `Unknown` if it never existed."""
     parts = split(event_id)
     stored = None if parts is None else bookings.appointment(tx, event_id)
     if parts is None or (stored is not None and stored.deleted_at is None):
@@ -100,7 +100,7 @@ def get(tx: Tx, event_id: str, locations: Locations) -> Part | None:
     left = publish.as_the_person_left_it(tx, master)
     fields = None if master.fields.rrule is None else ical.instance(master, key, time_zone=zone, upstream=left)
     if fields is None and stored is not None:
-        return None  # taken out, and deleted
+        return None  # taken out of the series, and deleted
     if fields is None and not ical.leaves_out(master, key, time_zone=zone):
         raise Unknown("appointment", event_id)
     takes_place = fields is not None and (master.wanted_upstream or master.deleted_at is not None)
@@ -108,14 +108,14 @@ def get(tx: Tx, event_id: str, locations: Locations) -> Part | None:
 
 
 def take_out(tx: Tx, master: Appointment, key: int, *, now: int) -> None:
-    """Take one time out of a recurring Appointment."""
+    """Exclude one time from a recurring Appointment."""
     _ruled(tx, master, ical.leave_out(master.fields, key), now=now)
 
 
 def end_before(tx: Tx, master: Appointment, key: int, *, now: int) -> None:
-    """End a recurring Appointment before the time of this key, with those that were taken out of it."""
+    """End a recurring Appointment before the time of this key, and delete later times that were taken out of it."""
     if key <= master.fields.start:
-        # No rule says less than the first of its times.
+        # A rule always yields its first time, so nothing is left.
         delete_in(tx, master, now=now)
         return
     _ruled(tx, master, ical.end_before(master.fields, key), now=now)
@@ -124,7 +124,7 @@ def end_before(tx: Tx, master: Appointment, key: int, *, now: int) -> None:
 
 
 def by_itself(tx: Tx, part: Part, view: Appointment, *, now: int) -> Appointment:
-    """A part of a recurring Appointment as one of its own, which is stored nowhere yet. `view` is that of the part."""
+    """A part of a recurring Appointment as an Appointment of its own, not stored yet. `view` is that of the part."""
     made = replace(
         view,
         external_id=None,
@@ -141,7 +141,7 @@ def by_itself(tx: Tx, part: Part, view: Appointment, *, now: int) -> Appointment
     )
     if not part.rest:
         return replace(made, fields=replace(made.fields, rrule=None))
-    # What the person did to the event, and to the times that are left, goes along.
+    # What the person changed in the event, and on the times of this part, is kept.
     event = publish.as_the_person_left_it(tx, part.master)
     rest = None if event is None else ical.rest_of_event(part.master, part.key, event)
     carried = None if rest is None else upstream.under_uid(rest, part.master, made.uid)
@@ -149,7 +149,7 @@ def by_itself(tx: Tx, part: Part, view: Appointment, *, now: int) -> Appointment
 
 
 def take_away(tx: Tx, part: Part, after: Appointment, *, now: int) -> None:
-    """Take a part out of a recurring Appointment: it goes on as this one."""
+    """Remove a part from a recurring Appointment, which continues as the Appointment given."""
     if not part.rest:
         take_out(tx, part.master, part.key, now=now)
         return
@@ -161,19 +161,19 @@ def take_away(tx: Tx, part: Part, after: Appointment, *, now: int) -> None:
 
 
 def taken_out_of(tx: Tx, master_id: str, *, since: int | None = None) -> list[Appointment]:
-    """What was a time of a recurring Appointment, from a key on if one is given, and goes on by itself."""
+    """The Appointments that were taken out of a recurring one; only those from a key on, if one is given."""
     return [one for one in bookings.taken_out_of(tx, master_id) if since is None or key_of(one) >= since]
 
 
 def key_of(one: Appointment) -> int:
-    """When a time that goes on by itself was to begin, as a time of its series."""
+    """The key that an Appointment had as a time of its series."""
     parts = split(one.id)
     assert parts is not None, "it goes by the id that it had as one of them"  # noqa: S101
     return parts[1]
 
 
 def delete_single(tx: Tx, single: Part, view: Appointment, *, now: int) -> None:
-    """Delete one time of a recurring Appointment, which can be read for a while as a deleted Appointment."""
+    """Delete one time of a recurring Appointment. It can be read for a while, as a deleted Appointment."""
     take_out(tx, single.master, single.key, now=now)
     gone = replace(by_itself(tx, single, view, now=now), deleted_at=now, updated_at=now, version=view.version + 1)
     bookings.put_appointment(tx, gone)
@@ -181,7 +181,7 @@ def delete_single(tx: Tx, single: Part, view: Appointment, *, now: int) -> None:
 
 
 def delete_in(tx: Tx, booked: Appointment, *, now: int) -> None:
-    """Delete an Appointment in the caller's transaction; with a recurring one what was taken out of it."""
+    """Delete an Appointment, and all that were taken out of it, in the caller's transaction."""
     gone = replace(booked, deleted_at=now, updated_at=now, version=booked.version + 1)
     gone = upstream.queue(tx, gone, now=now)
     bookings.put_appointment(tx, gone)
@@ -193,7 +193,7 @@ def delete_in(tx: Tx, booked: Appointment, *, now: int) -> None:
 
 
 def _ruled(tx: Tx, master: Appointment, rrule: str, *, now: int) -> None:
-    """Give a recurring Appointment another rule. Where nothing is left of it, it is deleted."""
+    """Set a recurring Appointment's rule. If no time is left, it is deleted."""
     after = replace(master, fields=replace(master.fields, rrule=rrule), updated_at=max(now, master.updated_at))
     zone = visibility.user(tx, master.user_id).time_zone
     left = decide.appointment(

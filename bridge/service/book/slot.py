@@ -1,6 +1,7 @@
-"""Whether a time can be booked, and whose: asked inside the booking's own transaction, so that of two racers one loses.
+"""Deciding whether a time can be booked, and with which User.
 
-What free slots are offered by is what bookings are accepted by: `bridge.domain.slots`.
+This happens in the transaction of the booking, so that of two simultaneous bookings only one succeeds. The rules are
+those by which free slots are offered: `bridge.domain.slots`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from bridge.service.book.blocked_slots import expire_in
 from bridge.store import accounts, booking_calendars, published
 from bridge.store.db import Tx
 
-#: How many conflicts a refusal names; a recurring appointment can have hundreds.
+#: A refusal names at most this many conflicts: a recurring appointment can have hundreds.
 NAMED_CONFLICTS = 20
-#: Of a recurring appointment, the times so many seconds ahead are checked. Past the horizon nothing is stored, so that
-#: takes up to a hundredth of a second for each recurring event that the User has.
+#: The times of a recurring appointment are checked this many seconds ahead. Occurrences after the horizon are not
+#: stored, and computing them takes up to a hundredth of a second for each recurring event of the User.
 CHECKED_AHEAD = 5 * 366 * 86_400
-#: Bookings are shared out by how many each User was given in so many seconds.
+#: Bookings are distributed by how many each User was given in the last so many seconds.
 SHARED_OUT_OVER = 30 * 86_400
 
 
@@ -55,7 +56,8 @@ def admit(
         raise known.unknown(user_id for user_id in wanted if user_id in unknown)
     expire_in(tx, now=now)
     if calendar is None or appointment.fields.rrule is not None or appointment.fields.all_day:
-        # Its days may be others in a User's own zone, and a series has no rules: each of its times has to be free.
+        # Days may differ in the User's own zone, and slot rules do not apply to a series: only each time has to be
+        # free.
         members = _without_conflicts(tx, members, appointment, everyone=everyone, now=now)
     if calendar is not None and appointment.fields.rrule is None:
         members = _by_the_rules(tx, calendar, members, appointment, check_dates=check_dates, now=now)
@@ -74,7 +76,7 @@ def assign(tx: Tx, appointment: Appointment, free: Sequence[str], *, named: bool
     own = appointment.user_id
     if not named and len(free) > 1:
         load = booking_calendars.load(tx, calendar.id, free, since=now - SHARED_OUT_OVER)
-        # Everybody takes part in a collective calendar's bookings: there is nothing to share out.
+        # All Users take part in each booking of a collective calendar, so there is nothing to distribute.
         turn = [(accounts.primary_of(tx, u) is None, (0, 0) if calendar.everyone else load[u]) for u in free]
         own = free[turn.index(min(turn))]
     elif not named and free:
@@ -122,7 +124,7 @@ def _by_the_rules(
 def _conflicts(
     tx: Tx, members: Iterable[str], appointment: Appointment, wanted: Interval, rules: slots.SlotRules, *, now: int
 ) -> Iterable[_Conflict]:
-    """What is in the way; where it is a buffer that is, what lies in it."""
+    """What is in the way of a booking; where only a buffer is violated, what lies in the buffer."""
     users = [visibility.user(tx, member) for member in members]
     furthest = max(
         (max(c.rules().before, c.rules().after) for u in users for c in booking_calendars.of_user(tx, u.id)), default=0
@@ -137,7 +139,7 @@ def _conflicts(
 def _without_conflicts(
     tx: Tx, members: Sequence[str], appointment: Appointment, *, everyone: bool, now: int
 ) -> Sequence[str]:
-    """Those of the Users for whom nothing else is at any of its times. Raises `SlotUnavailable` where too few are."""
+    """The Users who are free at all times of the Appointment. Raises `SlotUnavailable` where these are too few."""
     free, conflicts = [], []
     for user in (visibility.user(tx, member) for member in members):
         found = _touching(tx, user, appointment, _stretches(user, appointment, now=now))
@@ -149,12 +151,12 @@ def _without_conflicts(
     return free
 
 
-#: Start, end and kind.
+#: Start, end and kind of what is in the way.
 _Conflict = tuple[int, int, str]
 
 
 def _touching(tx: Tx, user: User, appointment: Appointment, wanted: Sequence[Interval]) -> list[_Conflict]:
-    """What else takes the User's time at any of these stretches, which are in order. Touching is not overlapping."""
+    """What else takes the User's time during these stretches, which are in order. To touch is not to overlap."""
     if not wanted:
         return []
     own = _own(tx, user.id, appointment)
@@ -169,7 +171,7 @@ def _touching(tx: Tx, user: User, appointment: Appointment, wanted: Sequence[Int
 
 
 def _own(tx: Tx, user_id: str, appointment: Appointment) -> set[str]:
-    """The hrefs of what is the Appointment itself: as it was, and its event as a person or a lost store left it."""
+    """The hrefs of items that are the Appointment itself: its own, and its event as mirrored from iCloud."""
     event = published.hrefs_with_prefix(tx, user_id, decide.href_prefix(appointment.uid))
     return {decide.appointment_href(appointment.id), *event}
 
@@ -180,7 +182,7 @@ def _unavailable(appointment: Appointment, conflicts: Iterable[_Conflict]) -> Sl
 
 
 def _stretches(user: User, appointment: Appointment, *, now: int) -> Sequence[Interval]:
-    """The times that an Appointment takes, in order: a recurring one's for `CHECKED_AHEAD`."""
+    """The times that an Appointment takes, in order; those of a recurring one for `CHECKED_AHEAD` only."""
     fields = appointment.fields
     if fields.rrule is None and not fields.all_day:
         return [Interval(fields.start, fields.end)]
