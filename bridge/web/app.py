@@ -40,5 +40,5 @@ def make_web_app(context: Context, settings: Settings | None = None) -> web.Appl
 
 
 async def _let_go(app: web.Application) -> None:
-    """Those who wait for changes are answered now, or the server would wait for them to end."""
+    """Those who wait for changes or for iCloud are answered now, rather than cut off when the server has to end."""
     app[WATCH].close()

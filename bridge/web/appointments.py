@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 
@@ -12,11 +13,12 @@ from bridge.domain.model import Appointment, SyncState
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown, VersionMismatch
 from bridge.service import book, booking_calendars
 from bridge.service.book import AppointmentChange, Created, NewAppointment, Scope
+from bridge.service.changes import Watch
 from bridge.service.idempotency import Answer
 from bridge.service.look_first import Looked, look_first
 from bridge.web import answers, fields, idempotency, requests
 from bridge.web.beside import beside
-from bridge.web.keys import CONTEXT
+from bridge.web.keys import CONTEXT, WATCH
 from bridge.web.problems import Problem
 from bridge.web.requests import Body
 from bridge.web.shapes.appointments import AppointmentBody, ScopeQuery
@@ -226,18 +228,17 @@ async def _waited(request: web.Request, response: web.Response) -> web.Response:
     def now() -> Appointment:
         return book.get_appointment(context.db, appointment_id, locations=None)
 
-    appointment = await _settled(now, seconds)
+    appointment = await _settled(now, seconds, request.app[WATCH])
     document = json.dumps(answers.appointment(appointment), ensure_ascii=False)
     kept = {name: value for name, value in response.headers.items() if name not in {"Content-Type", "Content-Length"}}
     headers = {**kept, "ETag": _etag(appointment), "Preference-Applied": f"wait={seconds}"}
     return web.Response(status=response.status, text=document, content_type="application/json", headers=headers)
 
 
-async def _settled(now: Callable[[], Appointment], seconds: int) -> Appointment:
-    try:
+async def _settled(now: Callable[[], Appointment], seconds: int, watch: Watch) -> Appointment:
+    """As iCloud has it, or as it is when the time is up or the server stops."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while (appointment := now()).sync_state == SyncState.PENDING:  # noqa: ASYNC110 - the store tells nobody
+            while now().sync_state == SyncState.PENDING and not watch.closed:  # noqa: ASYNC110 - the store tells nobody
                 await asyncio.sleep(LOOK_AGAIN)
-    except TimeoutError:
-        return now()
-    return appointment
+    return now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
 from bridge.web.middleware import Handler, needs
@@ -44,4 +44,11 @@ class Operation:
     def route(self) -> web.RouteDef:
         """The route that serves it."""
         handler = self.handler if self.scope is None else needs(self.scope, self.handler)
-        return web.route(self.method, self.path, handler)
+        return web.route(self.method, self.path, handler, expect_handler=_expected)
+
+
+async def _expected(request: web.Request) -> None:
+    """Ask for the body that a client holds back. What else it expects may be passed over (RFC 9110 section 10.1.1)."""
+    if request.headers["Expect"].lower() == "100-continue" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun

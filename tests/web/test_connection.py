@@ -145,6 +145,17 @@ async def test_a_client_that_leaves_in_the_middle_is_no_trouble_of_the_bridge_s(
     assert noisy(caplog) == []
 
 
+@pytest.mark.parametrize("expected", ["100-continue", "the unexpected"])
+async def test_a_client_may_hold_its_body_back_and_expect_what_it_likes(api, server, expected):
+    asked = request(api, body=BODY, Expect=expected)
+    async with asyncio.timeout(10), connected(server) as (reader, writer):
+        writer.write(asked[: -len(BODY)])
+        if expected == "100-continue":
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(BODY)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 201 ")
+
+
 async def test_a_body_that_does_not_come_to_an_end_is_waited_for_only_so_long(api, server, caplog, monkeypatch):
     monkeypatch.setattr(requests, "BODY_SECONDS", 0.05)
     status, headers, document = await answer_to(server, request(api, body=BODY)[:-10])

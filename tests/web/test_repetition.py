@@ -14,6 +14,7 @@ from bridge.service import book
 from bridge.settings import Settings
 from bridge.store import idempotency
 from bridge.web.app import make_web_app
+from bridge.web.keys import WATCH
 from tests.service.conftest import make_world
 
 from .conftest import APPOINTMENTS, EVENTS, SLOTS, Api
@@ -214,6 +215,15 @@ async def test_waiting_ends_when_icloud_has_it(api):
 
 async def test_waiting_in_vain_ends_with_what_is(api):
     waited = await api("POST", APPOINTMENTS, api.body(), headers={"Prefer": "wait=1"})
+    assert (waited.status, waited.json["sync"]["state"]) == (201, "pending")
+
+
+async def test_a_server_that_stops_answers_those_who_wait_with_what_is(api):
+    asked = asyncio.create_task(api("POST", APPOINTMENTS, api.body(), headers={"Prefer": "wait=20"}))
+    async with asyncio.timeout(10):
+        await api.push_wanted.wait()
+        api.client.app[WATCH].close()
+        waited = await asked
     assert (waited.status, waited.json["sync"]["state"]) == (201, "pending")
 
 
