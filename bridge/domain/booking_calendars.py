@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.domain.slots import Ahead, SlotRules, Unit
+from bridge.domain.slot_rules import Ahead, SlotRules, Unit
 
 #: The length of a slot, and the time between two starts, where the CRM has set neither.
 DEFAULT_MINUTES = 30

@@ -1,73 +1,24 @@
-"""Slots: which times are offered, and whether a booking is accepted. Pure, and one decision for both.
+"""Slots: which times are offered, and whether a booking is accepted. Pure.
 
-What `refusal` lets pass on the grid is what `offered` offers: both go through the same checks, in the same order. All
-instants are Unix seconds, UTC; all lengths are seconds.
+Both are decided by the same checks, in the same order: `offered` offers exactly those times on the grid that `refusal`
+accepts. All instants are Unix seconds, UTC; all lengths are seconds.
 """
 
 from __future__ import annotations
 
-import calendar
-import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from bridge.domain.hours import Opening, common, merged
 from bridge.domain.model import Interval
-
-
-class Unit(StrEnum):
-    """What lengths of time are counted in, as CRMs spell it."""
-
-    MINS = "mins"
-    HOURS = "hours"
-    DAYS = "days"
-    WEEKS = "weeks"
-    MONTHS = "months"
-
-
-_SECONDS = {Unit.MINS: 60, Unit.HOURS: 3600, Unit.DAYS: 86_400, Unit.WEEKS: 604_800}
-
-
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """So many units from now. A month leads to the same day of another month, or to its last."""
-
-    count: int
-    unit: Unit
-
-    def after(self, now: int, time_zone: str) -> int:
-        """The instant that lies so far ahead."""
-        if self.unit != Unit.MONTHS:
-            return now + self.count * _SECONDS[self.unit]
-        local = dt.datetime.fromtimestamp(now, ZoneInfo(time_zone))
-        year, month = divmod(local.year * 12 + local.month - 1 + self.count, 12)
-        day = min(local.day, calendar.monthrange(year, month + 1)[1])
-        return int(local.replace(year=year, month=month + 1, day=day).timestamp())
-
-
-@dataclass(frozen=True, slots=True)
-class SlotRules:
-    """How a booking calendar may be booked."""
-
-    duration: int = 1800
-    interval: int = 1800
-    #: Free time that a booking needs before and after it.
-    before: int = 0
-    after: int = 0
-    #: The shortest notice, and how far ahead at most; None: any.
-    notice: Ahead | None = None
-    horizon: Ahead | None = None
-    #: How many appointments of the calendar one User can have at the same time, and on one day.
-    per_slot: int = 1
-    per_day: int | None = None
+from bridge.domain.slot_rules import SlotRules
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """An appointment's time, and the free time that its own calendar wants before and after it."""
+    """The time of an appointment, and the seconds that its own booking calendar wants free before and after it."""
 
     start: int
     end: int
@@ -77,34 +28,35 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Stretches of time that are apart and in order, as two columns: what `bisect` searches."""
+    """Stretches of time in order that neither touch nor overlap, as two lists, which `bisect` can search."""
 
     starts: Sequence[int]
     ends: Sequence[int]
 
     @classmethod
     def of(cls, stretches: Iterable[tuple[int, int]]) -> Columns:
-        """Of stretches in any order, that may overlap."""
+        """Columns of these stretches, which may be in any order and may overlap."""
         apart = merged(stretches)
         return cls([start for start, _ in apart], [end for _, end in apart])
 
     def pairs(self) -> list[tuple[int, int]]:
-        """The stretches, one by one."""
+        """The stretches as (start, end)."""
         return list(zip(self.starts, self.ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One User, as the rules of a booking calendar see them over some span. Made by `person`."""
+    """One User over some span, with everything that the rules of a booking calendar depend on. Made by `person`."""
 
     user_id: str
     openings: Sequence[Opening]
     open: Columns
-    #: Where a slot may not reach into: taken time with the buffers around it.
+    #: Time that a slot must not overlap: taken time, with the buffers around it.
     taken: Columns
-    #: Days on which the User has enough appointments of the calendar.
+    #: Days on which the User already has `per_day` appointments of the calendar.
     full: Columns
-    #: The times of appointments that others may still join, and what else is taken.
+    #: For calendars with several appointments per slot: the times of appointments that others may still join, and all
+    #: other taken time.
     joinable: frozenset[tuple[int, int]] = frozenset()
     beside: Columns = field(default_factory=lambda: Columns([], []))
 
@@ -119,10 +71,10 @@ def person(
     shared: Mapping[tuple[int, int], int] | None = None,
     full_days: Iterable[Interval] = (),
 ) -> Person:
-    """A User as the rules see them, from all that takes their time.
+    """A Person, made from everything that takes the User's time.
 
-    Appointments that want buffers of their own come as `booked`; the calendar's own, where several may share a slot, as
-    `shared`: how many there are at each time. Everything else is `taken`.
+    `booked` are appointments whose booking calendars want buffers. `shared` are, if several appointments of the
+    calendar may share a slot, its own appointments: how many there are at each time. `taken` is everything else.
     """
     shared = shared or {}
     around = [(start - rules.after, end + rules.before) for start, end in taken]
@@ -140,7 +92,7 @@ def person(
 
 
 def _joinable(shared: Mapping[tuple[int, int], int], gap: int, per_slot: int) -> frozenset[tuple[int, int]]:
-    """The times that have room left and no other appointment of the calendar too near."""
+    """The times at which there is room left, and no other appointment of the calendar within the gap."""
     found = set()
     reach = -FAR
     times = sorted(shared)
@@ -154,47 +106,48 @@ def _joinable(shared: Mapping[tuple[int, int], int], gap: int, per_slot: int) ->
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """People of whom at least so many (one or more) have to be free."""
+    """People of whom at least `needed` (one or more) have to be free."""
 
     people: Sequence[Person]
     needed: int
 
     @property
     def everyone(self) -> bool:
-        """Whether none of them can be done without."""
+        """Whether all of them are needed."""
         return self.needed >= len(self.people)
 
 
 class Refusal(StrEnum):
-    """Why a time can't be booked. The first that applies is told."""
+    """Why a time can't be booked: the first of these that applies."""
 
     TAKEN = "taken"
     SHORT_NOTICE = "short_notice"
     TOO_FAR_AHEAD = "too_far_ahead"
     OUTSIDE_HOURS = "outside_hours"
-    #: Not a start that is offered.
+    #: It does not begin at a start that is offered.
     OFF_GRID = "off_grid"
-    #: Neither one slot nor several in a row.
+    #: It is not as long as one slot, or several in a row.
     BAD_LENGTH = "bad_length"
     DAY_FULL = "day_full"
 
 
 #: Later than anything.
 FAR = 2**40
-#: How many starts are looked at before the first of them is offered.
+#: `offered` looks at this many starts at a time.
 AT_ONCE = 64
 
 
 def window(rules: SlotRules, now: int, time_zone: str) -> Interval:
-    """The first and the last instant at which a slot may start now; the last one is included."""
+    """The first and the last instant at which a slot may start; the last one is included."""
     earliest = rules.notice.after(now, time_zone) if rules.notice else now
     return Interval(earliest, rules.horizon.after(now, time_zone) if rules.horizon else FAR)
 
 
 def anchors(groups: Iterable[tuple[Sequence[Sequence[Opening]], bool]]) -> list[Opening]:
-    """The openings from whose starts slots are counted, given each group's openings and whether it needs everyone.
+    """The openings from whose starts slots are counted.
 
-    Those who can't be done without have to be open together; where nobody is indispensable, each one's openings count.
+    Each group is given by the openings of its people, and whether it needs all of them. With groups that need everyone,
+    these are the openings that all their people have in common; otherwise those of each person.
     """
     known = list(groups)
     indispensable = [openings for group, everyone in known if everyone for openings in group]
@@ -207,7 +160,7 @@ def anchors(groups: Iterable[tuple[Sequence[Sequence[Opening]], bool]]) -> list[
 
 
 def grid(anchored: Sequence[Opening], span: Interval, interval: int) -> list[int]:
-    """Where slots start within the span: every so often from the start of each opening."""
+    """The starts of slots within the span: every `interval` seconds from the start of each opening."""
     starts: list[int] = []
     apart = True
     for start, end in anchored:
@@ -220,9 +173,9 @@ def grid(anchored: Sequence[Opening], span: Interval, interval: int) -> list[int
 def offered(
     groups: Sequence[Group], starts: Sequence[int], length: int, allowed: Interval
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Of these starts (in order) those that can be booked for so long, each with the Users who are free then.
+    """Those of these starts (in order) at which `length` seconds can be booked, each with the Users who are free then.
 
-    No more are looked at than are asked for, give or take a few.
+    The starts are looked at only as far as the result is consumed, `AT_ONCE` at a time.
     """
     inside = starts[bisect_left(starts, allowed.start) : bisect_right(starts, allowed.end)]
     for first in range(0, len(inside), AT_ONCE):
@@ -247,9 +200,9 @@ def _offered(groups: Sequence[Group], starts: Sequence[int], length: int) -> lis
 def possible(
     groups: Sequence[Group], starts: Sequence[int], span: Interval, length: int, allowed: Interval
 ) -> list[int]:
-    """The starts (in order) without those that can't be offered for a booking within the span.
+    """The starts (in order) without most of those that can't be offered for a booking within the span.
 
-    It is told by what takes people's time, however many starts there are: a few that can't be offered may be left.
+    This depends on how much takes people's time rather than on the number of starts, so it is quick for fine grids.
     """
     joinable = {start for g in groups for p in g.people for start, end in p.joinable if end - start == length}
     found: list[int] = []
@@ -271,9 +224,9 @@ def refusal(
     *,
     any_free_time: bool = False,
 ) -> tuple[Refusal | None, tuple[str, ...]]:
-    """Why a booking is refused; or None, and the Users of the group who are free for it, in its order.
+    """Why a booking is refused; or None, and the Users of the group who are free for it, in the order of the group.
 
-    With `any_free_time` it may lie outside working hours and off the grid, and have any length.
+    With `any_free_time`, working hours, grid and slot length are not checked.
     """
     one, length = [slot.start], slot.end - slot.start
     people = [p for p in group.people if _untaken(p, one, length)]
@@ -298,9 +251,9 @@ def refusal(
 
 
 def periods(groups: Sequence[Group], span: Interval, length: int, allowed: Interval) -> list[Interval]:
-    """The longest stretches of the span in which a booking of so long may lie anywhere."""
+    """The longest stretches of the span within which a booking of `length` seconds may lie anywhere."""
     first, last = max(span.start, allowed.start), min(span.end - length, allowed.end)
-    #: Half-open stretches of starts.
+    # Half-open stretches of possible starts.
     starts = [(first, last + 1)] if first <= last else []
     for group in groups:
         steps: list[tuple[int, int]] = []
@@ -320,9 +273,9 @@ def periods(groups: Sequence[Group], span: Interval, length: int, allowed: Inter
 
 
 def free_starts(p: Person, span: Interval, length: int) -> Columns:
-    """When a booking of so long, within the span, may start: half-open stretches of instants.
+    """When a booking of `length` seconds within the span may start: half-open stretches of instants.
 
-    One that is joined is not among them.
+    Joining the appointment of others is not included.
     """
     gaps = common(_between(p.taken, span), p.open.pairs())
     starts = [(start, end - length + 1) for start, end in gaps if end - start >= length]
@@ -330,7 +283,7 @@ def free_starts(p: Person, span: Interval, length: int) -> Columns:
 
 
 def free_throughout(starts: Columns, period: Interval, length: int) -> bool:
-    """Whether it can be the person with these `free_starts`, wherever in the period the booking lies."""
+    """Whether the person with these `free_starts` is free wherever in the period the booking lies."""
     n = bisect_right(starts.starts, period.start)
     return n > 0 and starts.ends[n - 1] > period.end - length
 
@@ -364,7 +317,7 @@ def _not_full(p: Person, starts: Sequence[int]) -> Sequence[int]:
 
 
 def _between(shut: Columns, span: Interval) -> list[tuple[int, int]]:
-    """What these stretches leave of the span."""
+    """The parts of the span outside these stretches."""
     left, since = [], span.start
     for start, end in shut.pairs():
         if start > since:

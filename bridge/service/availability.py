@@ -17,7 +17,8 @@ from bridge.domain import slots
 from bridge.domain.booking_calendars import DEFAULT_MINUTES, BookingCalendar
 from bridge.domain.hours import Opening, common, merged, openings
 from bridge.domain.model import Interval, User
-from bridge.domain.slots import Group, Person, SlotRules
+from bridge.domain.slot_rules import SlotRules
+from bridge.domain.slots import Group, Person
 from bridge.errors import FieldProblem, Invalid, TooMuchAtOnce, Unknown
 from bridge.service import people, publish, visibility
 from bridge.service.people import Known

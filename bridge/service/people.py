@@ -11,7 +11,8 @@ from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.hours import Hours, Opening, day_of, office_hours, openings
 from bridge.domain.model import Interval, User
 from bridge.domain.schedules import open_hours
-from bridge.domain.slots import Booked, Person, SlotRules
+from bridge.domain.slot_rules import SlotRules
+from bridge.domain.slots import Booked, Person
 from bridge.errors import CalendarsStale
 from bridge.service import publish
 from bridge.store import booking_calendars, bookings, published, schedules, sources, users

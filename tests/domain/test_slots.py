@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bridge.domain import slots
 from bridge.domain.hours import Hours, day_of, instant, office_hours, openings
 from bridge.domain.model import Interval
-from bridge.domain.slots import Ahead, Booked, Group, Refusal, SlotRules, Unit
+from bridge.domain.slot_rules import Ahead, SlotRules, Unit
+from bridge.domain.slots import Booked, Group, Refusal
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 #: A Monday, 08:00 UTC; the clocks of Berlin change on the 28th of that month, those of New York on the 14th.

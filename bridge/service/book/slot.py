@@ -15,6 +15,7 @@ from bridge.domain import publish as decide
 from bridge.domain import slots
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Appointment, Interval, ItemKind, User
+from bridge.domain.slot_rules import SlotRules
 from bridge.domain.slots import Group, Refusal
 from bridge.errors import NotBookable, SlotUnavailable
 from bridge.service import people, publish, visibility
@@ -122,7 +123,7 @@ def _by_the_rules(
 
 
 def _conflicts(
-    tx: Tx, members: Iterable[str], appointment: Appointment, wanted: Interval, rules: slots.SlotRules, *, now: int
+    tx: Tx, members: Iterable[str], appointment: Appointment, wanted: Interval, rules: SlotRules, *, now: int
 ) -> Iterable[_Conflict]:
     """What is in the way of a booking; where only a buffer is violated, what lies in the buffer."""
     users = [visibility.user(tx, member) for member in members]
