@@ -44,15 +44,15 @@ def _(error: SettingsInvalid) -> str:
 def _(error: SecretsKeyMissing) -> str:
     return (
         f"The key of the stored passwords is missing: {error.source} does not exist, and BRIDGE_SECRETS_KEY is not set."
-        " Put it back from your copy; no other key opens them."
+        " Restore it from your copy: no other key can decrypt them."
     )
 
 
 @sentence.register
 def _(error: SecretUnreadable) -> str:
     return (
-        f"The key from {error.source} is not the one that the stored passwords were sealed with."
-        " Put the right one back, or name its file under [secrets] key_file."
+        f"The key from {error.source} is not the one that encrypted the stored passwords."
+        " Restore the right one, or name its file under [secrets] key_file."
     )
 
 
@@ -61,13 +61,13 @@ def _(error: SecretsKeyRefused) -> str:
     source = error.source
     match error.reason:
         case "open_to_others":
-            return f"The key {source} can be read by others than its owner. Close it: chmod 600 {source}"
+            return f"The key {source} can be read by other users. Only its owner may read it: chmod 600 {source}"
         case "malformed":
-            return f"{source} holds no key. A key is 32 bytes as URL-safe base64; put it back from your copy."
+            return f"{source} does not hold a key. A key is 32 bytes as URL-safe base64. Restore it from your copy."
         case "not_written":
             return f"A key can't be made at {source}: {error.detail}. Name another place under [secrets] key_file."
         case "another":
-            return f"{source} is not the key of the backup. Put it aside first: it may open what you have now."
+            return f"{source} is not the key of the backup. Move it away first, but keep it: the old store needs it."
         case _:
             return f"The key {source} can't be read: {error.detail}. Run the bridge as the user who owns it."
 
@@ -76,21 +76,21 @@ def _(error: SecretsKeyRefused) -> str:
 def _(error: StoreUnusable) -> str:
     return (
         f"The store {error.path} can't be used: {error.reason}."
-        " If another one is meant, name its settings with --config, or the store under [store] path."
+        " If you mean another store, name its settings file with --config, or set [store] path."
     )
 
 
 @sentence.register
 def _(error: CannotListen) -> str:
     return (
-        f"The {error.setting} can't listen at {error.host}, port {error.port}: {error.detail}."
-        f" End the program that does, or set another under [{error.setting}]."
+        f"{_named(error.setting)} can't listen at {error.host}, port {error.port}: {error.detail}."
+        f" Stop the program that uses it, or set another address or port under [{error.setting}]."
     )
 
 
 @sentence.register
 def _(error: ChildFailed) -> str:
-    return f"The {error.name} ended with status {error.status} before it answered. Its own words are above."
+    return f"{_named(error.name)} ended with status {error.status} before it answered. Its own message is above."
 
 
 @sentence.register
@@ -100,20 +100,20 @@ def _(error: Unknown) -> str:
 
 @sentence.register
 def _(error: Exists) -> str:
-    return f'There is a {error.kind} "{error.id}" already.{_shown_by(error.kind)}'
+    return f'There is already a {error.kind} "{error.id}".{_shown_by(error.kind)}'
 
 
 @sentence.register
 def _(error: SetByAdministrator) -> str:
     return (
-        f'The {error.kind} "{error.id}" is set by {error.path}: change it there. A running bridge notices; else type'
-        " bridge apply."
+        f'The {error.kind} "{error.id}" is set in {error.path}: change it there. A running bridge notices; otherwise'
+        " run: bridge apply"
     )
 
 
 @sentence.register
 def _(_error: NotWritable) -> str:
-    return "This calendar can't be written by its account, so it can't be the Primary. Choose one that can."
+    return "This account may not write to the calendar, so it can't be the Primary. Choose a writable one."
 
 
 @sentence.register
@@ -139,9 +139,14 @@ def _(error: AccountNotConnected) -> str:
     )
 
 
+def _named(server: str) -> str:
+    """A server of the bridge at the start of a sentence. Radicale is a name, the others are not."""
+    return "Radicale" if server == "radicale" else f"The {server}"
+
+
 def _shown_by(kind: str, user_id: str | None = None) -> str:
     command = _LISTS.get(kind) or (_LISTS_OF_USER.get(kind) if user_id else None)
-    return f" To see what there is: {command}{f' {user_id}' if user_id else ''}" if command else ""
+    return f" To list them: {command}{f' {user_id}' if user_id else ''}" if command else ""
 
 
 #: The command that shows what there is of a kind.
@@ -157,21 +162,21 @@ _NOT_CONNECTED = {
     "bad_password": "{server} refuses the user name or the password. Check both, then try again.",
     "bad_icloud_password": (
         "{server} refuses the user name or the password. The user name is the primary e-mail address of the Apple"
-        " Account; the password an app-specific one from https://account.apple.com (Sign-In and Security)."
-        " Changing the Apple password revokes those."
+        " Account; the password is an app-specific one from https://account.apple.com (Sign-In and Security)."
+        " Changing the Apple password revokes all app-specific ones."
     ),
     "not_app_specific_password": (
-        "{server} refuses the password, and it is not an app-specific one (xxxx-xxxx-xxxx-xxxx)."
-        " Make one at https://account.apple.com (Sign-In and Security) and use that."
+        "{server} refuses the password, which is not an app-specific one (xxxx-xxxx-xxxx-xxxx)."
+        " Make one at https://account.apple.com (Sign-In and Security), and use that."
     ),
     "wrong_host": (
-        "The server leads to another host, which may not receive the password{because}."
+        "The server redirects to another host, to which the password may not be sent{because}."
         " If that host is right, add it to credential_hosts under [providers.{provider}]."
     ),
-    "not_caldav": "{server} does not answer as a CalDAV server{because}. Check url under [providers.{provider}].",
+    "not_caldav": "{server} does not answer like a CalDAV server{because}. Check url under [providers.{provider}].",
     "no_calendars": "The login works, but {server} has no calendar for events. Make one there, then connect again.",
     "unknown_host": (
-        "{server} can't be found: there is no host of that name, or none can be looked up from here. Check url under"
+        "{server} can't be found: there is no host of that name, or this machine can't look it up. Check url under"
         " [providers.{provider}] and this machine's DNS."
     ),
     "not_listening": (
@@ -180,22 +185,24 @@ _NOT_CONNECTED = {
     ),
     "untrusted": (
         "{server} was not sent the password{because}. If its certificate comes from an authority of your own, name that"
-        " as ca_file under [providers.{provider}]; else whoever runs it has to renew it."
+        " as ca_file under [providers.{provider}]; otherwise the server's operator has to renew it."
     ),
     "timeout": (
-        "{server} does not answer in time. Try again later; if it lasts, check the firewall and url under"
+        "{server} does not answer in time. Try again later. If that does not help, check the firewall and url under"
         " [providers.{provider}]."
     ),
     "unreachable": "{server} can't be reached{because}. Check the network and url under [providers.{provider}].",
-    "throttled": "{server} asks us to slow down. Try again in some minutes; this says nothing about the password.",
-    "forbidden": "{server} refuses access, though not for the password{because}. Try again later, or ask who runs it.",
+    "throttled": "{server} asks us to slow down. Try again in a few minutes. This says nothing about the password.",
+    "forbidden": (
+        "{server} refuses access, but not because of the password{because}."
+        " Try again later, or ask the server's operator."
+    ),
     "insecure_url": (
-        "{server} would get the password unencrypted. Use https in url under [providers.{provider}],"
+        "The password would be sent to {server} unencrypted. Use https in url under [providers.{provider}],"
         " or allow_http = true if you trust that network."
     ),
     "unknown_provider": (
-        'There is no provider "{provider}". Use one of those that there are: {detail}; or add a table'
-        " [providers.{provider}]."
+        'There is no provider "{provider}". Use one of these: {detail}; or add a table [providers.{provider}].'
     ),
-    "server_error": "{server} has trouble of its own{because}. Try again later.",
+    "server_error": "{server} has a problem of its own{because}. Try again later.",
 }

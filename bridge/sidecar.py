@@ -118,5 +118,5 @@ async def _at_work(store: Path) -> AsyncIterator[None]:
                 yield
                 return
         if time.monotonic() > deadline:
-            raise StoreUnusable(str(store), "another process of the bridge works on it: stop that one first")
+            raise StoreUnusable(str(store), "another process of the bridge is using it: stop that one first")
         await asyncio.sleep(0.1)

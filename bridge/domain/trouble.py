@@ -38,7 +38,7 @@ def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
         case Unreachable():
             return f"{_NO_ANSWER[error.why]} The bridge tries again by itself; what was read before is kept."
         case ServerFault():
-            return "The server has trouble of its own. The bridge tries again by itself; what was read before is kept."
+            return "The server has a problem of its own. The bridge tries again by itself; what was read before is kept."
         case BadAnswer():
             return (
                 "The server's answer was incomplete or damaged, so nothing was concluded from it."
@@ -48,7 +48,7 @@ def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
             return "The calendar is no longer there. Choose another one, or make it again."
         case CredentialsWithheld():
             return (
-                "The server leads to another host, which was not given the password."
+                "The server redirects to another host, to which the password was not sent."
                 " If that host is right, the administrator can add it to credential_hosts."
             )
         case SecretUnreadable():

@@ -49,7 +49,7 @@ def restore(source: Path, store: Path, *, take_key: Callable[[str], None], now: 
     store.parent.mkdir(parents=True, exist_ok=True)
     with at_work(store) as alone:
         if not alone:
-            raise StoreUnusable(str(store), "a bridge works on it: stop that first")
+            raise StoreUnusable(str(store), "a bridge is using it: stop it first")
         if not source.exists():
             raise StoreUnusable(str(source), "there is no such file")
         kept = store.with_name(f"{store.name}.before-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}")

@@ -45,7 +45,7 @@ class Db:
         try:
             if read_only:
                 if not path.exists():
-                    raise StoreUnusable(str(path), "there is no store yet: start the sidecar first")
+                    raise StoreUnusable(str(path), "there is no store yet: run bridge user add or bridge serve first")
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._migrate()

@@ -120,13 +120,13 @@ def test_a_server_that_is_not_there_is_told(
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("200 OK", "does not answer as a CalDAV server"),
-        ("404 Not Found", "does not answer as a CalDAV server"),
-        ("405 Method Not Allowed", "does not answer as a CalDAV server"),
-        ("403 Forbidden", "refuses access, though not for the password"),
+        ("200 OK", "does not answer like a CalDAV server"),
+        ("404 Not Found", "does not answer like a CalDAV server"),
+        ("405 Method Not Allowed", "does not answer like a CalDAV server"),
+        ("403 Forbidden", "refuses access, but not because of the password"),
         ("429 Too Many Requests", "asks us to slow down"),
         ("503 Service Unavailable", "asks us to slow down"),
-        ("500 Internal Server Error", "has trouble of its own"),
+        ("500 Internal Server Error", "has a problem of its own"),
     ],
 )
 def test_a_server_that_does_not_let_us_in_is_told_for_what_it_said(
@@ -155,7 +155,7 @@ def test_an_unknown_provider_is_told_with_those_there_are(anna: Command, home: L
         "account", "connect", "anna", "--provider", "hom", "--username", "alice", "--password-stdin", typed="x"
     )
 
-    assert 'There is no provider "hom". Use one of those that there are: home, icloud;' in said
+    assert 'There is no provider "hom". Use one of these: home, icloud;' in said
 
 
 def test_accounts_are_listed_without_their_secrets(anna: Command, home: Login) -> None:
@@ -196,7 +196,7 @@ def test_disconnecting_asks_and_then_forgets(anna: Command, home: Login) -> None
 
     assert stored_accounts() == 0
     again = anna.refused("account", "disconnect", "anna", account_id, "--yes")
-    assert f'There is no account "{account_id}". To see what there is: bridge account list anna' in again
+    assert f'There is no account "{account_id}". To list them: bridge account list anna' in again
 
 
 @pytest.fixture

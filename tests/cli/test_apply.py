@@ -106,7 +106,7 @@ def test_what_is_set_by_the_file_is_refused_with_its_name(bridge: Command, decla
         ("account", "disconnect", "anna", account["id"], "--yes"),
         ("calendars", "set", "anna", "--primary", "Work"),
     ):
-        assert "is set by config/bridge.toml: change it there." in bridge.refused(*words)
+        assert "is set in config/bridge.toml: change it there." in bridge.refused(*words)
     bridge.done("calendars", "set", "anna", "--conflict", "Work")
     assert "Anna" in bridge.done("user", "change", "anna")
 

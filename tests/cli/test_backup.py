@@ -149,7 +149,7 @@ def test_restored_twice_no_number_of_the_feed_comes_twice(connected: Command, tm
 def test_nothing_is_restored_while_a_bridge_works(connected: Command) -> None:
     connected.done("backup", "copy.db")
     with at_work(STORE):
-        assert "a bridge works on it: stop that first" in connected.refused("restore", "copy.db", "--yes")
+        assert "a bridge is using it: stop it first" in connected.refused("restore", "copy.db", "--yes")
     assert rows(STORE, "SELECT id FROM users") == ["anna"]
 
 

@@ -73,7 +73,7 @@ def test_a_key_open_to_others_is_answered_with_the_command_that_closes_it() -> N
 
 
 def test_what_is_unknown_is_answered_with_the_command_that_lists_it() -> None:
-    assert sentence(errors.Unknown("user", "ana")) == 'There is no user "ana". To see what there is: bridge user list'
+    assert sentence(errors.Unknown("user", "ana")) == 'There is no user "ana". To list them: bridge user list'
 
 
 def test_a_taken_port_is_answered_with_the_table_to_change() -> None:

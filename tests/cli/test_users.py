@@ -55,7 +55,7 @@ def test_users_are_listed_and_shown(anna: Command) -> None:
 
 
 def test_a_user_that_is_there_already_is_refused(anna: Command) -> None:
-    assert 'There is a user "anna" already. To see what there is: bridge user list' in anna.refused(*ADD)
+    assert 'There is already a user "anna". To list them: bridge user list' in anna.refused(*ADD)
 
 
 def test_a_user_that_is_not_there_is_refused(anna: Command) -> None:

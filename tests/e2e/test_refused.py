@@ -46,7 +46,7 @@ def test_a_second_bridge_on_the_same_store_is_refused(demo: Demo, tmp_path: Path
     )
     second = run(*BRIDGE, "--config", str(other), "serve", directory=tmp_path)
     assert second.code == 1
-    assert "another process of the bridge works on it" in second.err
+    assert "another process of the bridge is using it" in second.err
     assert bindable(sidecar_port)
     assert demo.crm.send("GET", "calendars/events/appointments/apt_of_nobody").status == 404, "the first one serves on"
 

@@ -105,7 +105,7 @@ async def test_a_writing_that_goes_wrong_leaves_one_event(cloud, fault):
     ("fault", "state", "words"),
     [
         (Status(403), AccountState.UNREACHABLE, "not for the password"),
-        (Status(500), AccountState.UNREACHABLE, "trouble of its own"),
+        (Status(500), AccountState.UNREACHABLE, "problem of its own"),
         (Status(503, "1"), AccountState.THROTTLED, "slow down"),
         (Status(429), AccountState.THROTTLED, "slow down"),
         (Drop.BEFORE, AccountState.UNREACHABLE, "can't be reached"),

@@ -266,7 +266,7 @@ def test_without_a_store_it_ends_and_says_why(tmp_path: Path, how: str) -> None:
     )
     assert done.returncode == 1
     assert f"The bridge's store {tmp_path}/nowhere.db can't be used" in done.stderr
-    assert "start the sidecar first" in done.stderr
+    assert "there is no store yet" in done.stderr
     assert "Traceback" not in done.stderr
 
 

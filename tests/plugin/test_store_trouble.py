@@ -23,7 +23,7 @@ from .dav import CRM, Client, name
 
 
 def test_no_store(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"no store yet: start the sidecar first"):
+    with pytest.raises(RuntimeError, match=r"no store yet: run bridge user add or bridge serve first"):
         application(tmp_path / "nowhere.db")
     assert list(tmp_path.iterdir()) == []
 

@@ -78,7 +78,7 @@ _NOT_CONNECTED = {
         "The server refuses the user name or the password.", "Check both, then try again. Nothing was saved."
     ),
     "wrong_host": Trouble(
-        "The server leads to another host, which was not given your password.",
+        "The server redirects to another host. Your password was not sent there.",
         "If that host is right, your administrator can allow it.",
     ),
     "not_caldav": Trouble(
@@ -112,10 +112,10 @@ _NOT_CONNECTED = {
         "Try again later; if it lasts, ask whoever runs the server.",
     ),
     "insecure_url": Trouble(
-        "The server would get your password unencrypted.", "Use an address that begins with https://."
+        "Your password would be sent unencrypted.", "Use an address that begins with https://."
     ),
     "unknown_provider": Trouble("There is no such service here.", "Choose one that is listed."),
-    "server_error": Trouble("The server has trouble of its own.", "Try again later. Nothing was saved."),
+    "server_error": Trouble("The server has a problem of its own.", "Try again later. Nothing was saved."),
 }
 
 
