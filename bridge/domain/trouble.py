@@ -38,7 +38,7 @@ def sentence(error: BridgeError) -> str:  # noqa: PLR0912 - a table, row by row
         case Unreachable():
             return f"{_NO_ANSWER[error.why]} The bridge tries again by itself; what was read before is kept."
         case ServerFault():
-            return "The server has a problem of its own. The bridge tries again by itself; what was read before is kept."
+            return "The server has a problem of its own. The bridge tries again by itself; what was read before stays."
         case BadAnswer():
             return (
                 "The server's answer was incomplete or damaged, so nothing was concluded from it."
