@@ -1,4 +1,4 @@
-"""What the bridge is told by `config/bridge.toml`. Secrets are not settings: see `bridge.secrets`."""
+"""The settings file, `config/bridge.toml`. Secrets are not settings: see `bridge.secrets`."""
 
 from bridge.settings.file import load, parse, path_of
 from bridge.settings.tables import ProviderSettings, Settings

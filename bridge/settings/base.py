@@ -1,4 +1,4 @@
-"""What every table of the settings is made of."""
+"""What all tables of the settings have in common."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Flag = Annotated[bool, Field(strict=True)]
 
 
 def wrong(problem: str, remedy: str) -> PydanticCustomError:
-    """What a check raises: what is wrong, and what to do."""
+    """The error for a check to raise: what is wrong with a value, and what to do."""
     return PydanticCustomError("setting", "{problem}", {"problem": problem, "remedy": remedy})
 
 

@@ -1,4 +1,4 @@
-"""Writing to a settings file: one setting at a time, with everything around it left as its author wrote it."""
+"""Changing single settings in a settings file. Everything around them stays as its author wrote it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bridge.settings.file import parse, text_of
 
 
 def set_value(path: Path, key: str, value: str) -> bool:
-    """Set `table.name` in the file, which need not exist. False: it says so already.
+    """Set `key` (as `table.name`) in the file, which need not exist. False: it had this value already.
 
-    `value` is TOML, or text without quotes. What the file is then has to be valid, or it stays as it was. Comments,
-    order and the file's mode are kept. Raises `SettingsInvalid`.
+    `value` is TOML, or text without quotes. Comments, order and the file's mode are kept. Raises `SettingsInvalid`
+    where the file would not be valid then, and leaves it unchanged.
     """
     before = text_of(path) if path.exists() else ""
     if before:
@@ -56,8 +56,8 @@ def _value(text: str) -> Any:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a bridge may be reading it. Mode and owner stay those of the file that was there."""
-    path = path.resolve()  # what a link leads to is what changes
+    """Write the file atomically, since a bridge may be reading it. Mode and owner stay as they were."""
+    path = path.resolve()  # if it is a symbolic link, its target is changed
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:

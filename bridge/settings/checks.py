@@ -1,6 +1,6 @@
-"""What the fields of a settings file can't tell one by one: how they fit together, and whether the passwords are there.
+"""Checks of the settings file that concern more than one field: what does not fit together, and missing passwords.
 
-The file is read as it stands, whatever is wrong with it besides: everything is to be told at once.
+The checks work on the parsed TOML, even where single fields are wrong, so that all problems can be reported at once.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Document = Mapping[str, Any]
 
 
 def misfits(document: Document) -> Iterator[Problem]:
-    """What does not go together."""
+    """Problems between settings, such as two servers on one port."""
     yield from _listeners(document)
     seen: dict[str, str] = {}
     for place, user in _tables(document, "users"):
         user_id = user.get("id")
         if isinstance(user_id, str):
-            # Some clients compare paths without regard to case, so two ids must differ in more than that.
+            # Some clients compare paths without regard to case, so ids must differ in more than case.
             if user_id.casefold() in seen:
                 other = seen[user_id.casefold()]
                 yield Problem(
@@ -91,7 +91,7 @@ def _reference(at: Place, account: Document) -> Iterator[Problem]:
 
 
 def passwords(document: Document, environment: Mapping[str, str]) -> Iterator[Problem]:
-    """What keeps declared passwords from being read on this machine, as this user."""
+    """Problems with reading the declared passwords, by this process, on this machine."""
     for place, user in _tables(document, "users"):
         for at, account in _tables(user, "accounts", place):
             for name, read in (("password_file", _of_file), ("password_env", _of_environment)):
@@ -103,7 +103,7 @@ def passwords(document: Document, environment: Mapping[str, str]) -> Iterator[Pr
 
 
 def password(file: Path | None, variable: str | None, environment: Mapping[str, str] = os.environ) -> str:
-    """A declared password. Empty where `passwords` finds something wrong with it."""
+    """A declared password; empty where `passwords` reports a problem with it."""
     if file is not None:
         return _of_file(str(file), environment)[0]
     return _of_environment(variable or "", environment)[0]
@@ -132,7 +132,7 @@ def _of_environment(name: str, environment: Mapping[str, str]) -> Read:
 
 
 def _tables(document: Document, name: str, above: Place = ()) -> Iterator[tuple[Place, Document]]:
-    """The tables of a list of tables, with their places; what is none is left to the fields' own checks."""
+    """The tables of a list of tables, with their places. Anything that is not a table is reported by other checks."""
     listed = document.get(name)
     for number, table in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(table, dict):

@@ -1,4 +1,4 @@
-"""The Users of a settings file, in the bridge's own words, with their passwords."""
+"""The Users that a settings file declares, as `domain.declared` has them, with their passwords."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.settings.tables import Settings
 
 
 def declared(settings: Settings) -> tuple[DeclaredUser, ...]:
-    """Whom the settings declare. They were loaded with `passwords`, so that these are there."""
+    """The Users that the settings declare. The settings must have been loaded with `passwords`."""
     return tuple(
         DeclaredUser(
             id=user.id,
@@ -33,7 +33,7 @@ def declared(settings: Settings) -> tuple[DeclaredUser, ...]:
 
 
 def refused(path: Path, problems: Iterable[Problem]) -> SettingsInvalid:
-    """What the file declares can't be so."""
+    """The error for problems with what the file declares."""
     return file.refused(path, file.text_of(path), problems)
 
 

@@ -1,4 +1,4 @@
-"""Reading a settings file: all its problems at once, each with its line and what to do."""
+"""Reading a settings file. All problems are reported at once, each with its line and what to do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge.settings.lines import Lines, lines_of
 from bridge.settings.people import AccountSettings, SlotsSettings, UserSettings
 from bridge.settings.tables import ProviderSettings, Settings
 
-#: Read when no other file is named; it need not exist.
+#: The file that is read when none is named. It need not exist.
 DEFAULT_PATH = Path("config/bridge.toml")
 EXAMPLE = "config/bridge.example.toml"
 
@@ -33,16 +33,17 @@ def path_of(path: Path | None) -> Path | None:
 def load(path: Path | None = None, *, passwords: bool = False) -> Settings:
     """The settings of the file at `path`; without one, those of `config/bridge.toml` if it exists, else the defaults.
 
-    `passwords`: those that the file refers to have to be there. Raises `SettingsInvalid` with every problem.
+    With `passwords`, the passwords that the file refers to must be readable. Raises `SettingsInvalid` with every
+    problem.
     """
     path = path_of(path)
     return Settings() if path is None else parse(text_of(path), path, passwords=passwords)
 
 
 def text_of(path: Path) -> str:
-    """What stands in the file. Raises `SettingsInvalid`."""
+    """The text of the file. Raises `SettingsInvalid`."""
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors begin it with a mark
+        return path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except OSError as e:
         problem = SettingProblem(
             "", None, f"can't be read: {e.strerror}", f"name another with --config, or copy {EXAMPLE}"
@@ -54,7 +55,7 @@ def text_of(path: Path) -> str:
 
 
 def parse(text: str, path: Path, *, passwords: bool = False) -> Settings:
-    """The settings that the TOML in `text` says; `path` is only named in problems. Raises `SettingsInvalid`."""
+    """The settings in this TOML text. `path` is only used in error messages. Raises `SettingsInvalid`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
@@ -71,7 +72,7 @@ def parse(text: str, path: Path, *, passwords: bool = False) -> Settings:
 
 
 def refused(path: Path, text: str, found: Iterable[Problem]) -> SettingsInvalid:
-    """What is wrong with the file, by its lines."""
+    """The error for these problems of the file, with their lines."""
     lines, document = lines_of(text), _document(text)
     problems = {_problem(one, lines, document) for one in found}
     return SettingsInvalid(str(path), tuple(sorted(problems, key=lambda p: (p.line or 0, p.where, p.problem))))
@@ -81,10 +82,10 @@ def _document(text: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
-        return {}  # it was changed meanwhile: what is wrong is told without names
+        return {}  # the file was changed meanwhile: problems are reported without names
 
 
-#: What is most often wrong, as tomllib words it.
+#: The most frequent mistakes: tomllib's message, and what is wrong and what to do.
 _OF_SYNTAX = {
     "Cannot overwrite a value": ("sets what is set above already", "keep one of the two lines"),
     "Invalid value": ("has a value that is none in TOML", "put texts in quotes"),
@@ -109,7 +110,7 @@ def _problem(found: Problem, lines: Lines, document: Mapping[str, Any]) -> Setti
 
 
 def _names(place: Place, document: Any) -> Iterator[str]:
-    """A place in words: users and accounts by what they are called, other entries of lists with their list."""
+    """The parts of a place as people name them: users and accounts by name, other entries of lists by their number."""
     for part in place:
         inside = isinstance(document, list) if isinstance(part, int) else isinstance(document, dict)
         try:
@@ -125,7 +126,7 @@ def _names(place: Place, document: Any) -> Iterator[str]:
 
 def _wrong_fields(errors: Iterable[ErrorDetails], document: Mapping[str, Any]) -> Iterator[Problem]:
     for details in errors:
-        # pydantic marks a bad name of a table with "[key]".
+        # For a bad name of a table, pydantic adds "[key]".
         place: Place = tuple(part for part in details["loc"] if part != "[key]")
         problem, remedy = _words(details, tuple(part for part in place if isinstance(part, str)), place, document)
         yield Problem(place, problem, remedy)
@@ -136,7 +137,7 @@ _FLAG = "is neither true nor false", "write one of them, without quotes: {name} 
 _TEXT = "is not text", 'put it in quotes: {name} = "…"'
 _CHOICE = "is none of what there is to choose from", "write {expected}"
 
-#: What can be wrong with a single value, as pydantic names it.
+#: What can be wrong with a single value, by pydantic's type of error.
 _OF_VALUES = {
     "int_type": _NUMBER,
     "int_parsing": _NUMBER,
@@ -153,7 +154,7 @@ _OF_VALUES = {
 
 
 def _words(details: ErrorDetails, where: tuple[str, ...], place: Place, document: Mapping[str, Any]) -> tuple[str, str]:
-    """What is wrong and what to do. The value is not repeated: a password may have been written in the wrong place."""
+    """What is wrong and what to do. The value is never quoted: it may be a password in the wrong place."""
     context: dict[str, Any] = details.get("ctx", {})
     match details["type"]:
         case "setting":

@@ -14,7 +14,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class SlotsSettings(Table):
-    """What of one calendar becomes a blocked slot, and what that shows."""
+    """Which events of a calendar become blocked slots, and what these show."""
 
     #: None: as `[defaults] titles`.
     titles: Titles | None = None
@@ -25,7 +25,7 @@ class SlotsSettings(Table):
 
 
 class AccountSettings(Table):
-    """One login, and what its calendars are to the user. The password stands in a file, or in the environment."""
+    """One login, and the roles of its calendars. The password is in a file, or in an environment variable."""
 
     provider: Text = "icloud"
     username: Text
@@ -43,10 +43,10 @@ class UserSettings(Table):
 
     id: str
     location: Text
-    #: Empty: as the id.
+    #: Empty: the id is used.
     name: str = ""
     time_zone: str
-    #: None: as `[defaults] two_way` to begin with, and the user's administrator may change it.
+    #: None: a new user gets `[defaults] two_way`, and it can be changed elsewhere.
     two_way: TwoWay | None = None
     accounts: tuple[AccountSettings, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Every setting, with its default and what it may be. Relative paths start at the process's current directory."""
+"""Every setting, with its default and its limits. Relative paths start at the process's current directory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Seconds = Annotated[int, Field(strict=True, ge=1, le=86_400)]
 
 
 def _web_address(address: str) -> str:
-    """`address`, ending in "/". Refused unless it is an http or https address without user name, query or fragment."""
+    """The address, ending in "/". Only http and https addresses without user name, query and fragment are accepted."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -40,23 +40,23 @@ def _web_address(address: str) -> str:
 
 
 class StoreSettings(Table):
-    """The database both processes share."""
+    """The database, which both processes share."""
 
     path: File = Path("data/bridge.db")
 
 
 class SecretsSettings(Table):
-    """Where the key lives that seals account passwords. The variable BRIDGE_SECRETS_KEY wins over the file."""
+    """The file with the key of the stored passwords. The variable BRIDGE_SECRETS_KEY takes precedence over it."""
 
     key_file: File = Path("data/secrets.key")
 
 
 class _Listener(Table):
-    """Where one of the two servers listens, and how the world calls it."""
+    """Where one of the two servers listens, and the address by which others reach it."""
 
     host: str = Field(default="127.0.0.1", min_length=1, pattern=r"^[^\s/]+$")
     port: Port
-    #: None: reached directly, at host and port.
+    #: None: it is reached directly, at `host` and `port`.
     public_url: str | None = None
 
     @field_validator("public_url")
@@ -66,7 +66,7 @@ class _Listener(Table):
 
     @property
     def address(self) -> str:
-        """What people and programs type to reach it; ends in "/"."""
+        """The address by which people and programs reach it; ends in "/"."""
         host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)  # noqa: S104 - shown, not bound
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
@@ -77,7 +77,7 @@ class _Listener(Table):
 
     @property
     def is_here_only(self) -> bool:
-        """Whether that address means this machine, so that no phone finds it."""
+        """Whether that address only works on this machine, so that a phone can't reach it."""
         return is_loopback(urlsplit(self.address).hostname or "")
 
 
@@ -92,13 +92,13 @@ class RadicaleSettings(_Listener):
 
     port: Port = 5232
     config: File = Path("config/radicale.conf")
-    #: "granian": several processes that keep connections open. "radicale": Radicale's own server, one process.
+    #: "granian": several processes, with persistent connections. "radicale": Radicale's own server, one process.
     server: Literal["granian", "radicale"] = "granian"
-    #: Processes that answer requests, under granian.
+    #: The number of processes under granian.
     workers: int = Field(default=2, strict=True, ge=1, le=64)
 
     def calendar_address(self, user_id: str) -> str:
-        """Where calendar programs find a User's merged calendar."""
+        """The address of a User's merged calendar."""
         return f"{self.address}{user_id}/crm/"
 
 
@@ -112,22 +112,22 @@ class PagesSettings(Table):
 class MirrorSettings(Table):
     """How the upstream calendars are read."""
 
-    #: Seconds between two looks at an account that has nothing new.
+    #: Seconds between two polls of an account.
     poll_seconds: Seconds = 60
-    #: How many accounts are talked to at the same time.
+    #: How many accounts are polled at the same time.
     parallel_accounts: int = Field(default=20, strict=True, ge=1, le=1000)
 
 
 class BookingSettings(Table):
-    """How much must be known of people's calendars to offer and to book their time."""
+    """How recently people's calendars must have been read to offer and to book their time."""
 
-    #: Before a booking, calendars that were last read longer ago than this are read first. 0: always.
+    #: Before a booking, calendars that were read longer than this many seconds ago are read first. 0: always.
     fresh_seconds: int = Field(default=15, strict=True, ge=0, le=86_400)
-    #: How long a booking waits for that.
+    #: Seconds that a booking waits for that.
     ask_seconds: int = Field(default=5, strict=True, ge=1, le=60)
-    #: What happens to a booking when they can't be read: "closed" refuses it, "last-known" goes by what is known.
+    #: What happens to a booking when they can't be read: "closed" refuses it, "last-known" goes by the last reading.
     when_unreachable: Literal["closed", "last-known"] = "closed"
-    #: Nobody is offered as free whose calendars were last read longer ago than this.
+    #: Users whose calendars were read longer than this many seconds ago are not offered as free.
     stale_seconds: Seconds = 900
 
 
@@ -135,26 +135,26 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ApiSettings(Table):
-    """How much one API token may ask for, and how careful it has to be."""
+    """Limits for each API token, and whether changes need If-Match."""
 
-    #: Requests in ten seconds.
+    #: Requests within ten seconds.
     burst_requests: int = Field(default=5_000, strict=True, ge=1, le=1_000_000)
-    #: Requests in a day: by default as many as its bursts are, so that it limits nobody who keeps to those.
+    #: Requests within a day. The default is as many as `burst_requests` allows in a day, so it adds no limit.
     daily_requests: int = Field(default=43_200_000, strict=True, ge=1, le=1_000_000_000)
-    #: Whether changes of appointments and blocked slots have to say, by If-Match, which version they have seen.
+    #: Whether changes of appointments and blocked slots must name the version that they are based on (If-Match).
     require_if_match: Flag = False
 
 
-#: The key that HighLevel signs its webhooks with, as two of its users publish it: Ed25519, SPKI in base64.
+#: The public key of HighLevel's webhook signatures, as two of its users publish it: Ed25519, SPKI in base64.
 HIGHLEVEL_KEY = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
 
 
 class HighLevelSettings(Table):
-    """Whether appointments made in HighLevel become bookings, by HighLevel's own webhooks."""
+    """Whether appointments made in HighLevel are booked here, by HighLevel's own webhooks."""
 
     ingest: Flag = False
     public_key: str = HIGHLEVEL_KEY
-    #: HighLevel's ids to the bridge's, where they differ.
+    #: The bridge's ids by HighLevel's, where they differ.
     calendars: dict[str, str] = Field(default_factory=dict)
     users: dict[str, str] = Field(default_factory=dict)
 
@@ -165,7 +165,7 @@ class HighLevelSettings(Table):
         return text
 
     def is_signed(self, body: bytes, signature: str) -> bool:
-        """Whether the signature (base64) over these very bytes is HighLevel's."""
+        """Whether this is HighLevel's signature (in base64) of the body."""
         try:
             _ed25519(self.public_key).verify(base64.b64decode(signature, validate=True), body)
         except (ValueError, InvalidSignature):
@@ -186,9 +186,9 @@ def _ed25519(text: str) -> Ed25519PublicKey:
 
 
 class WebhooksSettings(Table):
-    """Where news may be sent."""
+    """To which networks webhooks may be sent."""
 
-    #: Receivers may live in these though they are not public, and be reached by plain http there.
+    #: Networks that are allowed although they are not public. Receivers there may also be reached by plain http.
     networks: tuple[Network, ...] = ()
 
     @field_validator("networks", mode="before")
@@ -204,7 +204,7 @@ def _network(text: object) -> Network:
         network = ipaddress.ip_network(str(text))
     except ValueError:
         raise wrong(f'holds "{text}", which is no network', 'write it as "10.1.0.0/16" or "192.168.1.5"') from None
-    # Clouds tell machines their secrets there.
+    # Link-local addresses are where clouds serve secrets to their machines.
     if any(network.version == local.version and network.overlaps(local) for local in _LINK_LOCAL):
         raise wrong(f'holds "{text}", in which there are link-local addresses', "name the networks of the receivers")
     return network
@@ -214,7 +214,7 @@ _LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe8
 
 
 class DefaultsSettings(Table):
-    """What new calendars and users start with; each can be changed later."""
+    """The settings of new calendars and users, which can be changed later for each."""
 
     titles: Titles = Titles.BUSY
     #: What happens when a new user changes an appointment's event in iCloud.
@@ -222,18 +222,18 @@ class DefaultsSettings(Table):
 
 
 class ProviderSettings(Table):
-    """One CalDAV service that accounts can be connected to."""
+    """One CalDAV service whose accounts can be connected."""
 
-    # Before `url`, whose check needs it.
+    # Defined before `url`, whose check uses it.
     allow_http: Flag = False
     url: str
-    #: Hosts beside that of `url` that may receive the credentials; `*.` stands for any subdomain.
+    #: Hosts, in addition to that of `url`, to which credentials may be sent; `*.` stands for any subdomain.
     credential_hosts: tuple[str, ...] = ()
     #: None: the system's certificate authorities.
     ca_file: File | None = None
     #: None: as `[mirror] poll_seconds`.
     poll_seconds: Seconds | None = None
-    #: At most this many requests for one account.
+    #: The limit for each account.
     requests_per_minute: int = Field(default=120, strict=True, ge=1, le=10_000)
 
     @field_validator("url")
@@ -252,7 +252,7 @@ class ProviderSettings(Table):
     @classmethod
     def _are_host_patterns(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for host in hosts:
-            # "*" or "*.com" would hand the password to anybody a redirect names.
+            # With "*" or "*.com", a redirect could send the password to anybody.
             if not re.fullmatch(r"(\*\.[\w-]+\.)?[\w-]+(\.[\w-]+)*", host):
                 raise wrong(
                     f'holds "{host}", which is no host', 'write hosts as "caldav.example.com" or "*.example.com"'
@@ -260,12 +260,12 @@ class ProviderSettings(Table):
         return tuple(host.lower() for host in hosts)
 
 
-#: What iCloud is when the file does not say otherwise. Its partition hosts are pNN-caldav.icloud.com.
+#: The provider "icloud", unless the file changes it. Its partition hosts are pNN-caldav.icloud.com.
 ICLOUD = {"url": "https://caldav.icloud.com/", "credential_hosts": ["*.icloud.com"]}
 
 
 class Settings(Table):
-    """All settings, complete with defaults."""
+    """All settings, with their defaults."""
 
     store: StoreSettings = StoreSettings()
     secrets: SecretsSettings = SecretsSettings()
@@ -281,7 +281,7 @@ class Settings(Table):
     providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ProviderSettings] = Field(
         default_factory=dict, validate_default=True
     )
-    #: Whom the file declares. Others are added by hand.
+    #: The users that the file declares. Others can be added by command or API.
     users: tuple[UserSettings, ...] = ()
 
     @field_validator("providers", mode="before")
@@ -293,6 +293,6 @@ class Settings(Table):
         return {**given, "icloud": {**ICLOUD, **icloud} if isinstance(icloud, dict) else icloud}
 
     def poll_seconds(self, provider: str) -> int:
-        """Seconds between two looks at an account of this provider."""
+        """Seconds between two polls of an account of this provider."""
         known = self.providers.get(provider)
         return known.poll_seconds if known and known.poll_seconds else self.mirror.poll_seconds
