@@ -19,6 +19,17 @@ for (const told of document.querySelectorAll("[data-zone]")) {
   if (clock(here) !== clock(told.dataset.zone)) told.textContent = `, though this device is in ${here}`;
 }
 
+// The menu of whoever is signed in closes as menus do: with Escape, or by a click elsewhere.
+const menu = document.querySelector("details.who");
+if (menu) {
+  addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
 // A form that takes seconds says so, and is not sent twice.
 for (const form of document.querySelectorAll("form[data-busy]")) {
   form.addEventListener("submit", () => {
