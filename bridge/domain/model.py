@@ -274,7 +274,7 @@ class Appointment:
     #: a person added goes along, under its new UID), or with its single times as the Appointment has them.
     carried: str | None = None
     #: The ids of the other Users whose time it takes: the other Users of a collective calendar.
-    beside: tuple[str, ...] = ()
+    other_user_ids: tuple[str, ...] = ()
     #: For a single time that has become an Appointment of its own: the id of the recurring Appointment.
     master_id: str | None = None
     #: For a stand-in, which exists only to delete an event upstream: the id of the Appointment that had the event.

@@ -58,7 +58,7 @@ class Person:
     #: For calendars with several appointments per slot: the times of appointments that others may still join, and all
     #: other taken time.
     joinable: frozenset[tuple[int, int]] = frozenset()
-    beside: Columns = field(default_factory=lambda: Columns([], []))
+    not_joinable: Columns = field(default_factory=lambda: Columns([], []))
 
 
 def person(
@@ -87,7 +87,7 @@ def person(
         taken=Columns.of([*around, *((start - gap, end + gap) for start, end in shared)]),
         full=Columns.of((day.start, day.end) for day in full_days),
         joinable=_joinable(shared, gap, rules.per_slot),
-        beside=Columns.of(around) if shared else Columns([], []),
+        not_joinable=Columns.of(around) if shared else Columns([], []),
     )
 
 
@@ -301,7 +301,7 @@ def _untaken(p: Person, starts: Sequence[int], length: int) -> Sequence[int]:
     free = _clear(p.taken, starts, length)
     if not p.joinable:
         return free
-    joined = _clear(p.beside, [s for s in starts if (s, s + length) in p.joinable], length)
+    joined = _clear(p.not_joinable, [s for s in starts if (s, s + length) in p.joinable], length)
     return sorted({*free, *joined})
 
 

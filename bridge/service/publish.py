@@ -43,7 +43,7 @@ class Delta:
     remove: list[str] = field(default_factory=list)
 
     def appointment(self, tx: Tx, booked: Appointment) -> None:
-        """The Appointment as it is now; to the Users beside its own it is published at once."""
+        """Add the Appointment as it is now. To the other Users whose time it takes, it is published at once."""
         upstream = as_the_person_left_it(tx, booked)
 
         def item(user: User) -> PublishedItem | None:
@@ -51,7 +51,7 @@ class Delta:
             return decide.appointment(booked, time_zone=user.time_zone, span=span, upstream=upstream)
 
         self._replace(item(self.user), decide.appointment_href(booked.id))
-        for other in (users.get(tx, user_id) for user_id in booked.beside):
+        for other in (users.get(tx, user_id) for user_id in booked.other_user_ids):
             if other is not None and other.id != self.user.id:
                 delta = Delta(other, self.now)
                 delta._replace(item(other), decide.appointment_href(booked.id))

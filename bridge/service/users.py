@@ -170,7 +170,7 @@ def remove_user(db: Db, user_id: str, *, now: int) -> None:
         refuse_if_fixed(tx, What.USER, user_id)
         known = [password.id for password in passwords.list_for(tx, user_id)]
         for booked in bookings.appointments_of_user(tx, user_id):
-            publish.withdraw(tx, booked, booked.beside, now=now)
+            publish.withdraw(tx, booked, booked.other_user_ids, now=now)
         changes.user_removed(tx, user, now=now)
         idempotency.forget(tx, user_id)
         users.remove(tx, user_id)

@@ -22,7 +22,7 @@ def put_appointment(tx: Tx, appointment: Appointment) -> None:
             "location_id": appointment.location_id,
             "booking_calendar_id": appointment.booking_calendar_id,
             "user_id": appointment.user_id,
-            "beside": json.dumps(appointment.beside),
+            "other_user_ids": json.dumps(appointment.other_user_ids),
             "master_id": appointment.master_id,
             "stands_in_for": appointment.stands_in_for,
             "contact_id": appointment.contact_id,
@@ -308,8 +308,8 @@ def expired_slots(tx: Tx, *, now: int) -> list[BlockedSlot]:
 
 
 _APPOINTMENT = (
-    "id, location_id, booking_calendar_id, user_id, beside, master_id, stands_in_for, contact_id, external_id, title,"
-    " start_at, end_at, time_zone, utc_offset, all_day, description, address, rrule, status, invitee, answer,"
+    "id, location_id, booking_calendar_id, user_id, other_user_ids, master_id, stands_in_for, contact_id, external_id,"
+    " title, start_at, end_at, time_zone, utc_offset, all_day, description, address, rrule, status, invitee, answer,"
     " extra, source, source_updated_at, version, created_at, updated_at, deleted_at, uid, sync_state, sync_error,"
     " synced_at, calendar_id, href, agreed, carried"
 )
@@ -358,7 +358,7 @@ def _appointment(row: Row) -> Appointment:
         href=row["href"],
         agreed=AppointmentFields(**json.loads(row["agreed"])) if row["agreed"] else None,
         carried=row["carried"],
-        beside=tuple(json.loads(row["beside"])),
+        other_user_ids=tuple(json.loads(row["other_user_ids"])),
         master_id=row["master_id"],
         stands_in_for=row["stands_in_for"],
         answer=row["answer"],

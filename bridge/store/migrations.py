@@ -275,8 +275,8 @@ CREATE TABLE appointments (
     location_id TEXT NOT NULL,
     booking_calendar_id TEXT NOT NULL,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    -- JSON list: the Users whose time it takes beside its own User's.
-    beside TEXT NOT NULL DEFAULT '[]',
+    -- JSON list: the ids of the other Users whose time it takes.
+    other_user_ids TEXT NOT NULL DEFAULT '[]',
     -- The recurring one that it was a time of, and went on by itself; and of a stand-in, whose former event it removes.
     master_id TEXT,
     stands_in_for TEXT,
@@ -329,6 +329,22 @@ CREATE INDEX long_appointments ON appointments (booking_calendar_id, start_at)
     WHERE rrule IS NOT NULL OR end_at - start_at > 172800;
 
 CREATE INDEX deleted_appointments ON appointments (deleted_at) WHERE deleted_at IS NOT NULL;
+
+CREATE TABLE notes (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    -- What it is on: the appointment, or one of its times by an id of that time's own.
+    event_id TEXT NOT NULL,
+    appointment_id TEXT NOT NULL REFERENCES appointments (id) ON DELETE CASCADE,
+    body TEXT NOT NULL,
+    author_id TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE INDEX notes_by_event ON notes (event_id, number);
+
+CREATE INDEX notes_by_appointment ON notes (appointment_id);
 
 CREATE INDEX appointments_by_master ON appointments (master_id) WHERE master_id IS NOT NULL;
 

@@ -28,7 +28,7 @@ def appointment(booked: Appointment) -> dict[str, Any]:
         "calendarId": booked.booking_calendar_id,
         "contactId": booked.contact_id,
         "assignedUserId": booked.user_id,
-        "users": list(booked.beside),
+        "users": list(booked.other_user_ids),
         "groupId": None,
         "title": fields.title,
         "startTime": format_time(fields.start, zone=fields.time_zone, utc_offset=booked.utc_offset),

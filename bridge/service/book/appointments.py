@@ -273,7 +273,7 @@ def update_appointment(
                 after = slot.admit(tx, after, named=True, check_dates=check_dates, unasked=unasked, now=now)
             else:
                 after = slot.assign(tx, after, (), named=True, now=now)
-            publish.withdraw(tx, after, set(before.beside) - set(after.beside), now=now)
+            publish.withdraw(tx, after, set(before.other_user_ids) - set(after.other_user_ids), now=now)
         if user.id != before.user_id:
             after = _hand_over(tx, before, after, now=now)
         after = upstream.invite(tx, before, after)

@@ -66,10 +66,10 @@ def admit(
 
 
 def assign(tx: Tx, appointment: Appointment, free: Sequence[str], *, named: bool, now: int) -> Appointment:
-    """The Appointment with one of the `free` Users for its own, and of a collective calendar the others beside.
+    """The Appointment with one of the `free` Users as its own, and for a collective calendar all others beside them.
 
-    The one is who has a Primary calendar and was given the fewest appointments of this calendar lately, the longest
-    ago; then the order of the calendar's Users decides.
+    Users with a Primary calendar are preferred; then those who were given the fewest appointments of this calendar
+    lately; then those whose last one is the longest ago; then the first in the order of the calendar's Users.
     """
     calendar = booking_calendars.get(tx, appointment.booking_calendar_id)
     if calendar is None:
@@ -82,8 +82,8 @@ def assign(tx: Tx, appointment: Appointment, free: Sequence[str], *, named: bool
         own = free[turn.index(min(turn))]
     elif not named and free:
         own = free[0]
-    beside = tuple(user_id for user_id in calendar.user_ids if calendar.everyone and user_id != own)
-    return replace(appointment, user_id=own, beside=beside)
+    other_user_ids = tuple(user_id for user_id in calendar.user_ids if calendar.everyone and user_id != own)
+    return replace(appointment, user_id=own, other_user_ids=other_user_ids)
 
 
 def _by_the_rules(

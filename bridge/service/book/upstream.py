@@ -82,7 +82,7 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
             location_id="",  # without a location, so that no listing contains it
             external_id=None,
             extra={},
-            beside=(),
+            other_user_ids=(),
             master_id=None,
             stands_in_for=booked.id,
             deleted_at=now,
