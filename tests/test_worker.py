@@ -19,7 +19,7 @@ from bridge import settings, worker
 from bridge.app import Bridge, build
 from bridge.domain.model import AccountState, AppointmentFields, SyncState
 from bridge.service import book, connect, mirror, push, roles, users
-from bridge.service.look_first import look_first
+from bridge.service.refresh import refresh
 from bridge.store import accounts, outbox, sources
 from tests import upstreams
 
@@ -187,7 +187,7 @@ async def test_a_clock_that_was_wrong_at_the_last_start_hides_nothing_for_years(
     await mirror.mirror_account(ahead, world.account["quick"])
     with world.bridge.db.write() as tx:
         tx.execute("UPDATE outbox SET next_attempt_at = :at WHERE state = 'ready'", {"at": ahead.clock() + 60})
-    known = await look_first(world.bridge, "loc", world.booking["quick"], "quick")
+    known = await refresh(world.bridge, "loc", world.booking["quick"], "quick")
     assert known.as_of is not None
     assert known.as_of <= world.bridge.clock(), "read for this very booking"
     await mirror.mirror_account(ahead, world.account["quick"])

@@ -15,7 +15,7 @@ from bridge.service import book, booking_calendars
 from bridge.service.book import AppointmentChange, Created, NewAppointment, Scope
 from bridge.service.changes import Watch
 from bridge.service.idempotency import Answer
-from bridge.service.look_first import Looked, look_first
+from bridge.service.refresh import Refreshed, refresh
 from bridge.web import answers, fields, idempotency, requests
 from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT, WATCH
@@ -39,12 +39,12 @@ async def create(request: web.Request) -> web.Response:
 async def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bool = False) -> web.Response:
     context = request.app[CONTEXT]
     new = _new(request, body)
-    looked = None
+    refreshed = None
     if new.check_slot:
-        looked = await look_first(context, new.location_id, new.booking_calendar_id, new.user_id)
+        refreshed = await refresh(context, new.location_id, new.booking_calendar_id, new.user_id)
 
     def answer_to(made: Created) -> Answer:
-        answer = _answer(made.appointment, body, looked, status=200 if made.replayed else 201)
+        answer = _answer(made.appointment, body, refreshed, status=200 if made.replayed else 201)
         if made.replayed:
             answer.headers["Idempotency-Replayed"] = "true"
         return answer
@@ -53,7 +53,7 @@ async def _create(request: web.Request, body: Body[AppointmentBody], *, anew: bo
         request,
         body.fingerprint,
         lambda also: book.create_appointment(
-            context.db, new, now=context.clock(), also=also, anew=anew, unasked=looked.refused if looked else ()
+            context.db, new, now=context.clock(), also=also, anew=anew, unasked=refreshed.refused if refreshed else ()
         ),
         answer_to,
     )
@@ -104,15 +104,15 @@ async def _update(
     context = request.app[CONTEXT]
     locations = requests.locations_of(request)
     expected = requests.expected_version(request)
-    looked = None
+    refreshed = None
     while True:
         current = book.get_appointment(context.db, appointment_id, locations=locations, scope=scope)
         if body.value.location_id not in {None, current.location_id}:
             raise Unknown("appointment", appointment_id)
-        if looked is None and _may_take_time(body.value):
+        if refreshed is None and _may_take_time(body.value):
             calendar_id = body.value.calendar_id or current.booking_calendar_id
             user_id = body.value.assigned_user_id or current.user_id
-            looked = await look_first(context, current.location_id, calendar_id, user_id)
+            refreshed = await refresh(context, current.location_id, calendar_id, user_id)
             continue  # it may have changed while others were asked
         try:
             appointment = book.update_appointment(
@@ -125,7 +125,7 @@ async def _update(
                 scope=scope,
                 check_slot=not body.value.ignore_free_slot_validation,
                 check_dates=not body.value.ignore_date_range,
-                unasked=looked.refused if looked else (),
+                unasked=refreshed.refused if refreshed else (),
                 now=context.clock(),
             )
         except VersionMismatch:
@@ -133,7 +133,7 @@ async def _update(
                 raise
         else:
             context.wake_push()
-            return idempotency.response(_answer(appointment, body, looked, status=200))
+            return idempotency.response(_answer(appointment, body, refreshed, status=200))
 
 
 async def put_by_external_id(request: web.Request) -> web.Response:
@@ -200,14 +200,16 @@ def _may_take_time(body: AppointmentBody) -> bool:
     return not body.ignore_free_slot_validation and bool(body.model_fields_set & {*times, "appointment_status"})
 
 
-def _answer(appointment: Appointment, body: Body[AppointmentBody], looked: Looked | None, *, status: int) -> Answer:
+def _answer(
+    appointment: Appointment, body: Body[AppointmentBody], refreshed: Refreshed | None, *, status: int
+) -> Answer:
     headers = {"ETag": _etag(appointment), **body.ignored()}
     if status == 201:
         headers["Location"] = f"{PATH}/{appointment.id}"
     document = answers.appointment(appointment)
-    if looked is not None and looked.as_of is not None:
-        headers["X-Data-As-Of"] = format_utc(looked.as_of)
-    if looked is not None and appointment.user_id in looked.unasked:
+    if refreshed is not None and refreshed.as_of is not None:
+        headers["X-Data-As-Of"] = format_utc(refreshed.as_of)
+    if refreshed is not None and appointment.user_id in refreshed.unasked:
         detail = "The user's calendars could not be read just now: this was accepted by what was known before."
         document["warnings"] = [{"code": "calendar_stale", "detail": detail}]
     return Answer(status, json.dumps(document, ensure_ascii=False), headers)

@@ -22,7 +22,7 @@ from bridge.errors import (
 from bridge.remote.base import Changes
 from bridge.remote.memory import ROOT, MemoryRemote, failing
 from bridge.service import book, mirror, people, push, roles
-from bridge.service.look_first import look_first
+from bridge.service.refresh import refresh
 from bridge.service.status import status
 from bridge.store import accounts
 from bridge.store import mirror as mirror_store
@@ -522,8 +522,8 @@ async def test_whoever_asks_at_the_same_time_shares_one_run(world):
     context = world.context
     await asyncio.gather(
         mirror.poll(context, world.account_id),
-        look_first(context, "loc", world.booking_calendar_id, None),
-        look_first(context, "loc", world.booking_calendar_id, None),
+        refresh(context, "loc", world.booking_calendar_id, None),
+        refresh(context, "loc", world.booking_calendar_id, None),
         mirror.poll(context, world.account_id),
     )
     assert world.server.requests == ["PROPFIND"]

@@ -15,7 +15,7 @@ from bridge.store.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Refreshed:
     """The outcome of reading calendars before a booking."""
 
     #: When the calendar was read that was read longest ago; None: one was never read, or there are none.
@@ -31,7 +31,7 @@ class Looked:
         return self.unasked if self.closed else frozenset()
 
 
-async def look_first(context: Context, location_id: str, calendar_id: str, user_id: str | None) -> Looked:
+async def refresh(context: Context, location_id: str, calendar_id: str, user_id: str | None) -> Refreshed:
     """Read the calendars of the Users whom a booking may concern, unless they were read a moment ago.
 
     This takes at most `context.freshness.patience`. Simultaneous bookings share one poll. With a `user_id`, the booking
@@ -49,7 +49,7 @@ async def look_first(context: Context, location_id: str, calendar_id: str, user_
         known = people.known(tx, members, now=0, stale_seconds=None)
     now = context.clock()
     unasked = frozenset(source.user_id for source in known.sources if not _fresh(source, fresh_from, now))
-    return Looked(known.as_of, unasked, closed=not context.freshness.last_known_will_do)
+    return Refreshed(known.as_of, unasked, closed=not context.freshness.last_known_will_do)
 
 
 def _fresh(source: Source, fresh_from: int, now: int) -> bool:
