@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from bridge.domain import plan
+from bridge.domain import ical, plan
 from bridge.domain.model import TOMBSTONE_SECONDS, AccountState, OutboxState, SyncState
 from bridge.errors import (
     BadAnswer,
@@ -171,14 +171,14 @@ async def test_a_password_that_can_t_be_opened_loses_no_appointment(world):
 
 
 async def test_one_appointment_that_trips_a_bug_does_not_keep_others_from_being_written(world, monkeypatch):
-    real = push.ical.upstream_event
+    real = ical.upstream_event
 
     def trips(appointment, **options):
         if appointment.fields.title == "Trips":
             raise KeyError("a bug")
         return real(appointment, **options)
 
-    monkeypatch.setattr(push.ical, "upstream_event", trips)
+    monkeypatch.setattr(ical, "upstream_event", trips)
     trip = world.make(title="Trips")
     good = world.make(start=world.now() + 200_000, end=world.now() + 201_800)
     await push.push_due(world.context)

@@ -1,0 +1,419 @@
+"""One push: bring an Appointment's event in iCloud up to date.
+
+What is sent is decided from the Appointment and from what is known of its event, when it is sent. Where the event will
+live is stored before the first PUT. After each PUT the object is read back, as the server may have rewritten it and its
+ETag.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from bridge.domain import ical, plan, reconcile, trouble
+from bridge.domain.changes import ChangeOrigin
+from bridge.domain.model import (
+    Account,
+    AccountState,
+    Appointment,
+    Calendar,
+    MirrorItem,
+    OutboxEntry,
+    Role,
+    SyncState,
+    User,
+)
+from bridge.errors import (
+    BadAnswer,
+    BridgeError,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    Refused,
+    ServerFault,
+    Unauthorized,
+    Unreadable,
+)
+from bridge.remote.base import Remote, RemoteObject, path_of
+from bridge.service import book, changes, follow, publish
+from bridge.service.calendars import calendar_key
+from bridge.service.context import Context
+from bridge.service.mirror import poll_anew
+from bridge.store import accounts, bookings, mirror, outbox, users
+from bridge.store.db import Tx
+
+log = logging.getLogger(__name__)
+
+#: So often an event that was changed elsewhere is read, merged and written again at once; then after waits that grow.
+MERGES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """An entry with what is known at the time it is taken up."""
+
+    entry: OutboxEntry
+    appointment: Appointment
+    account: Account
+    calendar: Calendar
+    href: str
+    known: MirrorItem | None
+
+
+async def carry_out(context: Context, entry: OutboxEntry) -> None:
+    """Do what an entry asks for, and record what came of it. Trouble is recorded, never raised."""
+    job = _prepare(context, entry)
+    if job is None:
+        return
+    try:
+        remote = context.remotes.for_account(job.account)
+        if job.appointment.wanted_upstream:
+            await _write(context, remote, job)
+        else:
+            await _delete(context, remote, job)
+    except BridgeError as error:
+        await _failed(context, job, error)
+    except Exception:
+        # An appointment that trips over a bug of ours must not keep the others from being written.
+        log.exception("appointment %s: push failed unexpectedly", job.appointment.id)
+        await _failed(context, job, BadAnswer(job.calendar.url, "unexpected"))
+
+
+def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
+    """Look up what the entry is about, and settle where the event lives before anything is sent there."""
+    now = context.clock()
+    with context.db.write() as tx:
+        booked = bookings.appointment(tx, entry.appointment_id)
+        if booked is None:
+            outbox.settle(tx, entry, now=now)
+            return None
+        calendar = (
+            accounts.primary_of(tx, booked.user_id)
+            if booked.calendar_id is None
+            else accounts.calendar(tx, booked.calendar_id)
+        )
+        account = accounts.get(tx, calendar.account_id) if calendar is not None else None
+        if calendar is None or account is None:
+            _give_up(tx, entry, "There is no calendar to write this appointment to.", now=now)
+            return None
+        if not calendar.once_primary:
+            # Only what is or was the Primary is ever touched; a person has moved the event to where we never write.
+            _give_up(tx, entry, follow.not_ours(calendar), now=now)
+            return None
+        if booked.wanted_upstream and calendar.role != Role.PRIMARY:
+            # Taking back what was put there while it was Primary is another matter.
+            _give_up(tx, entry, "The calendar that holds this appointment's event is no longer the Primary.", now=now)
+            return None
+        if booked.calendar_id is None:
+            if not booked.wanted_upstream:
+                _settled(tx, entry, booked, SyncState.NOT_SYNCED, now=now)
+                return None
+            # What is sent is noted before it is: should the answer be lost, and a person change the event before the
+            # bridge finds it, their change is told from ours. But what is there already is of a store that was lost, or
+            # of a User who was removed: the CRM has written since.
+            href = _href(calendar.url, booked.uid)
+            agreed = booked.fields if mirror.get(tx, calendar.id, href) is None else None
+            booked = replace(booked, calendar_id=calendar.id, href=href, agreed=agreed, synced_at=None)
+            bookings.put_appointment(tx, booked)
+        href = booked.href or _href(calendar.url, booked.uid)
+        return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href))
+
+
+async def _write(context: Context, remote: Remote, job: _Job) -> None:
+    """Create the event, or change the one that is there in place."""
+    fields = job.appointment.fields
+    known = job.known
+    if known is not None:
+        try:
+            theirs = ical.upstream_fields(known.ics, like=fields, sent=job.appointment.agreed)
+        except Unreadable:
+            known = None
+        else:
+            fields = reconcile.to_write(job.appointment.fields, job.appointment.agreed, theirs)
+    onto = job.appointment.carried
+    if known is not None:
+        # Where nothing is agreed on, the event is put back as it was.
+        back = job.appointment.agreed is None and onto is not None
+        onto = ical.with_single_times_of(known.ics, onto) if back else known.ics
+    sender = next(iter(job.account.addresses), None)
+    body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto, sender=sender)
+    if known is not None and body == known.ics:
+        with context.db.write() as tx:  # sharers of a calendar are told of every write, so none is sent for nothing
+            _synced(tx, job, known, now=context.clock())
+        return
+    try:
+        await remote.put(job.calendar.url, job.href, body, etag=job.known.etag if job.known is not None else None)
+    except (PreconditionFailed, NotFound) as error:
+        await _compare(context, remote, job, error)
+        return
+    except (Refused, Forbidden) as error:
+        if isinstance(error, Forbidden) and job.entry.attempts < 2:
+            raise  # may be throttling
+        if job.known is None and await _arrived(context, remote, job):
+            # An earlier try whose answer was lost has made it: starting anew would make a second event.
+            await _compare(context, remote, job, error)
+            return
+        if not _start_anew(context, job):
+            raise
+        return
+    stored = await remote.get(job.calendar.url, job.href)
+    if job.known is not None and stored.etag == job.known.etag:
+        raise BadAnswer(job.calendar.url, "it delivers the version from before the write")
+    with context.db.write() as tx:
+        _reached(tx, job, now=context.clock())
+        _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
+
+
+async def _arrived(context: Context, remote: Remote, job: _Job) -> bool:
+    try:
+        await remote.get(job.calendar.url, job.href)
+    except NotFound:
+        if not await _is_listed(context, remote, job):
+            raise
+        return False
+    return True
+
+
+async def _is_listed(context: Context, remote: Remote, job: _Job) -> bool:
+    """Whether the calendar is where it was, so that what is not there is gone.
+
+    Where it is not, the account may have moved, and its events with it: that is looked for, and the job tried again.
+    """
+    try:
+        listed = await remote.calendars(job.account.home_url)
+    except (NotFound, Forbidden):
+        listed = ()
+    if any(calendar_key(found.url) == calendar_key(job.calendar.url) for found in listed):
+        return True
+    await poll_anew(context, job.account.id)
+    return False
+
+
+def _start_anew(context: Context, job: _Job) -> bool:
+    """Go on under another UID, once, where a new event is not taken.
+
+    A UID that is new to this calendar may be known to another of the account, or to the server from an event that was
+    deleted. iCloud refuses both.
+    """
+    if job.known is not None or job.appointment.uid != job.appointment.id:
+        return False
+    now = context.clock()
+    with context.db.write() as tx:
+        booked = bookings.appointment(tx, job.appointment.id)
+        if booked is None or not outbox.holds(tx, job.entry) or not _same_event(booked, job):
+            return True
+        anew = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
+        bookings.put_appointment(tx, anew)
+        outbox.retry(tx, job.entry, at=now, error=None, now=now)
+    return True
+
+
+async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeError) -> None:
+    """The event is not the one we knew. Look at it: ours already, changed by the person, or gone."""
+    try:
+        found = await remote.get(job.calendar.url, job.href)
+    except NotFound:
+        if job.known is None:
+            # Listed, it is there and only comes late.
+            taken = isinstance(error, PreconditionFailed) and job.href not in await remote.listing(job.calendar.url)
+            if taken and _start_anew(context, job):
+                return
+            raise error from None  # nothing there, and nothing can be made there
+        # Deleted by the person, or moved to another calendar: the mirror finds out which. If it is deleted, the newer
+        # wish, the CRM's, makes it anew.
+        await poll_anew(context, job.account.id)
+        found = None
+    now = context.clock()
+    with context.db.write() as tx:
+        user = users.get(tx, job.appointment.user_id)
+        if user is None or not outbox.holds(tx, job.entry):
+            return
+        if found is not None:
+            delta = publish.Delta(user, now)
+            before = mirror.get(tx, job.calendar.id, job.href)
+            item = _item(job, found)
+            mirror.put(tx, user.id, [item])
+            booked = bookings.appointment(tx, job.appointment.id)
+            if booked is not None and job.known is None and job.entry.attempts == job.entry.generation == 1:
+                # The very first try can't have met an earlier one of ours: as in `_prepare`, the CRM's wish stands.
+                bookings.put_appointment(tx, replace(booked, agreed=None))
+            follow.seen(tx, delta, item, before)
+            delta.upstream(tx, [job.appointment.uid])
+            delta.apply(tx)
+        if job.entry.attempts <= MERGES:
+            outbox.retry(tx, job.entry, at=now, error=trouble.sentence(error), now=now)
+            return
+    raise error
+
+
+async def _delete(context: Context, remote: Remote, job: _Job) -> None:
+    """Remove the event. It being gone already is as good, where its calendar is still there."""
+    etag = job.known.etag if job.known is not None else None
+    was_there = job.known is not None or job.appointment.synced_at is not None
+    try:
+        if etag is None or job.appointment.stands_in_for is not None:
+            # A create that we never heard back from may have made it; and an event that is about to be moved may have
+            # been changed by the person.
+            found = await remote.get(job.calendar.url, job.href)
+            etag, was_there = found.etag, True
+            _take_along(context, job, found)
+        try:
+            await remote.delete(job.calendar.url, job.href, etag=etag)
+        except PreconditionFailed:
+            # Changed by the person meanwhile: a cancelled appointment goes all the same, in the version it has now.
+            current = await remote.get(job.calendar.url, job.href)
+            await remote.delete(job.calendar.url, job.href, etag=current.etag)
+    except NotFound:
+        # A calendar that has not been there for long, and in no other place, has taken its events along.
+        if not await _is_listed(context, remote, job) and job.entry.attempts < plan.FORBIDDEN_ATTEMPTS:
+            raise
+    if await _is_there(remote, job):
+        # A proxy's page for people, or a moment in which the server knew nothing of it.
+        raise BadAnswer(job.calendar.url, "it delivers what it says is gone")
+    now = context.clock()
+    with context.db.write() as tx:
+        _reached(tx, job, now=now)
+        if not outbox.holds(tx, job.entry):
+            return
+        mirror.remove(tx, job.calendar.id, [job.href])
+        booked = bookings.appointment(tx, job.appointment.id)
+        if booked is None:
+            return
+        if _same_event(booked, job) and was_there:
+            # Should it ever be wanted again, that is another event: iCloud may not take a deleted one's UID. (One that
+            # nobody ever saw there may still arrive, and is then known by its UID.)
+            booked = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
+        _settled(tx, job.entry, booked, SyncState.NOT_SYNCED, now=now)
+        delta = publish.Delta(_user(tx, booked), now)
+        delta.upstream(tx, [job.appointment.uid])
+        delta.apply(tx)
+
+
+async def _is_there(remote: Remote, job: _Job) -> bool:
+    try:
+        await remote.get(job.calendar.url, job.href)
+    except NotFound:
+        return False
+    return True
+
+
+def _take_along(context: Context, job: _Job, found: RemoteObject) -> None:
+    """What a person did to an event that is being moved, and nobody has read yet, goes with the Appointment."""
+    with context.db.write() as tx:
+        if not outbox.holds(tx, job.entry):
+            return
+        delta = publish.Delta(_user(tx, job.appointment), context.clock())
+        follow.seen(tx, delta, _item(job, found), job.known)
+        delta.apply(tx)
+
+
+async def _failed(context: Context, job: _Job, error: BridgeError) -> None:
+    if isinstance(error, Unauthorized) and not await _refused_twice(context, job):
+        error = ServerFault(error.url, "refused the login once, and took it the next time")
+    now = context.clock()
+    sentence = trouble.sentence(error)
+    with context.db.write() as tx:
+        if not outbox.holds(tx, job.entry):
+            return
+        match plan.after_push(error, job.entry.attempts, now=now):
+            case plan.RetryAt(at):
+                outbox.retry(tx, job.entry, at=at, error=sentence, now=now)
+            case plan.PauseAccount():
+                # Kept, ready, and left alone until there is a new password.
+                outbox.retry(tx, job.entry, at=now, error=sentence, now=now)
+                current = accounts.get(tx, job.account.id)
+                if current is not None and current.secret == job.account.secret:
+                    changes.account_state(tx, job.account.id, AccountState.NEEDS_PASSWORD, sentence, now=now)
+            case plan.Dead():
+                _give_up(tx, job.entry, sentence, now=now)
+    log.warning("appointment %s: push failed (attempt %d): %s", job.appointment.id, job.entry.attempts, sentence)
+
+
+async def _refused_twice(context: Context, job: _Job) -> bool:
+    """Whether the login is refused for a plain reading, too: a single 401 is no proof."""
+    try:
+        await context.remotes.for_account(job.account).calendars(job.account.home_url)
+    except Unauthorized:
+        return True
+    except BridgeError:
+        return False
+    return False
+
+
+def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None = None) -> None:
+    """Record that the event says what the Appointment said when it was taken up."""
+    booked = bookings.appointment(tx, job.appointment.id)
+    if booked is None or not outbox.holds(tx, job.entry):
+        return  # the lease ran out: who took the entry over finds the event as it is
+    mirror.put(tx, job.appointment.user_id, [item])
+    if _same_event(booked, job):
+        booked = replace(booked, agreed=job.appointment.fields, synced_at=now)
+        if not publish.other_single_times(tx, booked, item):
+            booked = replace(booked, carried=None)
+        booked = follow.answered(tx, booked, item, now=now)
+    _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
+    delta = publish.Delta(_user(tx, booked), now)
+    if sent is not None and _moved(sent, item.ics, booked, delta.user):
+        # Servers rewrite words, never times: a person moved it between our write and our reading it back.
+        follow.seen(tx, delta, item, replace(item, ics=sent))
+        delta.upstream(tx, [item.uid])
+        delta.apply(tx)
+        return
+    # It may have been a blocked slot for a moment, if the mirror saw it before the Appointment knew its own event.
+    publish.publish_appointment(tx, booked, now=now)
+
+
+def _reached(tx: Tx, job: _Job, *, now: int) -> None:
+    """The server took a write: if it could not be read before, it is to be read again at once."""
+    current = accounts.get(tx, job.account.id)
+    if current is not None and current.state == AccountState.UNREACHABLE:
+        changes.account_state(tx, current.id, AccountState.CONNECTED, "", now=now)
+        accounts.schedule(tx, current.id, next_poll_at=now, failures=0)
+
+
+def _user(tx: Tx, booked: Appointment) -> User:
+    user = users.get(tx, booked.user_id)
+    assert user is not None, "appointments have a foreign key to their User"  # noqa: S101
+    return user
+
+
+def _moved(sent: str, stored: str, booked: Appointment, user: User) -> bool:
+    before = ical.upstream_fields(sent, like=booked.fields)
+    after = ical.upstream_fields(stored, like=booked.fields)
+    singly = ical.changed_singly(booked, booked, time_zone=user.time_zone, was=sent, now=stored)
+    return (before.start, before.end, before.all_day) != (after.start, after.end, after.all_day) or any(
+        one.takes_other_time for one in singly
+    )
+
+
+def _settled(tx: Tx, entry: OutboxEntry, booked: Appointment, state: SyncState, *, now: int) -> None:
+    if outbox.settle(tx, entry, now=now):
+        if booked.sync_state == SyncState.CONFLICT:
+            booked = replace(booked, synced_at=now)  # resolved, but to be seen until the CRM writes again
+        else:
+            booked = replace(booked, sync_state=state, sync_error=None, synced_at=now)
+    bookings.put_appointment(tx, booked)
+
+
+def _give_up(tx: Tx, entry: OutboxEntry, error: str, *, now: int) -> None:
+    booked = bookings.appointment(tx, entry.appointment_id)
+    if outbox.bury(tx, entry, error=error, now=now) and booked is not None:
+        failed = replace(booked, sync_state=SyncState.FAILED, sync_error=error)
+        bookings.put_appointment(tx, failed)
+        changes.appointment(tx, booked, failed, origin=ChangeOrigin.BRIDGE, now=now)
+        # An event that stays against the CRM's wish blocks like any other.
+        publish.publish_appointment(tx, failed, now=now)
+
+
+def _same_event(booked: Appointment, job: _Job) -> bool:
+    """Whether the Appointment still stands for the event that this job was about."""
+    return booked.uid == job.appointment.uid and booked.calendar_id == job.calendar.id
+
+
+def _item(job: _Job, found: RemoteObject) -> MirrorItem:
+    return MirrorItem(job.calendar.id, job.href, found.etag, job.appointment.uid, found.ics)
+
+
+def _href(calendar_url: str, uid: str) -> str:
+    """Where an Appointment's event is put: deterministic, so that trying again meets the first try's result."""
+    return f"{path_of(calendar_url).rstrip('/')}/{path_of(uid)}.ics"
