@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.changes import Change
 from bridge.domain.model import Account, Appointment, BlockedSlot, Calendar, MirrorItem, TwoWay, User
+from bridge.domain.notes import Note
 from bridge.domain.schedules import Schedule
 from bridge.errors import Unknown
 from bridge.store import (
@@ -16,6 +17,7 @@ from bridge.store import (
     bookings,
     changes,
     mirror,
+    notes,
     passwords,
     schedules,
     users,
@@ -45,6 +47,8 @@ class Exported:
 
     person: Person
     appointments: tuple[Appointment, ...]
+    #: What the CRM has noted on them.
+    notes: tuple[Note, ...]
     #: The CRM's own blocked slots, deleted ones too. Those from iCloud follow from `mirrored`.
     blocked_slots: tuple[BlockedSlot, ...]
     #: The changes of what belongs to them, as far back as they are kept.
@@ -73,6 +77,7 @@ def export(tx: Tx, user_id: str) -> Exported:
             calendar_passwords=tuple(passwords.list_for(tx, user_id)),
         ),
         appointments=tuple(bookings.appointments_of_user(tx, user_id)),
+        notes=tuple(notes.of_user(tx, user_id)),
         blocked_slots=tuple(bookings.blocked_slots_of_user(tx, user_id)),
         changes=tuple(changes.of_user(tx, user_id)),
         audit=tuple(audit.of_user(tx, user_id)),

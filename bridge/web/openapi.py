@@ -38,6 +38,7 @@ NAMES = {
     "FreeBusy": "FreeBusyResponse",
     "FreeBusyBody": "FreeBusyRequest",
     "Message": "WebhookMessage",
+    "NoteBody": "NoteUpdate",
     "ParticipantsBody": "Participants",
     "ProblemAnswer": "Problem",
     "ReplayBody": "ReplayRequest",

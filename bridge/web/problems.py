@@ -144,8 +144,7 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 409,
                 "too_many",
-                f"There are {error.most} {error.kind}s for these locations, which is the most: delete one that is not"
-                " needed any more.",
+                f"There are {error.most} {error.kind}s here, which is the most: delete one that is no longer needed.",
             )
         case CursorExpired():
             return Problem(

@@ -15,6 +15,7 @@ from bridge.web import (
     explain,
     health,
     ingest,
+    notes,
     reference,
     schedules,
     settings_links,
@@ -53,6 +54,7 @@ from bridge.web.shapes.changes import Changes, ChangesQuery
 from bridge.web.shapes.connections import Connection, Connections, ConnectionsQuery
 from bridge.web.shapes.explain import ExplainQuery, Explanation
 from bridge.web.shapes.ingest import HighLevelMessage, Ingested
+from bridge.web.shapes.notes import NoteAnswer, NoteBody, Notes, NotesQuery
 from bridge.web.shapes.schedules import ScheduleAnswer, ScheduleBody, Schedules, SchedulesQuery
 from bridge.web.shapes.users import (
     CalendarPasswordBody,
@@ -71,6 +73,7 @@ SEE, SET = "calendars.readonly", "calendars.write"
 HOOK, ADMIN = "webhooks.write", "admin"
 
 APPOINTMENT, SLOT = appointments.PATH + "/{eventId}", blocked_slots.PATH + "/{eventId}"
+NOTE = notes.PATH + "/{noteId}"
 CALENDAR, SCHEDULE = booking_calendars.PATH + "/{calendarId}", schedules.PATH + "/{scheduleId}"
 OF_CALENDAR, ASSOCIATION = schedules.PATH + "/event-calendar/{calendarId}", SCHEDULE + "/associations/{calendarId}"
 WEBHOOK, DELIVERIES = webhooks.PATH + "/{webhookId}", webhooks.PATH + "/{webhookId}/deliveries"
@@ -104,6 +107,14 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
                   {200: AppointmentEvents}, query=EventsQuery, problems=LISTING),
         Operation("DELETE", "/v1/calendars/events/{eventId}", appointments.delete, WRITE, "delete-event",
                   {200: Succeeded}, query=ScopeQuery, versioned=True, problems=(ONLY,)),
+    ),
+    "Notes": (
+        Operation("GET", notes.PATH, notes.list_all, READ, "get-appointment-notes", {200: Notes}, query=NotesQuery),
+        Operation("POST", notes.PATH, notes.create, WRITE, "create-appointment-note", {201: NoteAnswer},
+                  body=NoteBody, needed=("body",), once=True, problems=("too_many",), gives=("Location",)),
+        Operation("GET", NOTE, notes.read, READ, "get-appointment-note", {200: NoteAnswer}),
+        Operation("PUT", NOTE, notes.update, WRITE, "update-appointment-note", {200: NoteAnswer}, body=NoteBody),
+        Operation("DELETE", NOTE, notes.delete, WRITE, "delete-appointment-note", {200: Success}),
     ),
     "Blocked slots": (
         Operation("POST", blocked_slots.PATH, blocked_slots.create, WRITE, "create-block-slot",

@@ -85,6 +85,7 @@ async function appointments(calendars, calendarId) {
     assert.ok(events.some((one) => one.id === booked.id && one.assignedUserId === USER_ID));
   }
   assert.deepEqual((await calendars.getCalendarEvents({ ...span, groupId: 'nobody' })).events, []);
+  await notes(calendars, booked.id);
   assert.equal((await calendars.deleteEvent({ eventId: booked.id }, {})).succeeded, true);
 
   const series = await calendars.createAppointment({
@@ -99,6 +100,16 @@ async function appointments(calendars, calendarId) {
   assert.equal((await calendars.getAppointment({ eventId: single.id })).event.deleted, true);
   assert.equal((await calendars.deleteEvent({ eventId: series.id }, {})).succeeded, true);
   return slot;
+}
+
+async function notes(calendars, appointmentId) {
+  const { note } = await calendars.createAppointmentNote({ appointmentId }, { userId: USER_ID, body: 'Wants a discount' });
+  assert.deepEqual([note.body, note.userId, note.contactId], ['Wants a discount', USER_ID, 'contact-1']);
+  const changed = await calendars.updateAppointmentNote({ appointmentId, noteId: note.id }, { body: 'Got a discount' });
+  assert.equal(changed.note.body, 'Got a discount');
+  const found = await calendars.getAppointmentNotes({ appointmentId, limit: 10, offset: 0 });
+  assert.deepEqual([found.notes.map((one) => one.id), found.hasMore], [[note.id], false]);
+  assert.equal((await calendars.deleteAppointmentNote({ appointmentId, noteId: note.id })).success, true);
 }
 
 async function blockSlots(calendars, calendarId, slot) {

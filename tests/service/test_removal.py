@@ -7,7 +7,7 @@ import pytest
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import SlotSettings, Titles
 from bridge.errors import Unknown
-from bridge.service import book, connections, mirror, roles, sessions, users, webhooks
+from bridge.service import book, connections, mirror, notes, roles, sessions, users, webhooks
 from bridge.service.book import NewBlockedSlot
 from bridge.service.export import export
 from bridge.store import declared, idempotency, passwords
@@ -16,7 +16,10 @@ from bridge.store.idempotency import Answer, Claim
 from .conftest import NOW, event
 
 #: What only Ada's data has in it, wherever it ends up.
-MARKS = ("Dentist", "Lovelace", "Secret lunch", "phone-of-hers", "ada@example.com", "abcd-efgh-ijkl-mnop", "Intro-call")
+MARKS = (
+    "Dentist", "Lovelace", "Secret lunch", "Secret-note", "phone-of-hers", "ada@example.com", "abcd-efgh-ijkl-mnop",
+    "Intro-call",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -38,6 +41,7 @@ async def full(world):
     roles.set_slot_settings(world.context, "ada", world.ids["Work"], SlotSettings(titles=Titles.TITLE))
     new = world.new(title="Intro-call", check_slot=False)
     world.ids["appointment"] = book.create_appointment(world.db, new, now=now).appointment.id
+    notes.create(world.db, world.ids["appointment"], "Secret-note", None, locations=None, now=now)
     book.create_blocked_slot(
         world.db,
         NewBlockedSlot(
@@ -130,6 +134,7 @@ async def test_everything_of_a_user_can_be_taken_along(full):
         found = export(tx, "ada")
 
     assert [one.fields.title for one in found.appointments] == ["Intro-call"]
+    assert [one.body for one in found.notes] == ["Secret-note"]
     assert [one.title for one in found.blocked_slots] == ["Secret lunch"]
     assert ["Dentist" in one.ics for one in found.mirrored] == [True]
     assert [one.label for one in found.person.calendar_passwords] == ["phone-of-hers"]
