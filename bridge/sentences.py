@@ -100,7 +100,8 @@ def _(error: Unknown) -> str:
 
 @sentence.register
 def _(error: Exists) -> str:
-    return f'There is already a {error.kind} "{error.id}".{_shown_by(error.kind)}'
+    next_step = " Choose another name, or move it away." if error.kind == "file" else _shown_by(error.kind)
+    return f'There is already a {error.kind} "{error.id}".{next_step}'
 
 
 @sentence.register

@@ -24,10 +24,12 @@ def account() -> None:
 
 @account.command()
 @click.argument("user_id", metavar="USER")
-@click.option("--provider", default="icloud", show_default=True, help="A [providers.NAME] of the settings.")
+@click.option(
+    "--provider", default="icloud", show_default=True, help="NAME of a table [providers.NAME] in the settings."
+)
 @click.option("--username", required=True, help="For iCloud: the primary e-mail address of the Apple Account.")
 @click.option("--password-file", type=click.File(), help="A file whose first line is the password.")
-@click.option("--password-stdin", is_flag=True, help="Read the password's line from standard input.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, as one line.")
 @json_option
 @pass_opened
 def connect(
@@ -42,9 +44,9 @@ def connect(
 ) -> None:
     """Connect an account for USER, or renew its password.
 
-    An account that is connected already gets the new password. The login is tried at the server first; nothing is
-    stored unless it works. The password is asked for, unless an option says where it comes from; it is never an
-    argument, which others could read.
+    If the account is already connected, its password is replaced. The login is tried at the server first, and nothing
+    is stored unless it works. You are asked for the password, unless an option says where to read it. It is never an
+    argument, because other users of the machine could see it.
     """
     password = _password(password_file, password_stdin)
     progress(f"Trying the login of {username} at {provider} …")
@@ -77,7 +79,7 @@ def _password(file: TextIO | None, stdin: bool) -> str:
 @json_option
 @pass_opened
 def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
-    """List the accounts of USER, or all."""
+    """List the accounts of USER, or of all users."""
     with opened.store(read_only=True) as db:
         if user_id is not None:
             users.get_user(db, user_id)
@@ -94,7 +96,7 @@ def list_accounts(opened: Opened, user_id: str | None, as_json: bool) -> None:
 @account.command()
 @click.argument("user_id", metavar="USER")
 @click.argument("name", metavar="ACCOUNT")
-@click.option("--yes", is_flag=True, help="Do it, without being asked.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_opened
 def disconnect(opened: Opened, user_id: str, name: str, *, yes: bool) -> None:
     """Forget ACCOUNT of USER, its password and its blocked slots. Nothing changes in iCloud.

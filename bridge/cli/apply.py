@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
     """Make users and accounts as the settings file declares them.
 
-    What will change is printed first, then done in one go: all of it, or nothing where the file has a mistake or a
-    login does not work. Who is no longer in the file stays, and can be changed by hand. A running bridge does all this
-    by itself when the file changes.
+    The changes are printed first, and then made all at once; if the file has a mistake or a login does not work,
+    nothing is changed. Users and accounts that are no longer in the file stay, and can then be changed by hand. A
+    running bridge does all this by itself when the file changes.
     """
     from bridge.apply import apply as make_so  # noqa: PLC0415 - reaches the CalDAV client, slow to import
     from bridge.apply import line_of  # noqa: PLC0415

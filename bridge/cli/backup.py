@@ -19,16 +19,17 @@ _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.command()
 @_file
 @click.option(
-    "--without-secrets", is_flag=True, help="Leave out the accounts' passwords; they are connected anew then."
+    "--without-secrets", is_flag=True, help="Leave out all passwords; after a restore, accounts need theirs again."
 )
-@click.option("--with-key", is_flag=True, help="Put the key in as well: whoever has the file then has every password.")
-@click.option("--replace", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--with-key", is_flag=True, help="Include the key: anyone who has the file then has every password.")
+@click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
 @pass_opened
 def backup(opened: Opened, *, file: Path, without_secrets: bool, with_key: bool, replace: bool) -> None:
-    """Copy the whole store into FILE, while the bridge goes on.
+    """Copy the whole store to FILE.
 
-    The copy is of one moment, and readable by its owner alone. Passwords are in it as they are in the store: sealed,
-    and of no use without the key, which is not in it unless --with-key. Keep a copy of the key elsewhere.
+    The bridge can be running. The copy is consistent, and only its owner can read it. It holds the passwords encrypted,
+    as the store does; without the key they are useless, and the key is not included unless you ask for it. Keep a copy
+    of the key elsewhere.
     """
     if without_secrets and with_key:
         raise click.UsageError("Use one of --without-secrets and --with-key.")
@@ -44,10 +45,10 @@ def backup(opened: Opened, *, file: Path, without_secrets: bool, with_key: bool,
 @yes_option("FILE takes the place of the store, which is kept beside it.")
 @pass_opened
 def restore(opened: Opened, file: Path) -> None:
-    """Put the backup FILE in the store's place. The bridge must not be running.
+    """Replace the store with the backup FILE. The bridge must not be running.
 
-    The store that was there is kept beside it. Calendar programs and the CRM notice, and fetch everything anew.
-    Appointments that were booked since the backup are gone from the bridge; their events in iCloud stay, and block.
+    The previous store is kept beside the new one. Calendar programs and the CRM notice the change, and fetch everything
+    again. Appointments booked since the backup are gone from the bridge; their events in iCloud stay, and block time.
     """
     store, key_file = opened.settings.store.path, opened.settings.secrets.key_file
     try:
@@ -58,7 +59,7 @@ def restore(opened: Opened, file: Path) -> None:
         raise click.ClickException(f"{file} can't be used: {error.reason}. Nothing was changed.") from error
     click.echo(f"Restored {file} to {store}.")
     if kept is not None:
-        click.echo(f"The former store is kept as {kept}.")
+        click.echo(f"The previous store is kept as {kept}.")
     if had_key:
         click.echo(f"Its key is in {key_file}.")
     with opened.store() as db:

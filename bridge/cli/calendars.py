@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def calendars() -> None:
-    """Which calendars are read and written, and what is shown.
+    """Choose which calendars are read and written.
 
-    Each calendar has a role, and settings of what its blocked slots show. It is named by its id, its address, or its
-    name where only one has that name.
+    Each calendar has a role, and settings for its blocked slots. Name a calendar by its id, by its address, or by its
+    name if no other calendar has the same.
     """
 
 
@@ -58,18 +58,22 @@ def list_calendars(opened: Opened, user_id: str, as_json: bool) -> None:
 
 @calendars.command("set")
 @click.argument("user_id", metavar="USER")
-@click.option("--primary", metavar="CALENDAR", help="Appointments are written here, and it blocks time.")
-@click.option("--no-primary", is_flag=True, help="Write appointments nowhere.")
+@click.option("--primary", metavar="CALENDAR", help="Appointments are written to it, and its events block time.")
+@click.option("--no-primary", is_flag=True, help="Have no Primary: appointments are not written to iCloud.")
 @click.option(
-    "--conflict", "conflicts", multiple=True, metavar="CALENDAR", help="It blocks time; never written. Repeat it."
+    "--conflict",
+    "conflicts",
+    multiple=True,
+    metavar="CALENDAR",
+    help="Its events block time; it is only read. Repeatable.",
 )
-@click.option("--no-conflicts", is_flag=True, help="Check no other calendars.")
+@click.option("--no-conflicts", is_flag=True, help="Have no conflict calendars.")
 @click.option(
     "--appointments",
     type=click.Choice([str(one) for one in roles.Appointments]),
     default=str(roles.Appointments.MOVE),
     show_default=True,
-    help="With a new Primary: upcoming appointments move to it, or stay until the CRM changes them.",
+    help="For a new Primary: move upcoming appointments to it, or leave them until the CRM changes them.",
 )
 @json_option
 @pass_opened
@@ -86,12 +90,12 @@ def set_roles(
 ) -> None:
     """Choose USER's Primary and conflict calendars.
 
-    The conflict calendars given replace those there were; what is not named stays as it is.
+    The given conflict calendars replace the previous ones. What you do not mention stays as it is.
     """
     if (primary and no_primary) or (conflicts and no_conflicts):
-        raise click.UsageError("Name calendars, or say that there are none: not both.")
+        raise click.UsageError("Name calendars, or say that there are none, but not both.")
     if not (primary or no_primary or conflicts or no_conflicts):
-        raise click.UsageError("Say what to choose: --primary, --no-primary, --conflict or --no-conflicts.")
+        raise click.UsageError("Choose something: --primary, --no-primary, --conflict or --no-conflicts.")
 
     async def work(bridge: Bridge) -> roles.Change:
         known = roles.list_calendars(bridge.db, user_id)
@@ -149,7 +153,10 @@ def set_settings(
     travel: bool | None,
     as_json: bool,
 ) -> None:
-    """Set what of CALENDAR becomes a blocked slot, and what it shows. Without options: say how it is."""
+    """Set which events of CALENDAR block time, and what is shown.
+
+    Without options, print the settings.
+    """
     given: dict[str, Any] = {
         "titles": None if titles is None else Titles(titles),
         "all_day_blocks": all_day,
@@ -163,7 +170,7 @@ def set_settings(
         calendar = _find(roles.list_calendars(bridge.db, user_id), name, user_id)
         settings = replace(calendar.settings, **changes)
         if changes:
-            progress("Writing its blocked slots anew …")
+            progress("Updating its blocked slots …")
             roles.set_slot_settings(bridge, user_id, calendar.id, settings)
             opened.note(bridge.db, "calendar settings saved", calendar.id)
         return settings

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 
 @click.command("check-config")
-@click.option("--connections", is_flag=True, help="Log in to every account's server, too. Nothing is changed.")
+@click.option("--connections", is_flag=True, help="Also log in to every account's server. Nothing is changed.")
 @pass_opened
 def check_config(opened: Opened, connections: bool) -> None:
-    """Check settings, store and key, changing nothing. Exit code 1: something is wrong.
+    """Check settings, store and key, changing nothing.
 
-    Every mistake in the settings file is told with its line and what to do. With --connections, also the logins of all
-    accounts are tried, those that only the file declares too, and whether the calendars it names are there.
+    Exit code 1 means that something is wrong.
+
+    Every mistake in the settings file is reported with its line and what to do about it. With --connections, the logins
+    of all accounts are tried too, including those that so far are only in the file, and the calendars that the file
+    names have to exist.
     """
     settings.load(opened.config, passwords=True)
     troubles = [*_check_files(opened), *(_check_connections(opened) if connections else ())]

@@ -24,7 +24,8 @@ def config() -> None:
 def set_setting(opened: Opened, key: str, value: str) -> None:
     """Set KEY, such as mirror.poll_seconds, to VALUE in the settings file.
 
-    Comments and order stay as they are, and nothing is written that would not be valid. A running bridge notices.
+    Comments and order are kept, and a change that would make the file invalid is refused. A running bridge applies the
+    change.
     """
     path = opened.config or path_of(None) or DEFAULT_PATH
     try:

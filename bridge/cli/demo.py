@@ -14,15 +14,15 @@ _PORT = click.IntRange(0, 65535)
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when all is ready, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when everything is ready, for programs.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep everything there. Otherwise: nothing is kept.",
+    help="Keep all data there. Default: a temporary folder.",
 )
-@click.option("--sidecar-port", type=_PORT, default=0, help="Otherwise: a free one.")
-@click.option("--radicale-port", type=_PORT, default=0, help="Otherwise: a free one.")
-@click.option("--upstream-port", type=_PORT, default=0, help="The stand-in's. Otherwise: a free one.")
+@click.option("--sidecar-port", type=_PORT, default=0, help="Default: a free port.")
+@click.option("--radicale-port", type=_PORT, default=0, help="Default: a free port.")
+@click.option("--upstream-port", type=_PORT, default=0, help="The stand-in's port. Default: a free port.")
 @click.pass_context
 def demo(
     ctx: click.Context, *, as_json: bool, data: Path | None, sidecar_port: int, radicale_port: int, upstream_port: int
@@ -44,5 +44,5 @@ def demo(
     except CannotListen as error:
         raise click.ClickException(
             f"The {error.setting} can't listen at port {error.port}: {error.detail}."
-            f" End the program that does, or name another port: --{error.setting}-port"
+            f" Stop the program that uses it, or choose another port: --{error.setting}-port"
         ) from error

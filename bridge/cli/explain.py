@@ -32,8 +32,9 @@ _FEW = 10
 def explain(opened: Opened, what: str, user_id: str | None, as_json: bool) -> None:
     """Tell why a time is blocked or free, or trace an event.
 
-    TIME is like 2027-03-09T10:00, in the user's time zone, or with an offset. UID is that of an event in iCloud; ID is
-    the id of an appointment (apt_…) or a blocked slot (ics_…, blk_…). USER may be left out where there is only one.
+    TIME is a time such as 2027-03-09T10:00, in the user's time zone or with an offset. UID is the UID of an event in
+    iCloud. ID is the id of an appointment (apt_…) or a blocked slot (ics_…, blk_…). USER can be left out if there is
+    only one user.
     """
     at = _time(what)
     with opened.store(read_only=True) as db:

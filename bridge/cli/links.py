@@ -14,7 +14,10 @@ from bridge.service import sessions
 @json_option
 @pass_opened
 def link(opened: Opened, user_id: str, as_json: bool) -> None:
-    """Make a link to USER's settings pages. It signs in once, within half an hour."""
+    """Make a link to USER's settings pages.
+
+    It signs USER in without a password, once, within half an hour.
+    """
     with opened.store() as db:
         secret, expires_at = sessions.make_link(db, user_id, actor=ACTOR, now=opened.now)
     url = sessions.link_address(opened.settings.sidecar.address, secret)

@@ -60,27 +60,27 @@ class _Commands(click.Group):
 @click.command(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 refused or something is wrong, 2 typed wrongly.",
+    epilog="Exit codes: 0 success, 1 refused or something is wrong, 2 wrong usage.",
 )
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
     envvar="BRIDGE_CONFIG",
-    help="The settings file; also from BRIDGE_CONFIG. Without either: config/bridge.toml, if it exists.",
+    help="The settings file. Default: the variable BRIDGE_CONFIG, or config/bridge.toml if it exists.",
 )
 @click.option(
     "--log-level",
     type=click.Choice(logs.LEVELS),
     default="info",
     show_default=True,
-    help="What is logged, from here up.",
+    help="The lowest level that is logged.",
 )
 @click.version_option(package_name="crm-calendar-bridge")
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, log_level: str) -> None:
     """Join people's iCloud calendars to their company's CRM.
 
-    Begin with `bridge user add`, `bridge account connect` and `bridge calendars set`; then `bridge serve`.
+    Start with `bridge user add`, `bridge account connect` and `bridge calendars set`; then run `bridge serve`.
     """
     logs.configure(log_level)
     ctx.obj = Opened(config, log_level)

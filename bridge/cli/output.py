@@ -17,7 +17,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 def yes_option(warning: str) -> Callable[[_Decorated], _Decorated]:
     """`--yes`, without which somebody is told what it will do, and asked."""
-    return click.confirmation_option(help="Do it, without being asked.", prompt=f"{warning} Do it?")
+    return click.confirmation_option(help="Do not ask for confirmation.", prompt=f"{warning} Do it?")
 
 
 def instant(seconds: int | None) -> str:

@@ -20,14 +20,17 @@ def password() -> None:
 @json_option
 @pass_opened
 def add(opened: Opened, user_id: str, label: str, as_json: bool) -> None:
-    """Make a password for USER. LABEL says what it is for, such as "phone"."""
+    """Make a password for USER.
+
+    LABEL says what it is for, such as "phone".
+    """
     with opened.store() as db:
         password_id, made = users.add_password(db, user_id, label, opened.now)
         opened.note(db, "calendar password made", password_id)
     if as_json:
         print_json({"id": password_id, "label": label, "password": made})
     else:
-        click.echo(f"{made}\nShown this once. To revoke it: bridge password revoke {user_id} {password_id}")
+        click.echo(f"{made}\nShown only once. To revoke it: bridge password revoke {user_id} {password_id}")
 
 
 @password.command("list")
@@ -61,7 +64,10 @@ def list_passwords(opened: Opened, user_id: str, as_json: bool) -> None:
 @click.argument("password_id", metavar="ID")
 @pass_opened
 def revoke(opened: Opened, user_id: str, password_id: str) -> None:
-    """Revoke the password ID of USER. Programs that use it are refused from now on."""
+    """Revoke the password ID of USER.
+
+    Programs that use it are refused from now on.
+    """
     with opened.store() as db:
         users.revoke_password(db, user_id, password_id, opened.now)
         opened.note(db, "calendar password revoked", password_id)

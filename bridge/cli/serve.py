@@ -18,10 +18,10 @@ from bridge.supervisor import cannot_listen, end_with_parent, supervise
 @click.command()
 @pass_opened
 def serve(opened: Opened) -> None:
-    """Run the whole bridge. It ends with SIGTERM or Ctrl-C.
+    """Run the whole bridge, until SIGTERM or Ctrl-C.
 
-    The settings file is followed: what changes in it holds within seconds, at once on SIGHUP. A change of ports, of the
-    store or of Radicale's own settings needs a restart.
+    Changes to the settings file apply within seconds, or at once on SIGHUP. Changes to ports, to the store or to
+    Radicale's own settings need a restart.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to
     settings = opened.settings
@@ -37,13 +37,13 @@ def serve(opened: Opened) -> None:
 
 @click.command()
 @click.option(
-    "--end-with-parent", "with_parent", is_flag=True, help="End when standard input ends. For `bridge serve`."
+    "--end-with-parent", "with_parent", is_flag=True, help="Stop when standard input ends. Used by `bridge serve`."
 )
 @pass_opened
 def sidecar(opened: Opened, with_parent: bool) -> None:
-    """Run the sidecar alone: API, pages, and the work with iCloud.
+    """Run the sidecar alone: API, settings pages, iCloud.
 
-    The settings file is followed: what changes in it holds within seconds, at once on SIGHUP.
+    Changes to the settings file apply within seconds, or at once on SIGHUP.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to
     if with_parent:
@@ -62,6 +62,9 @@ def sidecar(opened: Opened, with_parent: bool) -> None:
 @click.command()
 @pass_opened
 def radicale(opened: Opened) -> None:
-    """Run Radicale alone, which serves the merged calendars. The store must be there."""
+    """Run Radicale alone, which serves the merged calendars.
+
+    The store has to exist.
+    """
     command = servers.radicale_command(opened.settings)
     os.execv(command[0], command)  # noqa: S606 - becomes Radicale; the command holds settings only

@@ -16,7 +16,10 @@ from bridge.service.status import status as status_of
 @json_option
 @pass_opened
 def status(opened: Opened, user_id: str | None, as_json: bool) -> None:
-    """Say how USER, or every user, is doing. Exit code 1: something needs a person."""
+    """Show the state of USER, or of all users.
+
+    Exit code 1 means that something needs attention.
+    """
     with opened.store(read_only=True) as db:
         found = status_of(db, user_id)
     if as_json:
@@ -58,7 +61,7 @@ def _print_account(account: AccountStatus) -> None:
 def _state(calendar: CalendarStatus, account: AccountStatus) -> str:
     parts = [count(calendar.objects, "event"), f"read {instant(calendar.last_success_at)}"]
     if calendar.unreadable:
-        parts.append(f"{calendar.unreadable} unreadable")
+        parts.append(f"{calendar.unreadable} unreadable ({' '.join(calendar.why_unreadable)})")
     if calendar.held:
         parts.append(f"{calendar.held} held")
     if calendar.trouble and calendar.trouble != account.reason:  # what keeps all of them from being read is said once

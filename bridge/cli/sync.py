@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("user_id", metavar="[USER]", required=False)
-@click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
 @json_option
 @pass_opened
 def sync(opened: Opened, user_id: str | None, dry_run: bool, as_json: bool) -> None:
     """Read calendars now, and write the appointments that are due.
 
-    Those of USER, or of everybody. The sidecar does so by itself all the time.
+    For USER, or for all users. The running sidecar does this all the time.
     """
 
     async def work(bridge: Bridge) -> list[tuple[Account, mirror.CalendarRun]]:

@@ -11,7 +11,7 @@ from bridge.service import users, webhooks
 
 @click.group()
 def token() -> None:
-    """The tokens that the CRM's programs use at the HTTP API."""
+    """The tokens with which programs use the HTTP API."""
 
 
 @token.command()
@@ -21,19 +21,22 @@ def token() -> None:
     "locations",
     multiple=True,
     metavar="LOCATION",
-    help="Only this location; repeat it. Otherwise: every one.",
+    help="Only this location; repeatable. Default: all locations.",
 )
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     type=click.Choice(users.SCOPES),
-    help="What it may do; repeat it. Otherwise: calendars and events, reading and writing.",
+    help="What the token may do; repeatable. Default: read and write calendars and events.",
 )
 @json_option
 @pass_opened
 def add(opened: Opened, label: str, locations: tuple[str, ...], scopes: tuple[str, ...], as_json: bool) -> None:
-    """Make a token. LABEL says which program it is for."""
+    """Make a token.
+
+    LABEL says which program it is for.
+    """
     scopes = scopes or tuple(scope for scope in users.SCOPES if scope.startswith("calendars"))
     with opened.store() as db:
         token_id, made = users.add_token(db, label=label, location_ids=locations, scopes=scopes, now=opened.now)
@@ -41,7 +44,7 @@ def add(opened: Opened, label: str, locations: tuple[str, ...], scopes: tuple[st
     if as_json:
         print_json({"id": token_id, "label": label, "token": made, "location_ids": locations, "scopes": scopes})
     else:
-        click.echo(f"{made}\nShown this once. To revoke it: bridge token revoke {token_id}")
+        click.echo(f"{made}\nShown only once. To revoke it: bridge token revoke {token_id}")
 
 
 @token.command("list")
@@ -74,11 +77,14 @@ def list_tokens(opened: Opened, as_json: bool) -> None:
 @click.argument("token_id", metavar="ID")
 @pass_opened
 def revoke(opened: Opened, token_id: str) -> None:
-    """Revoke the token ID. The webhooks that were made with it go on: they are named."""
+    """Revoke the token ID.
+
+    Webhooks that were made with it stay active, and are listed.
+    """
     with opened.store() as db:
         users.revoke_token(db, token_id, opened.now)
         opened.note(db, "API token revoked", token_id)
         going_on = [one for one in webhooks.list_all(db, locations=None) if one.token_id == token_id]
     click.echo(f"Revoked {token_id}.")
     for one in going_on:
-        click.echo(f"A webhook that was made with it goes on, to {one.url}. To end it: bridge webhook remove {one.id}")
+        click.echo(f"A webhook made with it still sends to {one.url}. To remove it: bridge webhook remove {one.id}")

@@ -21,7 +21,7 @@ def _time_zone(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
 
 @click.group()
 def user() -> None:
-    """The CRM users whose calendars are joined."""
+    """The CRM users who have a merged calendar."""
 
 
 user.add_command(export)
@@ -30,9 +30,9 @@ user.add_command(export)
 @user.command()
 @click.argument("user_id", metavar="ID")
 @click.option("--location", required=True, metavar="LOCATION", help="The CRM's location that the user belongs to.")
-@click.option("--name", default="", help="What people call the user. Otherwise the id.")
+@click.option("--name", default="", help="The user's name. Default: the id.")
 @click.option(
-    "--time-zone", callback=_time_zone, required=True, metavar="ZONE", help="Where the user's days begin: an IANA name."
+    "--time-zone", callback=_time_zone, required=True, metavar="ZONE", help="The user's time zone, an IANA name."
 )
 @click.option("--password-label", default="first", show_default=True, help="What the first calendar password is for.")
 @json_option
@@ -65,7 +65,7 @@ def add(
             }
         )
         return
-    click.echo(f"Added {added.name}. The password is shown this once.")
+    click.echo(f"Added {added.name}. The password is shown only once.")
     facts(
         [
             ("CalDAV address", address),
@@ -129,22 +129,22 @@ def show(opened: Opened, user_id: str, as_json: bool) -> None:
 
 @user.command()
 @click.argument("user_id", metavar="ID")
-@click.option("--name", default=None, help="What people call the user.")
+@click.option("--name", default=None, help="The user's name.")
 @click.option(
     "--time-zone",
     callback=lambda ctx, param, name: None if name is None else _time_zone(ctx, param, name),
     metavar="ZONE",
-    help="Where the user's days begin: an IANA name. All-day events follow.",
+    help="The user's time zone. All-day events are adjusted.",
 )
 @click.option(
     "--two-way",
     type=click.Choice([str(one) for one in TwoWay]),
-    help="When the user changes an appointment's event in iCloud: the appointment follows (accept), the difference is"
-    " only shown (report), or the event is put back (restore).",
+    help="When the user changes an appointment's event in iCloud: the appointment changes too (accept), the difference"
+    " is only shown (report), or the event is changed back (restore).",
 )
 @pass_opened
 def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | None, two_way: str | None) -> None:
-    """Change the user ID. Without options: say how it is."""
+    """Change the user ID. Without options, print the settings."""
     with opened.store() as db:
         changed = users.change_user(
             db,
@@ -165,7 +165,10 @@ def change(opened: Opened, *, user_id: str, name: str | None, time_zone: str | N
 @click.option("--yes", is_flag=True, help="Do it, without being asked.")
 @pass_opened
 def remove(opened: Opened, user_id: str, *, yes: bool) -> None:
-    """Remove the user ID and everything of theirs. Events in iCloud stay there."""
+    """Remove the user ID and all their data.
+
+    Events in iCloud stay there.
+    """
     with opened.store() as db:
         if not yes:
             _ask_to_remove(db, user_id)

@@ -12,14 +12,14 @@ from bridge.service.webhooks import DeliveryState
 
 @click.group()
 def webhook() -> None:
-    """Webhooks: what programs are told of as it happens. They are made over the API."""
+    """The webhooks that were made over the API."""
 
 
 @webhook.command("list")
 @json_option
 @pass_opened
 def list_webhooks(opened: Opened, as_json: bool) -> None:
-    """List the webhooks, and how their receivers are doing."""
+    """List the webhooks and the state of their receivers."""
     with opened.store(read_only=True) as db:
         found = webhooks.list_all(db, locations=None)
     if as_json:
@@ -46,12 +46,12 @@ def list_webhooks(opened: Opened, as_json: bool) -> None:
 
 @webhook.command()
 @click.argument("webhook_id", metavar="ID")
-@click.option("--state", type=click.Choice([str(one) for one in DeliveryState]), help="Only those in this state.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
+@click.option("--state", type=click.Choice([str(one) for one in DeliveryState]), help="Only messages in this state.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The maximum number.")
 @json_option
 @pass_opened
 def deliveries(opened: Opened, *, webhook_id: str, state: str | None, limit: int, as_json: bool) -> None:
-    """List what the webhook ID was sent, and what waits for it."""
+    """List the messages of the webhook ID, sent and waiting."""
     wanted = None if state is None else DeliveryState(state)
     with opened.store(read_only=True) as db:
         found = [
@@ -85,10 +85,13 @@ def deliveries(opened: Opened, *, webhook_id: str, state: str | None, limit: int
 @click.argument("delivery_id", metavar="DELIVERY")
 @pass_opened
 def retry(opened: Opened, webhook_id: str, delivery_id: str) -> None:
-    """Send DELIVERY of the webhook ID again. The sidecar does it, as soon as it may send there at all."""
+    """Send DELIVERY of the webhook ID again.
+
+    The sidecar sends it as soon as the webhook accepts messages.
+    """
     with opened.store() as db:
         webhooks.retry(db, webhook_id, delivery_id, locations=None, now=opened.now)
-    click.echo(f"{delivery_id} is sent again.")
+    click.echo(f"{delivery_id} will be sent again.")
 
 
 @webhook.command()
@@ -96,7 +99,10 @@ def retry(opened: Opened, webhook_id: str, delivery_id: str) -> None:
 @yes_option("This can't be undone.")
 @pass_opened
 def remove(opened: Opened, webhook_id: str) -> None:
-    """End the webhook ID. What waits for it is not sent."""
+    """Remove the webhook ID.
+
+    Messages that are waiting are not sent.
+    """
     with opened.store() as db:
         webhooks.delete(db, webhook_id, locations=None)
         opened.note(db, "webhook removed", webhook_id)
