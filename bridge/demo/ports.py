@@ -1,4 +1,4 @@
-"""Where servers that are started for a while can listen."""
+"""Free ports, for servers that are only started for a while."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import contextlib
 import random
 import socket
 
-#: Below the ports that systems give to outgoing connections (32768 and up on Linux), so that none of these takes the
-#: port between the look and the server's start.
+#: Below the ports that systems give to outgoing connections (32768 and up on Linux), so that no such connection takes
+#: the port before the server starts.
 _PORTS = range(20_000, 32_768)
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens right now."""
-    return free_ports(1)[0]
-
-
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 on which nothing listens right now, each another."""
+    """Different ports of 127.0.0.1 on which nothing listens right now."""
     found: list[int] = []
     with contextlib.ExitStack() as held:
         while len(found) < count:

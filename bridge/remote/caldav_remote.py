@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin
+from xml.sax.saxutils import escape
 
 from caldav.async_davclient import AsyncDAVClient
 from caldav.response import DAVResponse
@@ -21,12 +22,11 @@ from bridge.errors import (
     TokenRejected,
 )
 from bridge.remote.base import Changes, Home, RemoteCalendar, RemoteObject, member_path, path_of
-from bridge.remote.multistatus import C, D, Listing, Member, Multistatus, Row, expect, hrefs, precondition, text
+from bridge.remote.calendar_list import PROPERTIES, calendars_of, directory
+from bridge.remote.multistatus import C, D, Listing, Member, Multistatus, expect, hrefs, precondition, text
 from bridge.remote.policy import ProviderPolicy, without_query
 from bridge.remote.session import Answer, Session
 
-_CS = "{http://calendarserver.org/ns/}"
-_ICAL = "{http://apple.com/ns/ical/}"
 _NAMESPACES = (
     'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
     ' xmlns:I="http://apple.com/ns/ical/"'
@@ -79,8 +79,8 @@ class CaldavRemote:
         home = next(iter(hrefs(properties.get(f"{C}calendar-home-set"))), None)
         if home is None:
             raise NotFound(without_query(principal), "the account has no calendar home")
-        listed = await self._list_home(_directory(_joined(answer.url, home)))
-        return Home(listed.url, self._addresses(properties), _calendars(listed))
+        listed = await self._list_home(directory(_joined(answer.url, home)))
+        return Home(listed.url, self._addresses(properties), calendars_of(listed))
 
     def _addresses(self, properties: Mapping[str, etree._Element]) -> tuple[str, ...]:
         """The owner's e-mail addresses: the one that the server prefers, if any, then the login's, then all others."""
@@ -98,7 +98,7 @@ class CaldavRemote:
 
     async def calendars(self, home_url: str) -> tuple[RemoteCalendar, ...]:
         """The calendars that can hold events: one PROPFIND at Depth 1."""
-        return _calendars(await self._list_home(home_url))
+        return calendars_of(await self._list_home(home_url))
 
     async def changes(self, url: str, sync_token: str | None) -> Changes:
         """What changed since `sync_token` (RFC 6578 section 3.2), page after page."""
@@ -145,7 +145,7 @@ class CaldavRemote:
 
         Objects that do not exist, and responses without an href or data, are left out.
         """
-        wanted = "".join(f"<D:href>{_escaped(href)}</D:href>" for href in hrefs)
+        wanted = "".join(f"<D:href>{escape(href)}</D:href>" for href in hrefs)
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><C:calendar-multiget {_NAMESPACES}>'
             f"<D:prop><D:getetag/><C:calendar-data/></D:prop>{wanted}</C:calendar-multiget>"
@@ -238,11 +238,7 @@ class CaldavRemote:
         return answer.url if kind is not None and kind.find(f"{D}principal") is not None else None
 
     async def _list_home(self, home_url: str) -> Multistatus:
-        names = (
-            "<D:resourcetype/><D:displayname/><I:calendar-color/><C:supported-calendar-component-set/>"
-            "<D:current-user-privilege-set/><CS:getctag/><D:sync-token/>"
-        )
-        answer = await self._propfind(home_url, names, depth="1")
+        answer = await self._propfind(home_url, PROPERTIES, depth="1")
         if not answer.rows:
             raise BadAnswer(without_query(home_url), "the listing lacks the home itself")
         return answer
@@ -250,7 +246,7 @@ class CaldavRemote:
     async def _sync_collection(self, url: str, token: str | None) -> Listing:
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><D:sync-collection {_NAMESPACES}>'
-            f"<D:sync-token>{_escaped(token or '')}</D:sync-token><D:sync-level>1</D:sync-level>"
+            f"<D:sync-token>{escape(token or '')}</D:sync-token><D:sync-level>1</D:sync-level>"
             "<D:prop><D:getetag/></D:prop></D:sync-collection>"
         )
         shown = without_query(url)
@@ -314,41 +310,6 @@ def _etag(member: Member, url: str) -> str:
     return member.etag
 
 
-def _calendars(listed: Multistatus) -> tuple[RemoteCalendar, ...]:
-    """The calendars that can hold events. Their URLs get the host that listed them: iCloud's hrefs may name another."""
-    return tuple(
-        _calendar(_directory(urljoin(listed.url, row.href)), row)
-        for row in listed.rows
-        if row.href and row.ok and _holds_events(row.properties)
-    )
-
-
-def _holds_events(properties: Mapping[str, etree._Element]) -> bool:
-    kind = properties.get(f"{D}resourcetype")
-    if kind is None or kind.find(f"{C}calendar") is None:
-        return False
-    components = properties.get(f"{C}supported-calendar-component-set")
-    names = [] if components is None else [c.get("name", "").upper() for c in components.iter(f"{C}comp")]
-    return not names or "VEVENT" in names
-
-
-def _calendar(url: str, row: Row) -> RemoteCalendar:
-    colour = re.match(r"#[0-9A-Fa-f]{6}", row.text(f"{_ICAL}calendar-color"))
-    privileges = row.properties.get(f"{D}current-user-privilege-set")
-    writable = None
-    if privileges is not None:
-        names = {child.tag for privilege in privileges.iter(f"{D}privilege") for child in privilege}
-        writable = bool(names & {f"{D}write", f"{D}write-content", f"{D}all"})
-    return RemoteCalendar(
-        url=url,
-        name=row.text(f"{D}displayname") or unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2]),
-        colour=colour.group(0) if colour else None,
-        writable=writable,
-        ctag=row.text(f"{_CS}getctag") or None,
-        sync_token=row.text(f"{D}sync-token") or None,
-    )
-
-
 def _check_write(response: DAVResponse, address: str) -> None:
     status, shown = response.status, without_query(address)
     named = precondition(response.tree)
@@ -376,11 +337,3 @@ def _joined(url: str, href: str) -> str:
         return urljoin(url, href)
     except ValueError:
         raise BadAnswer(without_query(url), "an href that is none") from None
-
-
-def _directory(url: str) -> str:
-    return url if url.endswith("/") else f"{url}/"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

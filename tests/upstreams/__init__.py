@@ -10,11 +10,10 @@
 `upstreams.icloud` is a stand-in for iCloud. A server answers when the context manager yields, and is gone when it ends.
 """
 
-from bridge.demo.ports import free_port
 from tests.upstreams.front import Request
 from tests.upstreams.login import Login
 from tests.upstreams.scripted import Drop, Scripted, Trickle, http, scripted
-from tests.upstreams.server import Server, radicale, xandikos
+from tests.upstreams.server import Server, free_port, radicale, xandikos
 from tests.upstreams.tls import certificates
 from tests.upstreams.wsgi import serving
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from radicale import config as radicale_config
 from radicale.app import Application
 
-from bridge.demo.ports import free_port
+from bridge.demo.ports import free_ports
 from tests.upstreams.front import Forward, Front, Request
 from tests.upstreams.login import Login
 from tests.upstreams.wsgi import serving
@@ -60,6 +60,11 @@ def radicale(directory: Path) -> Iterator[Server]:
     front = Front(Application(configuration))
     with serving(front) as url:
         yield Server("radicale", url, front.requests, "/{}/", set_password)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens right now."""
+    return free_ports(1)[0]
 
 
 @contextmanager
