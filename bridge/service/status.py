@@ -20,6 +20,8 @@ class CalendarStatus:
     role: Role
     objects: int
     unreadable: int
+    #: What is wrong with the unreadable ones, the most frequent first.
+    why_unreadable: tuple[str, ...]
     held: int
     #: Objects that the server listed, but did not deliver, in the last mirror run.
     undelivered: int
@@ -126,6 +128,7 @@ def _calendar(tx: Tx, calendar: Calendar) -> CalendarStatus:
         role=calendar.role,
         objects=objects,
         unreadable=unreadable,
+        why_unreadable=tuple(mirror.why_unreadable(tx, calendar.id)) if unreadable else (),
         held=run.held if run else 0,
         undelivered=run.undelivered if run else 0,
         last_attempt_at=calendar.last_attempt_at,

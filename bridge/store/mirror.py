@@ -106,6 +106,16 @@ def counts(tx: Tx, calendar_id: str) -> tuple[int, int]:
     return row["objects"], row["unreadable"]
 
 
+def why_unreadable(tx: Tx, calendar_id: str) -> list[str]:
+    """What is wrong with the objects of a Calendar that can't be read, in sentences, the most frequent first."""
+    rows = tx.execute(
+        "SELECT unreadable FROM mirror_items WHERE calendar_id = :id AND unreadable IS NOT NULL"
+        " GROUP BY unreadable ORDER BY COUNT(*) DESC, unreadable",
+        {"id": calendar_id},
+    )
+    return [row["unreadable"] for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class MirrorRun:
     """One mirror run over one Calendar, in numbers. It never holds titles or UIDs."""

@@ -315,6 +315,17 @@ def test_status_tells_what_is_still_to_be_done(anna: Command, home: Login) -> No
     assert "No Primary calendar is chosen" in anna.refused("status", "anna")
 
 
+def test_status_says_how_many_events_can_not_be_read_and_why(chosen: Command) -> None:
+    chosen.done("calendars", "set", "anna", "--primary", "Private")
+    db = Db(Path("data/bridge.db"))
+    with db.write() as tx:  # no server here takes such an event
+        tx.execute("UPDATE mirror_items SET unreadable = 'The object holds no event.'")
+    db.close()
+
+    assert "1 event, read" in chosen("status").output
+    assert "1 unreadable (The object holds no event.)" in chosen("status").output
+
+
 def test_status_of_a_store_without_users_says_how_to_add_one(bridge: Command) -> None:
     bridge.done("token", "add", "crm")
 

@@ -271,7 +271,9 @@ async def test_one_unreadable_object_stops_nothing_and_keeps_what_it_blocked(wor
     assert len(world.merged()) == 4
     assert calendar(world).last_error is None
     (user,) = status(world.db)
-    assert [c.unreadable for a in user.accounts for c in a.calendars if c.name == "Work"] == [1]
+    (work,) = [c for a in user.accounts for c in a.calendars if c.name == "Work"]
+    assert (work.objects, work.unreadable) == (4, 1)
+    assert work.why_unreadable == ("The object holds no event.",)
 
 
 @pytest.mark.parametrize("error", [BadAnswer("u"), Unreachable("u"), Forbidden("u"), Throttled("u", retry_after=1)])
