@@ -24,7 +24,7 @@ def test_help_names_every_command(bridge: Command) -> None:
     text = bridge.done("--help")
 
     assert [name for name in COMMANDS if f"\n  {name} " not in text] == []
-    assert "Exit codes: 0 success, 1 refused or something is wrong, 2 typed wrongly." in text
+    assert "Exit codes: 0 success, 1 refused or something is wrong, 2 wrong usage." in text
 
 
 @pytest.mark.parametrize("words", [(), *((group,) for group in GROUPS)], ids=" ".join)
