@@ -253,6 +253,8 @@ class SlotUnavailable(BridgeError):
     conflicts: tuple[tuple[int, int, str], ...]
     time_zone: str | None = None
     utc_offset: int = 0
+    #: Whether several times were asked for, of which others may be free.
+    recurring: bool = False
 
 
 @dataclass

@@ -82,7 +82,10 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 409,
                 "slot_unavailable",
-                "The time overlaps something else. Choose another, or set ignoreFreeSlotValidation.",
+                "One of its times overlaps something else, see conflicts. Leave that out by EXDATE in the rrule, choose"
+                " others, or set ignoreFreeSlotValidation."
+                if error.recurring
+                else "The time overlaps something else. Choose another, or set ignoreFreeSlotValidation.",
                 facts={
                     "conflicts": [
                         {

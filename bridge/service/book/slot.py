@@ -179,7 +179,8 @@ def _own(tx: Tx, user_id: str, appointment: Appointment) -> set[str]:
 
 def _unavailable(appointment: Appointment, conflicts: Iterable[_Conflict]) -> SlotUnavailable:
     named = tuple(sorted(set(conflicts))[:NAMED_CONFLICTS])
-    return SlotUnavailable(named, appointment.fields.time_zone, appointment.utc_offset)
+    fields = appointment.fields
+    return SlotUnavailable(named, fields.time_zone, appointment.utc_offset, recurring=fields.rrule is not None)
 
 
 def _stretches(user: User, appointment: Appointment, *, now: int) -> Sequence[Interval]:
