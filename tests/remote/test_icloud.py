@@ -147,8 +147,9 @@ async def test_what_may_be_written(
 # --- Logins -----------------------------------------------------------------------------------------------------
 
 
-async def test_only_the_primary_address_and_an_app_specific_password_log_in(running: Running) -> None:
-    cloud = running(Quirks())
+@pytest.mark.parametrize("two", [True, False])
+async def test_only_the_primary_address_and_an_app_specific_password_log_in(running: Running, two: bool) -> None:
+    cloud = running(Quirks(two_challenges=two))
     anna = cloud.login("anna@icloud.example", aliases=("anna@me.example",))
     other = anna.issue_password()
     logins = [(anna.username, anna.password, True), (anna.username, other, True), ("ANNA@icloud.example", other, True)]

@@ -47,11 +47,13 @@ def started(cloud: Cloud) -> tuple[CloudLogin, str, str]:
     return anna, work, f"{work}a.ics"
 
 
-def test_who_is_asked_for_a_password_may_choose_how_to_show_it() -> None:
-    with icloud.running() as cloud:
+@pytest.mark.parametrize("on", [True, False])
+def test_who_is_asked_for_a_password_may_choose_how_to_show_it(on: bool) -> None:
+    with icloud.running(Quirks(two_challenges=on)) as cloud:
         status, headers, _ = ask(None, "PROPFIND", cloud.url)
         assert status == 401
-        assert headers["WWW-Authenticate"] == 'X-MobileMe-AuthToken realm="MMCalDav", Basic realm="MMCalDav"'
+        first = 'X-MobileMe-AuthToken realm="MMCalDav", ' if on else ""
+        assert headers["WWW-Authenticate"] == f'{first}Basic realm="MMCalDav"'
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,9 @@ class Quirks:
     #: allprop leaves resourcetype out. M: python-caldav hints.
     allprop_without_resourcetype: bool = True
 
+    #: A 401 offers X-MobileMe-AuthToken before Basic, in one header. M: python-caldav hints.
+    two_challenges: bool = True
+
     # --- Collections ---------------------------------------------------------------------------------------------
 
     #: current-user-privilege-set is not given. C: source files of several clients.
@@ -102,6 +105,7 @@ BY_THE_BOOK = Quirks(
     wrong_partition=301,
     empty_not_found=False,
     allprop_without_resourcetype=False,
+    two_challenges=False,
     lists_everything=False,
     lists_itself=False,
     member_status=False,

@@ -23,7 +23,7 @@ from tests.upstreams.icloud.state import Account, Mail, Notice, State
 
 #: The root, and the partitions.
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
-_CHALLENGE = 'X-MobileMe-AuthToken realm="MMCalDav", Basic realm="MMCalDav"'
+_CHALLENGES = 'X-MobileMe-AuthToken realm="MMCalDav", ', 'Basic realm="MMCalDav"'
 
 
 @dataclass
@@ -119,7 +119,8 @@ class Cloud:
     def _answer(self, request: web.BaseRequest, body: bytes, username: str, password: str) -> Answer:
         account = self.state.by_username(username)
         if account is None or password not in account.passwords:
-            return Answer(401, headers={"WWW-Authenticate": _CHALLENGE})
+            offered = "".join(_CHALLENGES[0 if self.quirks.two_challenges else 1 :])
+            return Answer(401, headers={"WWW-Authenticate": offered})
         assert request.transport is not None
         host = HOSTS.index(request.transport.get_extra_info("sockname")[0])
         headers = {name.lower(): value for name, value in request.headers.items()}
