@@ -4,18 +4,12 @@ Each use case is one write transaction: check the slot, store, publish, and queu
 """
 
 from bridge.service.book.appointments import (
-    UNSET,
-    AppointmentChange,
-    Created,
-    NewAppointment,
-    create_appointment,
     find_by_external_id,
     get_appointment,
     list_appointments,
     members,
     read_invitee,
     read_rrule,
-    update_appointment,
 )
 from bridge.service.book.blocked_slots import (
     BlockedSlotView,
@@ -26,8 +20,10 @@ from bridge.service.book.blocked_slots import (
     list_blocked_slots,
     update_blocked_slot,
 )
+from bridge.service.book.create import Created, NewAppointment, create_appointment
 from bridge.service.book.events import delete_event
 from bridge.service.book.instances import Scope, single_time
+from bridge.service.book.update import UNSET, AppointmentChange, update_appointment
 from bridge.service.book.upstream import detach, new_uid, queue, under_uid, upcoming
 
 __all__ = [
