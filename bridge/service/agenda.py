@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.domain.hours import Opening, openings
 from bridge.domain.model import Appointment, Calendar, Interval, ItemKind, Titles, User
 from bridge.service import people, publish
-from bridge.store import accounts, bookings
+from bridge.store import accounts, blocked_slots, bookings
 from bridge.store.db import Db, Tx
 from bridge.store.published import Busy
 
@@ -56,7 +56,7 @@ def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:
             booked = bookings.appointment(tx, one.source_id)
             calendar_id, title = (booked.calendar_id or "", booked.fields.title) if booked else ("", "")
         elif one.kind == ItemKind.CRM:
-            slot = bookings.blocked_slot(tx, one.source_id)
+            slot = blocked_slots.get(tx, one.source_id)
             title = slot.title if slot else ""
         calendar = calendars.get(calendar_id)
         found.append(Entry(one.start, one.end, one.all_day, title, one.kind, one.href, calendar, appointment=booked))

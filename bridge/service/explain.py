@@ -15,7 +15,7 @@ from bridge.errors import Unknown
 from bridge.service import publish
 from bridge.service.status import CalendarStatus, of_user
 from bridge.service.visibility import Locations, sees
-from bridge.store import accounts, bookings, mirror, outbox, overview, published, users
+from bridge.store import accounts, blocked_slots, bookings, mirror, outbox, overview, published, users
 from bridge.store.db import Db, Tx
 from bridge.store.outbox import Told
 
@@ -120,7 +120,7 @@ def _things(tx: Tx, key: str, now: int, locations: Locations) -> Iterator[ThingE
         if booked.stands_in_for is None and sees(locations, booked.location_id):
             yield _appointment(tx, booked, now)
         return
-    slot = bookings.blocked_slot(tx, key)
+    slot = blocked_slots.get(tx, key)
     if slot is not None:
         owner = users.get(tx, slot.user_id)
         if owner is not None and sees(locations, slot.location_id):
@@ -240,5 +240,5 @@ def _calendar_of(tx: Tx, booked: Appointment) -> Calendar | None:
 
 
 def _crm_slots(tx: Tx, user: User, span: Interval, now: int) -> Iterator[Finding]:
-    for slot in bookings.blocked_slots_between(tx, span, user_id=user.id, include_deleted=True):
+    for slot in blocked_slots.between(tx, span, user_id=user.id, include_deleted=True):
         yield decide.of_crm_slot(slot, now=now)

@@ -13,6 +13,7 @@ from bridge.errors import Unknown
 from bridge.store import (
     accounts,
     audit,
+    blocked_slots,
     booking_calendars,
     bookings,
     changes,
@@ -78,7 +79,7 @@ def export(tx: Tx, user_id: str) -> Exported:
         ),
         appointments=tuple(bookings.appointments_of_user(tx, user_id)),
         notes=tuple(notes.of_user(tx, user_id)),
-        blocked_slots=tuple(bookings.blocked_slots_of_user(tx, user_id)),
+        blocked_slots=tuple(blocked_slots.of_user(tx, user_id)),
         changes=tuple(changes.of_user(tx, user_id)),
         audit=tuple(audit.of_user(tx, user_id)),
         mirrored=tuple(item for calendar in calendars for item in mirror.of_calendar(tx, calendar.id)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.domain.model import ItemKind
-from bridge.store import accounts, bookings, overview
+from bridge.store import accounts, blocked_slots, bookings, overview
 from bridge.store.db import Db
 from bridge.store.overview import Counts, Time
 
@@ -44,7 +44,7 @@ def recent_changes(db: Db, user_id: str, *, limit: int, now: int) -> list[Recent
                 booked = bookings.appointment(tx, change.source_id)
                 name = booked.fields.title if booked else ""
             elif change.kind == ItemKind.CRM:
-                slot = bookings.blocked_slot(tx, change.source_id)
+                slot = blocked_slots.get(tx, change.source_id)
                 name = slot.title if slot else ""
             time = overview.next_time(tx, user_id, change.href, now=now)
             found.append(RecentChange(change.kind, name, time, change.first_start, change.changed_at, change.removed))

@@ -23,7 +23,7 @@ from bridge.domain.model import (
 )
 from bridge.errors import Unreadable
 from bridge.service import changes
-from bridge.store import accounts, bookings, mirror, outbox, published, users
+from bridge.store import accounts, blocked_slots, bookings, mirror, outbox, published, users
 from bridge.store.db import Db, Tx
 from bridge.store.published import Busy
 
@@ -158,7 +158,7 @@ def publish_everything(tx: Tx, user: User, *, now: int) -> None:
     delta = Delta(user, now)
     for booked in bookings.appointments_of_user(tx, user.id):
         delta.appointment(tx, booked)
-    for slot in bookings.blocked_slots_of_user(tx, user.id):
+    for slot in blocked_slots.of_user(tx, user.id):
         delta.crm_slot(slot)
     delta.upstream(tx, sorted(mirror.uids_of_user(tx, user.id)))
     delta.apply(tx)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Appointment, BlockedSlot, Interval, User
 from bridge.errors import FieldProblem, Invalid, Unknown, VersionMismatch
-from bridge.store import booking_calendars, bookings, users
+from bridge.store import blocked_slots, booking_calendars, bookings, users
 from bridge.store.db import Tx
 
 #: The locations a caller may see; None: every location.
@@ -30,7 +30,7 @@ def appointment(tx: Tx, appointment_id: str, locations: Locations) -> Appointmen
 
 def slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlot:
     """The CRM BlockedSlot, deleted ones too. Raises `Unknown`."""
-    found = bookings.blocked_slot(tx, slot_id)
+    found = blocked_slots.get(tx, slot_id)
     if found is None or not sees(locations, found.location_id):
         raise Unknown("blocked slot", slot_id)
     return found

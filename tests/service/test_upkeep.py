@@ -8,7 +8,7 @@ from bridge.domain.model import TOMBSTONE_SECONDS
 from bridge.errors import Unknown
 from bridge.service import book, mirror, push, upkeep
 from bridge.service.book import NewBlockedSlot
-from bridge.store import bookings, published
+from bridge.store import blocked_slots, published
 
 from .conftest import NOW, event
 
@@ -58,7 +58,7 @@ async def test_what_was_deleted_is_forgotten_after_ninety_days_and_no_sooner(wor
     with pytest.raises(Unknown):
         book.get_appointment(world.db, made.id, locations=None)
     with world.db.read() as tx:
-        assert bookings.blocked_slot(tx, slot.id) is None
+        assert blocked_slots.get(tx, slot.id) is None
         head = published.head(tx, "ada")
         assert before < head.tombstones_from <= head.revision, "who asked before has to ask for everything"
     assert len(world.merged()) == 1, "what is there stays"

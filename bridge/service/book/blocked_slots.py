@@ -13,7 +13,7 @@ from bridge.domain.model import TOMBSTONE_SECONDS, BlockedSlot, Interval, ItemKi
 from bridge.errors import ReadOnly, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.visibility import Listing, Locations
-from bridge.store import bookings, published
+from bridge.store import blocked_slots, published
 from bridge.store.db import Db, Tx
 
 
@@ -91,7 +91,7 @@ def create_blocked_slot(db: Db, new: NewBlockedSlot, *, now: int, also: Also | N
             updated_at=now,
             deleted_at=None,
         )
-        bookings.put_blocked_slot(tx, slot)
+        blocked_slots.put(tx, slot)
         changes.crm_slot(tx, None, slot, origin=ChangeOrigin.API, now=now)
         publish.publish_crm_slot(tx, slot, now=now)
         if also is not None:
@@ -144,7 +144,7 @@ def update_blocked_slot(
         if after == before:
             return before
         after = replace(after, version=before.version + 1, updated_at=now)
-        bookings.put_blocked_slot(tx, after)
+        blocked_slots.put(tx, after)
         changes.crm_slot(tx, before, after, origin=ChangeOrigin.API, now=now)
         if after.user_id != before.user_id:
             publish.publish_crm_slot(tx, replace(before, deleted_at=now), now=now)
@@ -174,7 +174,7 @@ def list_blocked_slots(db: Db, listing: Listing, *, locations: Locations) -> lis
 def expire_holds(db: Db, *, now: int) -> int:
     """Delete the holds that have expired. Returns how many."""
     with db.read() as tx:
-        if not bookings.expired_slots(tx, now=now):
+        if not blocked_slots.expired(tx, now=now):
             return 0  # this runs every second, and mostly nothing has to be written
     with db.write() as tx:
         return expire_in(tx, now=now)
@@ -182,7 +182,7 @@ def expire_holds(db: Db, *, now: int) -> int:
 
 def expire_in(tx: Tx, *, now: int) -> int:
     """As `expire_holds`, in the caller's transaction, so that its decision does not depend on when that last ran."""
-    expired = bookings.expired_slots(tx, now=now)
+    expired = blocked_slots.expired(tx, now=now)
     for slot in expired:
         delete_in(tx, slot, origin=ChangeOrigin.BRIDGE, now=now)
     return len(expired)
@@ -191,7 +191,7 @@ def expire_in(tx: Tx, *, now: int) -> int:
 def delete_in(tx: Tx, slot: BlockedSlot, *, origin: ChangeOrigin, now: int) -> None:
     """Delete a CRM BlockedSlot in the caller's transaction."""
     gone = replace(slot, deleted_at=now, updated_at=now, version=slot.version + 1)
-    bookings.put_blocked_slot(tx, gone)
+    blocked_slots.put(tx, gone)
     changes.crm_slot(tx, slot, gone, origin=origin, now=now)
     publish.publish_crm_slot(tx, gone, now=now)
 
@@ -213,7 +213,7 @@ def icloud_slot(tx: Tx, slot_id: str, locations: Locations) -> BlockedSlotView:
 
 
 def _crm_views(tx: Tx, user: User, span: Interval, *, include_deleted: bool) -> Iterator[BlockedSlotView]:
-    for slot in bookings.blocked_slots_between(tx, span, user_id=user.id, include_deleted=include_deleted):
+    for slot in blocked_slots.between(tx, span, user_id=user.id, include_deleted=include_deleted):
         yield BlockedSlotView(
             id=slot.id,
             origin=Origin.CRM,
