@@ -1,6 +1,6 @@
-"""Follows the settings file while the sidecar runs: what it declares becomes so, and what it sets holds from then on.
+"""Follows the settings file while the sidecar runs: changed settings take effect, and what it declares is applied.
 
-A file that can't be used changes nothing: it is told of once, and the settings that were last good stay in force.
+A file that can't be used changes nothing. That is logged once, and the last valid settings stay in force.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from bridge.settings.declaration import references
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at the file; and until servers that could not be asked are asked again.
+#: Seconds between two looks at the file; and seconds until servers that could not be reached are asked again.
 LOOK_SECONDS, AGAIN_SECONDS = 2, 60
 
-#: What is bound to the process: table, and its settings.
+#: Settings that only take effect at the next start, by table.
 _FIXED = {
     "store": ("path",),
     "secrets": ("key_file",),
@@ -38,7 +38,7 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class Follower:
-    """Knows what the file said when it was last looked at. Made before the settings are read for the first time."""
+    """Notices changes of the file. It has to be made before the settings are read for the first time."""
 
     def __init__(self, config: Path | None) -> None:
         self._config = config
@@ -52,7 +52,7 @@ class Follower:
 
     @contextlib.contextmanager
     def on_hangup(self) -> Iterator[None]:
-        """Look at once when the process gets SIGHUP."""
+        """Look at the file at once when the process gets SIGHUP."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._asked.set)
         try:
@@ -61,13 +61,13 @@ class Follower:
             loop.remove_signal_handler(signal.SIGHUP)
 
     async def next(self, bridge: Bridge) -> Settings:
-        """Apply what the file declares, now and when it changes. Returns once other settings hold than before."""
+        """Apply what the file declares, now and whenever it changes. Returns the settings once they have changed."""
         while True:
             if self._is_news():
                 settings = self._load(bridge.settings)
                 if settings is not None:
                     if settings.model_copy(update={"users": ()}) != bridge.settings.model_copy(update={"users": ()}):
-                        self._seen = None  # what it declares is applied under the new settings
+                        self._seen = None  # what the file declares is applied under the new settings
                         return settings
                     await self._apply(bridge, settings)
             with contextlib.suppress(TimeoutError):
@@ -89,7 +89,7 @@ class Follower:
         return True
 
     def _load(self, before: Settings) -> Settings | None:
-        """The settings as the file has them, but for what is bound to this process. None: they can't be used."""
+        """The settings of the file, except those that only take effect at the next start. None: they can't be used."""
         try:
             settings = files.load(self._config, passwords=True)
         except SettingsInvalid as error:
@@ -142,7 +142,7 @@ class Follower:
 
 
 def _stamp(paths: list[Path]) -> Stamp:
-    """Tells whether files have changed, without reading them."""
+    """A value that changes with the files, made without reading them."""
     found = []
     for path in paths:
         try:

@@ -1,1 +1,1 @@
-"""`bridge demo`: the whole bridge on this machine. Only iCloud is not the real thing."""
+"""`bridge demo`: the whole bridge on this machine, with another CalDAV server in the place of iCloud."""

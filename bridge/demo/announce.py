@@ -1,4 +1,4 @@
-"""What the demo prints: everything to paste."""
+"""What the demo prints: addresses, passwords and commands to paste."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def text(facts: dict[str, Any], time_zone: str, now: dt.datetime) -> str:
-    """The announcement. `facts` are what `bridge demo --json` prints; what it proposes to book is after `now`."""
+    """The text to print. `facts` are what `bridge demo --json` prints; the proposed appointment is after `now`."""
     day = _next_working_day(now.astimezone(zoneinfo.ZoneInfo(time_zone)))
     appointment = {
         "locationId": facts["location_id"],

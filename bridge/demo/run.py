@@ -1,4 +1,4 @@
-"""Runs the demo: lays everything out, starts it, connects and chooses as a person would, and says what is where."""
+"""Runs the demo: prepares its files, starts the servers, connects the accounts, and prints how to use it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SCOPES = ("calendars.readonly", "calendars.write", "calendars/events.readonly",
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """Where the demo lives and listens. None: a temporary directory, free ports."""
+    """The folder and the ports of the demo. None: a temporary folder, and free ports."""
 
     as_json: bool = False
     data: Path | None = None
@@ -58,7 +58,7 @@ def run_demo(options: DemoOptions) -> None:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Before the supervisor listens to signals, and after, they unwind the stack, so that nothing is left behind."""
+    """While the supervisor does not handle signals, let them unwind the stack, so that everything is cleaned up."""
 
     def end(_number: int, _frame: object) -> NoReturn:
         raise SystemExit(0)
@@ -74,14 +74,14 @@ def _folder(data: Path | None) -> Iterator[Path]:
         data.mkdir(parents=True, exist_ok=True)
         yield data.absolute()
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # made, but not yet in anybody's care
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the folder is sure to be removed
     folder = Path(tempfile.mkdtemp(prefix="bridge-demo-"))
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield folder
     finally:
         for number in _ENDING:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave half of it
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would interrupt the removal
         shutil.rmtree(folder)
 
 
@@ -132,7 +132,7 @@ class _Demo:
         return Child("upstream", command, "127.0.0.1", self.notes.facts["ports"]["upstream"], "OPTIONS", "/")
 
     async def _set_up(self, bridge: Bridge) -> None:
-        """Connect and choose as a person would, then say that all is ready."""
+        """Connect the accounts and choose calendars, as a person would, then print how to use the demo."""
         try:
             facts = await self._connected(bridge)
         except Exception as error:
@@ -150,7 +150,7 @@ class _Demo:
         now = bridge.clock()
         if "token" not in known:
             with contextlib.suppress(Unknown):
-                users.remove_user(bridge.db, USER, now=now)  # left by a first start that was ended half-way
+                users.remove_user(bridge.db, USER, now=now)  # left by an earlier start that was interrupted
             _, calendar = users.add_user(
                 bridge.db, id=USER, location_id=LOCATION, name="Ada Example", time_zone=TIME_ZONE, now=now
             )
@@ -232,7 +232,7 @@ requests_per_minute = 6000
 
 @dataclass(slots=True)
 class _Notes:
-    """What a second start with the same directory has to know."""
+    """What has to be known by a later start with the same folder."""
 
     path: Path
     facts: dict[str, Any]
@@ -249,7 +249,7 @@ class _Notes:
 
 
 def _write_radicale(folder: Path) -> Path:
-    """Radicale's configuration: the options that `config/radicale.conf` explains, for a demo installed anywhere."""
+    """Write Radicale's configuration, with the options that `config/radicale.conf` explains."""
     path = folder / "radicale.conf"
     path.write_text(
         "[auth]\ntype = radicale_plugin\ndelay = 0.1\n[rights]\ntype = radicale_plugin\n"
@@ -264,7 +264,7 @@ def _toml(path: Path) -> str:
 
 
 def _app_password() -> str:
-    """A password of the shape that Apple's app-specific ones have."""
+    """A random password in the form of Apple's app-specific ones."""
     letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(16))
     return "-".join(letters[i : i + 4] for i in range(0, 16, 4))
 

@@ -1,4 +1,4 @@
-"""A week in somebody's life: sample events for the demo, around the Monday given."""
+"""Sample events for the demo: a week in somebody's life, which begins on a given Monday."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BERLIN, NEW_YORK = _ZONES
 
 @dataclass(frozen=True, slots=True)
 class SampleCalendar:
-    """A calendar of the stand-in: its name, colour, and events (file name to text)."""
+    """A calendar of the stand-in: its name, its colour, and its events, as texts by file name."""
 
     slug: str
     name: str

@@ -26,7 +26,7 @@ class UpstreamAccount:
 
 
 def lay_out(folder: Path, port: int, private: UpstreamAccount, work: UpstreamAccount, *, today: dt.date) -> Path:
-    """Write the stand-in's configuration, logins and, the first time, this week's events. Returns the configuration."""
+    """Write the stand-in's configuration and logins, and the first time also its events. Returns the configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     logins = folder / "logins"
     logins.touch(mode=0o600)
@@ -78,7 +78,7 @@ def _fill(folder: Path, calendar: sample.SampleCalendar) -> None:
 
 if __name__ == "__main__":
     end_with_parent()
-    # Radicale announces each level on that level, as if it were an error.
+    # Radicale logs the name of each level at that level, even at "error".
     logging.getLogger("radicale").addFilter(lambda record: not str(record.msg).startswith("Logging"))
     sys.argv = ["radicale", "--config", sys.argv[1]]
     run()
