@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from bridge.domain.addresses import may_reach
 from bridge.domain.model import Account
-from bridge.domain.webhooks import may_reach
 from bridge.errors import AccountNotConnected
 from bridge.remote import icloud
 from bridge.remote.base import Remote

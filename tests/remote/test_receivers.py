@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.domain.webhooks import may_reach
+from bridge.domain.addresses import may_reach
 from bridge.errors import NotTaken
 from bridge.remote.receivers import Receivers
 

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.domain.webhooks import may_reach
+from bridge.domain.addresses import may_reach
 from bridge.remote.receivers import Receivers
 from bridge.service import webhooks
 from bridge.service.webhooks import Deliveries, Signature, WebhookChange

@@ -18,7 +18,8 @@ from bridge.domain.webhooks import BACKOFF, WebhookStatus
 from bridge.errors import CursorExpired, Unknown
 from bridge.service import book, changes, mirror, push, webhooks
 from bridge.service.book import AppointmentChange, NewBlockedSlot
-from bridge.service.webhooks import DeliveryState, WebhookChange
+from bridge.service.webhooks import DeliveryState, WebhookChange, delivering
+from bridge.service.webhooks.deliveries import SETTLE_SECONDS
 from bridge.store import changes as stored_changes
 from bridge.store import webhooks as stored
 
@@ -225,7 +226,7 @@ async def test_many_changes_at_once_are_told_as_one_resync(world, hook, post):
     await mirror.mirror_account(world.context, world.account_id)
     await deliver(world.context, post)
     assert hook.types().count("ResyncRequired") == 0, "more may follow"
-    world.later(webhooks.SETTLE_SECONDS)
+    world.later(SETTLE_SECONDS)
     await deliver(world.context, post)
     assert hook.types().count("ResyncRequired") == 1
     assert hook.at()[-1].json["resync"] == {"userId": "ada", "reason": "many_changes"}
@@ -339,7 +340,7 @@ async def test_a_receiver_that_fails_for_days_is_disabled_and_one_that_comes_bac
     slots = [block(world, f"{number}") for number in range(6)]
     await deliver(world.context, post)
     assert state(world, webhook).status == WebhookStatus.FAILING
-    assert hook.most["/hook"] <= webhooks.FOR_EACH
+    assert hook.most["/hook"] <= delivering.FOR_EACH
     world.later(3 * HOUR)
     hook.answers.clear()
     await deliver(world.context, post)
@@ -360,7 +361,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
     async with posting(patience=1) as post:
         slow, _ = subscribe(world.context, hook.url("/slow"), **EVERYTHING)
         subscribe(world.context, hook.url("/quick"), **EVERYTHING)
-        hook.will(*[asyncio.Event() for _ in range(webhooks.FOR_EACH)], path="/slow")
+        hook.will(*[asyncio.Event() for _ in range(delivering.FOR_EACH)], path="/slow")
         for number in range(10):
             block(world, f"{number}")
         running = await deliver(world.context, post, wait=False)
@@ -368,8 +369,8 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
             running.ended.clear()
             if not running.start_due():
                 await running.ended.wait()
-        assert hook.most["/slow"] == webhooks.FOR_EACH
-        assert len(hook.at("/slow")) == webhooks.FOR_EACH, "none has been answered yet"
+        assert hook.most["/slow"] == delivering.FOR_EACH
+        assert len(hook.at("/slow")) == delivering.FOR_EACH, "none has been answered yet"
         await asyncio.gather(*running.tasks())
         late = [d for d in deliveries(world, slow) if d.attempts]
         assert {(d.last_status, d.last_reason) for d in late} == {(None, "no answer within 1 s")}
@@ -377,7 +378,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
 
 async def test_where_many_hang_each_gets_its_turn(world, hook, post, monkeypatch):
     """However few can be under way at once: what ends makes room for one that has nothing under way."""
-    monkeypatch.setattr(webhooks, "PARALLEL", 4)
+    monkeypatch.setattr(delivering, "PARALLEL", 4)
     made = [subscribe(world.context, hook.url(f"/{name}"), **EVERYTHING)[0] for name in ("a", "b")]
     first, other = sorted(made, key=lambda webhook: webhook.id)
     at = {webhook.id: webhook.url.rpartition("/")[2] for webhook in made}

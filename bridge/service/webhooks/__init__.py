@@ -1,0 +1,54 @@
+"""Webhooks: subscriptions, and the deliveries that tell receivers of changes.
+
+What happened is in the change feed before anybody is told of it. Each subscription has a place in the feed; from there
+deliveries are made, in one transaction with the new place, and kept until the receiver has taken them or they are given
+up. A crash anywhere leads to a delivery that is made again, under the same id.
+"""
+
+from bridge.domain.webhooks import EVENTS, Delivery, DeliveryState, Signature, Webhook
+from bridge.service.webhooks.deliveries import bring_forward, list_deliveries, prune, replay, retry, spread, test
+from bridge.service.webhooks.delivering import Deliveries, Receivers, deliver
+from bridge.service.webhooks.subscriptions import (
+    Also,
+    Standing,
+    WebhookChange,
+    check_url,
+    create,
+    delete,
+    get,
+    list_all,
+    public_key,
+    rotate_secret,
+    standings,
+    update,
+)
+
+__all__ = [
+    "EVENTS",
+    "Also",
+    "Deliveries",
+    "Delivery",
+    "DeliveryState",
+    "Receivers",
+    "Signature",
+    "Standing",
+    "Webhook",
+    "WebhookChange",
+    "bring_forward",
+    "check_url",
+    "create",
+    "delete",
+    "deliver",
+    "get",
+    "list_all",
+    "list_deliveries",
+    "prune",
+    "public_key",
+    "replay",
+    "retry",
+    "rotate_secret",
+    "spread",
+    "standings",
+    "test",
+    "update",
+]
