@@ -24,7 +24,7 @@ SINGLE_TIMES = "single times"
 def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> None:
     """An object was read: if it is an Appointment's event that a person changed, the Appointment follows."""
     booked = bookings.appointment_by_uid(tx, item.uid)
-    if booked is None or booked.user_id != delta.user.id or item.unreadable is not None:
+    if booked is None or booked.user_id != delta.user.id:
         return  # a colleague's, seen through an invitation or a shared calendar: not theirs to change
     if _arrived_late(booked, item):
         bookings.put_appointment(tx, book.queue(tx, booked, now=delta.now))

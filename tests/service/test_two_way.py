@@ -179,6 +179,24 @@ async def test_the_crm_is_told_which_instance_was_moved_and_where_to(world):
     assert await push.push_due(world.context) == 0
 
 
+async def test_what_can_be_read_of_a_damaged_event_is_followed(world):
+    made = await weekly(world)
+    override(world, SECOND, SECOND + 7200)
+    await poll(world)
+    name, text = the_event(world)
+    times = busy(world)
+    world.server.edit(world.urls["Home"], name, text.replace(stamp(SECOND + 7200), "whenever"))
+    await poll(world)
+    assert busy(world) == times, "the one that nobody can read is where it was last"
+    rewrite(world, "SUMMARY:Intro call\r\nDTSTART", "SUMMARY:By hand\r\nDTSTART")
+    await poll(world)
+    assert world.stored(made).fields.title == "By hand"
+    world.server.edit(world.urls["Home"], name, "rubbish")
+    await poll(world)
+    assert (world.stored(made).fields.title, busy(world)) == ("By hand", times)
+    assert [(one["changed"], one["origin"]) for one in told(world)[3:]] == [(["title"], "icloud")]
+
+
 # --- What is not the person's doing ----------------------------------------------------------------------------------
 
 
