@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from bridge.app import Bridge
 from bridge.domain.model import OutboxEntry
 from bridge.errors import Unknown
-from bridge.service import book, mirror, publish, push, upkeep, webhooks
+from bridge.service import book, housekeeping, mirror, publish, push, webhooks
 
 log = logging.getLogger(__name__)
 
@@ -140,15 +140,15 @@ async def _tell(bridge: Bridge) -> None:
 async def _keep_house(bridge: Bridge) -> None:
     """Let holds expire, delete old rows, and notice when the clock was set back."""
     # The clock may have been wrong when the process before this one was at work, as on a machine that has just booted.
-    rounds, now = 0, max(bridge.clock(), upkeep.last_noted(bridge.db))
+    rounds, now = 0, max(bridge.clock(), housekeeping.last_noted(bridge.db))
     while True:
         before, now = now, bridge.clock()
         if now < before - CLOCK_SLACK_SECONDS:
             log.warning("the clock was set back by %d s: everything that waits is due now", before - now)
-            upkeep.bring_forward(bridge.db, now=now)
+            housekeeping.bring_forward(bridge.db, now=now)
         book.expire_holds(bridge.db, now=now)
         if rounds % HOUSEKEEPING_SECONDS == 0:
-            upkeep.tidy(bridge.db, now=now)
+            housekeeping.tidy(bridge.db, now=now)
         rounds += 1
         await asyncio.sleep(1)
 

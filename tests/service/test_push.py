@@ -24,7 +24,7 @@ from bridge.errors import (
     Unreachable,
 )
 from bridge.remote.memory import MemoryRemote, failing
-from bridge.service import connect, mirror, push, roles, upkeep
+from bridge.service import connect, housekeeping, mirror, push, roles
 from bridge.service.status import status
 from bridge.store import accounts, outbox
 
@@ -331,7 +331,7 @@ async def test_an_event_that_arrives_after_its_cancelling_is_removed(world):
     assert_agreement(world)
     assert world.server.texts(world.urls["Home"]) == {}
     world.later(TOMBSTONE_SECONDS + 1)
-    upkeep.tidy(world.db, now=world.now())
+    housekeeping.tidy(world.db, now=world.now())
     with pytest.raises(Unknown):
         world.stored(made)
 

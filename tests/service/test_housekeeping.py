@@ -6,7 +6,7 @@ import pytest
 
 from bridge.domain.model import TOMBSTONE_SECONDS
 from bridge.errors import Unknown
-from bridge.service import book, mirror, push, upkeep
+from bridge.service import book, housekeeping, mirror, push
 from bridge.service.book import NewBlockedSlot
 from bridge.store import blocked_slots, published
 
@@ -47,14 +47,14 @@ async def test_what_was_deleted_is_forgotten_after_ninety_days_and_no_sooner(wor
     await mirror.mirror_account(world.context, world.account_id)
 
     world.later(TOMBSTONE_SECONDS)
-    upkeep.tidy(world.db, now=world.now())
+    housekeeping.tidy(world.db, now=world.now())
     assert book.get_appointment(world.db, made.id, locations=None).deleted_at is not None
     with world.db.read() as tx:
         assert published.head(tx, "ada").tombstones_from <= before, "whoever asked then is told what went"
         assert len(published.changed_since(tx, "ada", before)) == 3
 
     world.later(1)
-    upkeep.tidy(world.db, now=world.now())
+    housekeeping.tidy(world.db, now=world.now())
     with pytest.raises(Unknown):
         book.get_appointment(world.db, made.id, locations=None)
     with world.db.read() as tx:
@@ -71,12 +71,12 @@ async def test_a_deleted_appointment_whose_event_could_not_be_removed_is_not_for
     cancel(world, made.id)
     await push.push_due(world.context)
     world.later(2 * TOMBSTONE_SECONDS)
-    upkeep.tidy(world.db, now=world.now())
+    housekeeping.tidy(world.db, now=world.now())
     world.server.password = "abcd-efgh-ijkl-mnop"
     await mirror.mirror_account(world.context, world.account_id)
     await push.push_due(world.context)
     assert world.server.texts(world.urls["Home"]) == {}
     assert world.merged() == {}
-    upkeep.tidy(world.db, now=world.now())
+    housekeeping.tidy(world.db, now=world.now())
     with pytest.raises(Unknown):
         book.get_appointment(world.db, made.id, locations=None)

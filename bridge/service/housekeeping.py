@@ -25,19 +25,19 @@ def tidy(db: Db, *, now: int) -> None:
 
 
 def last_noted(db: Db) -> int:
-    """The latest instant, in Unix seconds, at which the bridge was at work as far as the store knows; 0: never.
+    """The latest instant (Unix seconds) at which the bridge was at work, as far as the store knows; 0: never.
 
-    A clock that says less than that is wrong, or was.
+    If that is in the future, the clock is wrong now, or was wrong then.
     """
     with db.read() as tx:
         return max(accounts.last_attempt(tx), outbox.last_touched(tx))
 
 
 def bring_forward(db: Db, *, now: int) -> None:
-    """Make everything that waits due now: the clock that it was planned by ran ahead.
+    """Make everything that waits due now, as it was planned by a clock that was fast.
 
-    Calendars that were read by it count as unread until they are read again: else people would pass for free, or their
-    calendars for fresh, until the clock gets there.
+    Calendars that were read at times in the future count as unread until they are read again. Otherwise they would
+    count as read recently until those times.
     """
     with db.write() as tx:
         accounts.bring_forward(tx, now=now)
