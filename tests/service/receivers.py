@@ -1,4 +1,4 @@
-"""A receiver of webhooks that can be told how to behave."""
+"""A receiver of webhooks that can be told how to behave, and things to tell it of."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from aiohttp.test_utils import TestServer
 
 from bridge.domain.addresses import may_reach
 from bridge.remote.receivers import Receivers
-from bridge.service import webhooks
+from bridge.service import book, webhooks
+from bridge.service.book import NewBlockedSlot
 from bridge.service.webhooks import Deliveries, Signature, WebhookChange
+
+from .conftest import NOW
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
@@ -125,3 +128,37 @@ async def deliver(context, posting, *, wait=True):
                 return deliveries
             deliveries.ended.clear()
             await deliveries.ended.wait()
+
+
+def block(world, title="Lunch", start=NOW + 86_400):
+    """A CRM blocked slot: the quickest thing to tell of."""
+    new = NewBlockedSlot(
+        location_id="loc",
+        user_id="ada",
+        booking_calendar_id=None,
+        title=title,
+        start=start,
+        end=start + 3600,
+        time_zone=None,
+        utc_offset=0,
+        expires_at=None,
+    )
+    return book.create_blocked_slot(world.db, new, now=world.now()).id
+
+
+def rename(world, slot_id, title):
+    """Something more to tell of a blocked slot."""
+    book.update_blocked_slot(
+        world.db, slot_id, {"title": title}, locations=None, expected_version=None, now=world.now()
+    )
+
+
+def state(world, webhook):
+    """The subscription as it is now."""
+    return webhooks.get(world.db, webhook.id, locations=None)
+
+
+def deliveries(world, webhook, wanted=None):
+    """Its deliveries, oldest first."""
+    found = webhooks.list_deliveries(world.db, webhook.id, locations=None, state=wanted, before=None, limit=1000)
+    return [delivery for _, delivery in reversed(found)]
