@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from bridge.domain import ical, plan
-from bridge.domain.model import TOMBSTONE_SECONDS, AccountState, OutboxState, SyncState
+from bridge.domain.model import TOMBSTONE_SECONDS, AccountState, OutboxState, SyncState, TwoWay
 from bridge.errors import (
     BadAnswer,
     CredentialsWithheld,
@@ -24,7 +24,7 @@ from bridge.errors import (
     Unreachable,
 )
 from bridge.remote.memory import MemoryRemote, failing
-from bridge.service import connect, housekeeping, mirror, push, roles
+from bridge.service import connect, housekeeping, mirror, push, roles, users
 from bridge.service.status import status
 from bridge.store import accounts, outbox
 
@@ -375,7 +375,10 @@ async def test_an_event_moved_to_a_conflict_calendar_is_followed_and_never_writt
     assert world.merged() == {}
 
 
-async def test_an_event_moved_to_a_calendar_that_is_not_read_is_followed(world):
+@pytest.mark.parametrize("choice", TwoWay)
+async def test_an_event_moved_to_a_calendar_that_is_not_read_is_followed(world, choice):
+    """Whatever the setting: where the bridge never writes, it can put nothing back."""
+    users.change_user(world.db, "ada", two_way=choice, now=world.now())
     made = world.make()
     await push.push_due(world.context)
     await poll(world)
