@@ -45,7 +45,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from serving import running, serve
 
-from bridge.demo.ports import free_port
+from bridge.demo.ports import free_ports
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Interval, Titles
 from bridge.remote.memory import MemoryServer
@@ -157,7 +157,7 @@ def radicale(folder: Path, events: list[list[str]]) -> Iterator[str]:
         (collection / ".Radicale.props").write_text(json.dumps({"tag": "VCALENDAR"}))
         for index, text in enumerate(calendar):
             (collection / f"{index}.ics").write_text(text, newline="")
-    port = free_port()
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "radicale", "--config", "", "--storage-filesystem-folder", str(folder)]
     command += ["--hosts", f"127.0.0.1:{port}", "--auth-type", "none", "--rights-type", "authenticated"]
     command += ["--logging-level", "error", "--server-max-connections", "20"]

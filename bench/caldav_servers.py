@@ -18,7 +18,7 @@ from pathlib import Path
 
 from caldav_load import Connection, propfind, request
 
-from bridge.demo.ports import free_port
+from bridge.demo.ports import free_ports
 from bridge.domain.model import PublishedItem
 from bridge.service import users
 from bridge.store import published
@@ -142,7 +142,7 @@ def plugin(directory: Path, store: Store) -> Iterator[Server]:
 
 @contextmanager
 def _bridge(name: str, directory: Path, store: Store, server: str, workers: int) -> Iterator[Server]:
-    port = free_port()
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "radicale_plugin", "--store", str(store.path), "--host", "127.0.0.1"]
     command += ["--port", str(port), "--config", str(ROOT / "config" / "radicale.conf")]
     command += ["--server", server, "--workers", str(workers)]
@@ -154,7 +154,7 @@ def _bridge(name: str, directory: Path, store: Store, server: str, workers: int)
 @contextmanager
 def constant(directory: Path, store: Store, *, workers: int) -> Iterator[Server]:
     """One answer whatever is asked, from the same WSGI server, after the same look at the password."""
-    port = free_port()
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", str(workers), "--blocking-threads", "8", "--http", "1", "--no-ws", "--log-level", "error"]
     command.append("caldav_constant:application")
@@ -176,7 +176,7 @@ def radicale(directory: Path, items: list[PublishedItem]) -> Iterator[Server]:
         (collection / item.href).write_bytes(item.ics.encode())
     accounts = directory / "htpasswd"
     accounts.write_text(":".join(LOGIN) + "\n")
-    port = free_port()
+    (port,) = free_ports(1)
     settings = directory / "radicale.conf"
     settings.write_text(
         f"[server]\nhosts = 127.0.0.1:{port}\n"
@@ -193,7 +193,7 @@ def radicale(directory: Path, items: list[PublishedItem]) -> Iterator[Server]:
 def xandikos(directory: Path, items: list[PublishedItem]) -> Iterator[Server]:
     """Xandikos as it comes: it asks for no password."""
     folder = directory / "xandikos"
-    port = free_port()
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "xandikos", "serve", "--no-detect-systemd", "-d", str(folder)]
     command += ["-l", "127.0.0.1", "-p", str(port), "--current-user-principal", "/ada/", "--defaults"]
     with _running("Xandikos", command, port, "/ada/calendars/calendar/", LOGIN, directory):
@@ -217,7 +217,7 @@ def cyrus_is_there() -> bool:
 def cyrus(directory: Path, items: list[PublishedItem]) -> Iterator[Server]:
     """Cyrus as Debian packages it, in a directory of its own. The events are PUT one by one."""
     home = directory / "cyrus"
-    imap, port = free_port(), free_port()
+    imap, port = free_ports(2)
     for part in (
         "conf/db",
         "conf/socket",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bridge.demo.ports import free_port
+from bridge.demo.ports import free_ports
 
 
 def serve(app: web.Application, port: int, ready: Event) -> None:
@@ -33,7 +33,7 @@ def serve(app: web.Application, port: int, ready: Event) -> None:
 def running(target: Callable[[Path, int, Event], None], path: Path) -> Iterator[int]:
     """The port of what `target` serves in a process of its own."""
     spawn = multiprocessing.get_context("spawn")
-    port, ready = free_port(), spawn.Event()
+    (port,), ready = free_ports(1), spawn.Event()
     process = spawn.Process(target=target, args=(path, port, ready), daemon=True)
     process.start()
     try:
