@@ -1,4 +1,4 @@
-"""Two-way: what happens to an Appointment's own event in iCloud comes back to the Appointment."""
+"""Two-way: taking over what people do to Appointments' events in iCloud."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
 
-#: What to call a difference in what an event says of single times of its series.
+#: The name of a difference in the single times of a series.
 SINGLE_TIMES = "single times"
 
 
 def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> None:
-    """An object was read: if it is an Appointment's event that a person changed, the Appointment follows."""
+    """Handle an object that was read: if it is an Appointment's event that a person changed, change the Appointment."""
     booked = bookings.appointment_by_uid(tx, item.uid)
     if booked is None or booked.user_id != delta.user.id:
-        return  # a colleague's, seen through an invitation or a shared calendar: not theirs to change
+        return  # a colleague's appointment, seen through an invitation or a shared calendar
     if _arrived_late(booked, item):
         bookings.put_appointment(tx, book.queue(tx, booked, now=delta.now))
         return
@@ -35,7 +35,7 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
     if not booked.wanted_upstream or booked.href is None:
         return
     if (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
-        # A second copy is no business of the Appointment's. But where the first one is gone, this is where it went.
+        # A second copy does not concern the Appointment. But if the first one is gone, the event was moved here.
         if booked.agreed is not None and booked.synced_at is not None and _is_new_home(tx, booked, item):
             _moved_to(tx, delta, booked, item, before)
         return
@@ -43,12 +43,12 @@ def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> N
 
 
 def _agreed_text(booked: Appointment, before: MirrorItem | None) -> str | None:
-    """The text of an Appointment's event by which the Appointment has its single times."""
+    """The text of an Appointment's event from which its single times are known."""
     return before.ics if booked.carried is None and before is not None else booked.carried
 
 
 def _arrived_late(booked: Appointment, item: MirrorItem) -> bool:
-    """Whether this is an event of ours that was to be removed before anybody saw it: a server may take its time."""
+    """Whether this event of ours appears only after it was to be deleted: a server may show a new event late."""
     return (
         not booked.wanted_upstream
         and booked.sync_state == SyncState.NOT_SYNCED
@@ -57,7 +57,7 @@ def _arrived_late(booked: Appointment, item: MirrorItem) -> bool:
 
 
 def answered(tx: Tx, booked: Appointment, item: MirrorItem, *, now: int) -> Appointment:
-    """What the invited contact answered is theirs to say, whatever the rule for the person's changes."""
+    """The Appointment with the invited contact's answer, which is taken over whatever the two-way setting is."""
     answer = ical.answer(item.ics, booked.fields.invitee)
     if answer == booked.answer:
         return booked
@@ -79,7 +79,7 @@ def _is_new_home(tx: Tx, booked: Appointment, item: MirrorItem) -> bool:
 
 
 def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
-    """The event that an Appointment leaves behind as it moves: what a person did to it goes along."""
+    """Handle the event that a moving Appointment leaves behind: a person's changes of it are kept."""
     booked = bookings.appointment(tx, stand_in.stands_in_for or "")
     if booked is None or not booked.wanted_upstream:
         return
@@ -92,7 +92,7 @@ def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, 
     since = before.ics if before is not None else None
     taken = _changed(tx, delta, replace(booked, agreed=stand_in.agreed), item, before, since=since)
     if taken is not None:
-        # Written to where the Appointment goes; and not to be taken for a change once more.
+        # It is written to the new calendar, and must not be taken for another change there.
         bookings.put_appointment(tx, book.queue(tx, replace(taken, agreed=booked.agreed), now=delta.now))
         bookings.put_appointment(tx, replace(stand_in, agreed=taken.agreed))
 
@@ -120,15 +120,15 @@ def _changed(
         return None
     if not changed and not merged.contested:
         if booked.fields.rrule is not None:
-            delta.appointment(tx, booked)  # the same times may be told of in another way
+            delta.appointment(tx, booked)  # the texts of single times may differ though the times do not
         return None
     if item.uid == booked.uid:
-        after = replace(after, carried=None)  # its event tells of single times itself
+        after = replace(after, carried=None)  # its event has the single times
     if changed:
         after = replace(after, version=booked.version + 1, updated_at=delta.now)
         log.info("appointment %s: changed in iCloud: %s", booked.id, ", ".join(changed))
     if merged.taken and booked.agreed is not None:
-        # What was taken over is agreed on; what the CRM still has to send is not.
+        # The fields that were taken over are agreed on now; those that the CRM still has to send are not.
         taken = {name: getattr(theirs, name) for name in merged.taken}
         after = replace(after, agreed=replace(booked.agreed, **taken))
     if merged.contested:
@@ -140,7 +140,7 @@ def _changed(
         log.warning("appointment %s: changed on both sides: %s", booked.id, ", ".join(sorted(merged.contested)))
     _put(tx, booked, after, now=delta.now)
     for one in singly:
-        if one.before is not None and one.after is not None:  # what was taken out, or put back, is told as the rule's
+        if one.before is not None and one.after is not None:  # exclusions are reported with the rule
             parts = (book.single_time(booked, one.key, one.before), book.single_time(after, one.key, one.after))
             changes.appointment(tx, *parts, origin=ChangeOrigin.ICLOUD, now=delta.now)
     delta.appointment(tx, after)
@@ -148,20 +148,20 @@ def _changed(
 
 
 def _not_taken(tx: Tx, booked: Appointment, changed: Sequence[str], *, policy: TwoWay, now: int) -> None:
-    """The Appointment stands: the difference is shown, and by setting the event is put back."""
+    """Keep the Appointment as it is: show the difference, and put the event back if the setting is `restore`."""
     after = replace(
         booked,
         sync_state=SyncState.CONFLICT,
         sync_error="Changed in iCloud, but not in the CRM: " + ", ".join(changed),
     )
     if policy == TwoWay.RESTORE:
-        # As if never agreed on, everything of the CRM's is written again.
+        # Without agreed fields, all fields of the CRM are written again.
         after = book.queue(tx, replace(booked, agreed=None), now=now)
     _put(tx, booked, after, now=now)
 
 
 def would_cancel(tx: Tx, item: MirrorItem) -> bool:
-    """Whether this object's being gone would cancel an Appointment, unless it turns up somewhere else."""
+    """Whether an Appointment would be cancelled because this object is gone, unless it is found somewhere else."""
     booked = bookings.appointment_by_uid(tx, item.uid)
     return (
         booked is not None
@@ -182,13 +182,13 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
     if (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
         return
     if not booked.wanted_upstream:
-        return  # the CRM cancelled it, and the push did its work
+        return  # the CRM cancelled it, and the push removed the event
     elsewhere = next(iter(mirror.by_uid(tx, booked.user_id, item.uid)), elsewhere)
     if elsewhere is not None:
         _moved_to(tx, delta, booked, elsewhere, item)
         return
     if outbox.is_open(tx, booked.id):
-        return  # the CRM has written since; the push finds out, and the newer wish wins
+        return  # the CRM has changed it since: the push will create the event again
     policy = users.two_way(tx, booked.user_id)
     if policy == TwoWay.RESTORE:
         bookings.put_appointment(tx, book.queue(tx, replace(booked, agreed=None), now=delta.now))
@@ -214,7 +214,7 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
 
 
 def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
-    """The person moved the event to another Calendar: the Appointment goes with it, and with what else they changed."""
+    """Handle an event that the person moved to another Calendar, and may have changed as well."""
     home = accounts.calendar(tx, item.calendar_id)
     if home is None:
         return
@@ -223,7 +223,7 @@ def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, befor
     if not home.once_primary:
         booked = replace(booked, sync_error=not_ours(home))
     elif home.role == Role.PRIMARY and booked.sync_state == SyncState.FAILED:
-        booked = book.queue(tx, booked, now=delta.now)  # what could not be written where it was, can be here
+        booked = book.queue(tx, booked, now=delta.now)  # what could not be written there can be written here
     elif booked.sync_state == SyncState.SYNCED:
         booked = replace(booked, sync_error=None)
     bookings.put_appointment(tx, booked)
@@ -237,6 +237,6 @@ def _put(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> None:
 
 
 def not_ours(home: Calendar) -> str:
-    """Why an Appointment whose event lives in this Calendar is not written."""
+    """The sentence why an Appointment whose event is in this Calendar is not written."""
     unread = "" if home.role != "none" else " It is not read either, so later changes there go unnoticed."
     return f'The event was moved to the calendar "{home.name}", which the bridge never writes.{unread}'

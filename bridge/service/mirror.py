@@ -1,4 +1,4 @@
-"""Mirror: what is new in an Account's calendars comes in, becomes blocked slots, and is published.
+"""Mirror: reading the changes in an Account's calendars, and publishing them as blocked slots.
 
 Read, talk, write: nothing is asked of the network inside a transaction. Nothing is believed gone until that is
 verified, and a run that could not read everything advances no token.
@@ -34,12 +34,12 @@ log = logging.getLogger(__name__)
 
 __all__ = ["ACCOUNT_TROUBLE", "CalendarRun", "mirror_account", "poll", "poll_anew"]
 
-#: What keeps an Account as a whole from being asked.
+#: The errors that concern an Account as a whole.
 ACCOUNT_TROUBLE = (RemoteError, SecretUnreadable, AccountNotConnected)
 
 
 def poll(context: Context, account_id: str) -> asyncio.Task[list[CalendarRun]]:
-    """The run of `mirror_account` that is under way for an Account, or a new one: everybody here shares it.
+    """The running `mirror_account` of an Account, or a new one. All callers in this process share it.
 
     It goes on if nobody waits for it any more.
     """
@@ -51,7 +51,7 @@ def poll(context: Context, account_id: str) -> asyncio.Task[list[CalendarRun]]:
 
 
 async def poll_anew(context: Context, account_id: str) -> list[CalendarRun]:
-    """As `mirror_account`, shared; but no run that began before this was asked for."""
+    """As `poll`, but never a run that began before this call."""
     if (under_way := context.polls.get(account_id)) is not None:
         await asyncio.wait([under_way])
     return await asyncio.shield(poll(context, account_id))
@@ -59,7 +59,7 @@ async def poll_anew(context: Context, account_id: str) -> list[CalendarRun]:
 
 def _ended(context: Context, account_id: str, task: asyncio.Task[list[CalendarRun]]) -> None:
     context.polls.pop(account_id)
-    # What is expected is in the Account's state. For the rest this is the outermost frame, if nobody waits any more.
+    # Expected errors are in the Account's state. For others, this is the outermost frame if nobody waits any more.
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, BridgeError):
         log.error("account %s: mirror failed unexpectedly", account_id, exc_info=error)
@@ -73,7 +73,7 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
     Trouble with one calendar is in its run, and does not keep the others from theirs.
     """
     account, user = _account_of(context, account_id)
-    # What a person does from here on may be missed, however long the run takes.
+    # Changes by people from this instant on may be missed by this run, however long it takes.
     asked_at = context.clock()
     try:
         remote = context.remotes.for_account(account)
@@ -100,7 +100,7 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
             await run.read(found)
             throttled = run.trouble if isinstance(run.trouble, Throttled) else None
         else:
-            run.trouble = throttled  # asking on would only make it longer
+            run.trouble = throttled  # further requests would only prolong it
     if not dry_run:
         await _find_moved(context, remote, account, runs)
     done = [run.finish() for run in runs]
@@ -121,14 +121,14 @@ def _account_of(context: Context, account_id: str) -> tuple[Account, User]:
 
 
 async def _look(remote: Remote, account: Account) -> tuple[str, Sequence[RemoteCalendar]]:
-    """Where the account's calendars are listed, and the list: one request, if all is as it was."""
+    """The address of the Account's list of calendars, and the list: one request, unless that address has changed."""
     try:
         return account.home_url, await remote.calendars(account.home_url)
     except Unauthorized:
-        # Proof takes two: a single 401 may be a server's bad moment.
+        # Two refusals are needed as proof: a single 401 may be a temporary fault.
         return account.home_url, await remote.calendars(account.home_url)
     except (NotFound, Forbidden) as error:
-        # Moved to another partition, perhaps: that answers 403 as well as 404.
+        # The account may have moved to another partition: the old one answers 403 or 404.
         try:
             home = await remote.discover()
         except RemoteError:
@@ -142,13 +142,13 @@ async def _look(remote: Remote, account: Account) -> tuple[str, Sequence[RemoteC
 def _take_over(
     context: Context, account: Account, home_url: str, listed: Sequence[RemoteCalendar], *, dry_run: bool
 ) -> list[Calendar]:
-    """Bring our list of calendars up to date. Returns those that are read."""
+    """Bring our list of calendars up to date. Returns those that have a role."""
 
     def known() -> list[Calendar]:
         with context.db.read() as tx:
             return accounts.calendars(tx, account_id=account.id)
 
-    # A list with nothing in it, where there was something, is a server's bad moment.
+    # An empty list, where there were calendars, is taken for a temporary fault.
     news = bool(listed) and calendars.differs(known(), listed)
     if not dry_run and (news or home_url != account.home_url):
         with context.db.write() as tx:
@@ -159,7 +159,7 @@ def _take_over(
 
 
 async def _find_moved(context: Context, remote: Remote, account: Account, runs: Sequence[CalendarMirror]) -> None:
-    """An Appointment's event that is gone from its calendar may have been moved, not deleted: look for it."""
+    """Look for Appointments' events that are gone from their calendar: they may have been moved, not deleted."""
     with context.db.read() as tx:
         missing = [(run, item) for run in runs for item in run.gone if follow.would_cancel(tx, item)]
         unread = [c for c in accounts.calendars(tx, account_id=account.id, roles=[Role.NONE]) if c.present]
@@ -182,11 +182,11 @@ async def _find_moved(context: Context, remote: Remote, account: Account, runs: 
 
 
 async def _judge_marks(remote: Remote, account: Account, runs: Sequence[CalendarMirror]) -> Marks:
-    """Whether the account's list of calendars told of the changes that were found."""
+    """The new `marks`: whether the Account's list of calendars showed the changes that were found."""
     marks = account.marks
     for run in runs:
         before, found = run.calendar, run.found
-        # Only what is new since a run that ended well says something.
+        # Only changes since a complete run tell something.
         if found is None or not run.news or before.read_at is None or before.last_error is not None:
             continue
         if before.ctag is None and before.listed_token is None:
@@ -200,7 +200,7 @@ async def _judge_marks(remote: Remote, account: Account, runs: Sequence[Calendar
 
 
 async def _stands_still(remote: Remote, account: Account, found: RemoteCalendar) -> bool:
-    """Whether the list still says the same: the change may have come between the list and the calendar's own answer."""
+    """Whether the list does not show the change even now: it may have been made after the list was read."""
     try:
         again = await remote.calendars(account.home_url)
     except RemoteError:
@@ -244,7 +244,7 @@ def _note_failure(context: Context, account: Account, error: BridgeError) -> Non
     with context.db.write() as tx:
         current = accounts.get(tx, account.id)
         if current is None or current.secret != account.secret:
-            return  # disconnected, or given a new password meanwhile: this is no longer news
+            return  # disconnected, or given a new password meanwhile: the failure is outdated
         failures = accounts.failures(tx, account.id) + 1
         wait = plan.poll_wait(error, failures, interval=context.remotes.poll_seconds(account.provider))
         accounts.schedule(tx, account.id, next_poll_at=now + jittered(wait), failures=failures)
@@ -255,13 +255,13 @@ def _note_failure(context: Context, account: Account, error: BridgeError) -> Non
 
 
 def due(context: Context, *, limit: int) -> list[str]:
-    """The ids of the Accounts that are to be asked now, `limit` at most."""
+    """The ids of the Accounts that are due, at most `limit`."""
     with context.db.read() as tx:
         return accounts.due(tx, now=context.clock(), limit=limit)
 
 
 def put_off(context: Context, account_id: str) -> None:
-    """An Account that trips over a bug of ours is not asked again at once."""
+    """Delay the next poll of an Account whose poll failed through a bug of ours."""
     with context.db.write() as tx:
         failures = accounts.failures(tx, account_id) + 1
         wait = plan.wait_after_bug(failures)
@@ -269,5 +269,5 @@ def put_off(context: Context, account_id: str) -> None:
 
 
 def jittered(seconds: int) -> int:
-    """Spread over ±20 %, so that accounts that started together don't stay together."""
+    """The seconds varied by up to 20 %, so that accounts that started together don't stay together."""
     return max(1, round(seconds * random.uniform(0.8, 1.2)))  # noqa: S311 - not a secret

@@ -1,7 +1,7 @@
-"""One mirror run over one Calendar: what changed is read and stored, then what is gone is taken away.
+"""One mirror run over one Calendar: reading and storing what changed, and then removing what is gone.
 
-The two halves are apart because an event that a person moves to another calendar is gone here and new there: what is
-new in every Calendar of an Account is stored before anything is concluded from what is gone.
+These are two steps, since an event that a person moves is gone from one calendar and new in another: what is new in all
+Calendars of an Account is stored before anything is concluded from what is gone.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
 
-#: Objects in one multiget.
+#: How many objects are fetched with one multiget.
 CHUNK = 50
-#: Objects written in one transaction, which bounds the memory of a first mirror and the time that writers wait.
+#: How many objects are stored in one transaction: this bounds the memory of a first run, and how long writers wait.
 BATCH = 200
-#: How often an object is read again that somebody else writes at the same time.
+#: How many times an object is read again that is written at the same time.
 TRIES = 3
-#: So many of the objects that seem to be gone are asked for one by one.
+#: How many of the objects that seem to be gone are asked for one by one.
 SAMPLE = 25
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarRun:
-    """What a run did, or with `dry_run` would do, to one Calendar. Counts only."""
+    """What a run did to one Calendar, or would do without `dry_run`, in counts."""
 
     calendar_id: str
     calendar_name: str
@@ -51,7 +51,7 @@ class CalendarRun:
     fetched: int = 0
     removed: int = 0
     unreadable: int = 0
-    #: Objects that seem to be gone but are kept until that is certain.
+    #: Objects that seem to be gone, but are kept until that is certain.
     held: int = 0
     #: Objects that the server lists but does not deliver.
     undelivered: int = 0
@@ -72,32 +72,32 @@ class CalendarMirror:
         self.dry_run = dry_run
         self.started = context.clock()
         with context.db.read() as tx:
-            #: What is known of the Calendar: href to etag.
+            #: The etags of the objects that we hold, by href.
             self.etags = mirror.etags(tx, calendar.id)
-        #: What kept the run from its end, if anything did.
+        #: The error that ended the run early, if any.
         self.trouble: RemoteError | None = None
-        #: Objects that are verifiably gone.
+        #: Objects whose deletion is verified.
         self.gone: list[MirrorItem] = []
-        #: Appointments' events that are gone from here and were found in a Calendar that is not read, by href.
+        #: Events of Appointments that are gone here and were found in a Calendar without a role, by href.
         self.found_elsewhere: dict[str, MirrorItem] = {}
-        #: Whether anything was new, or gone, since the last run.
+        #: Whether anything changed or was deleted since the last run.
         self.news = False
         self.found: RemoteCalendar | None = None
         self._token: str | None = None
         self._complete = False
-        #: Objects that somebody else wrote between this run's reading and its storing them.
+        #: Objects that others wrote between the moments when this run read and stored them.
         self._written_over: set[str] = set()
         self._listed = 0
         self._fetched = 0
         self._unreadable = 0
         self._undelivered = 0
         self._kept_back = 0
-        #: Somebody else (a push, another run) wrote meanwhile what this run has read: it has to be read again.
+        #: Whether a push or another run has stored what this run read, so that it has to be read again.
         self._overtaken = False
-        #: Something was left for the next run, so that it has to be told of it once more.
+        #: Whether an object was left for the next run, so that the server has to report it again.
         self._postponed = False
-        #: Neither listed nor there: the calendar itself was deleted, or its server is not itself today. What it held
-        #: stays, for a deleted calendar looks the same as one that is no longer shared: only its User knows.
+        #: Whether the calendar is neither listed nor found: it was deleted, or the server has a fault. Its objects are
+        #: kept, since a deleted calendar looks like one that is no longer shared: only the User knows.
         self.vanished = False
 
     async def read(self, found: RemoteCalendar | None) -> None:

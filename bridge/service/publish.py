@@ -1,4 +1,4 @@
-"""Bring the merged calendar up to date with what a transaction changed."""
+"""Bringing the merged calendar up to date in the transaction that changes something."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from bridge.store.published import Busy
 
 log = logging.getLogger(__name__)
 
-#: Slots rendered before the transaction began, by (calendar id, href, etag): parsing thousands of events takes seconds.
+#: Slots rendered before the transaction (parsing thousands of events takes seconds), by (calendar id, href, etag).
 Prepared = dict[tuple[str, str, str], Rendered | None]
 
 
 @dataclass(slots=True)
 class Delta:
-    """Changes to one User's merged calendar, gathered to be applied as one revision."""
+    """Changes to one User's merged calendar, collected to be applied as one revision."""
 
     user: User
     now: int
@@ -58,12 +58,12 @@ class Delta:
                 delta.apply(tx)
 
     def crm_slot(self, slot: BlockedSlot) -> None:
-        """The CRM BlockedSlot as it is now."""
+        """Add the CRM BlockedSlot as it is now."""
         item = decide.crm_slot(slot, now=self.now)
         self._replace(item, decide.crm_slot_href(slot.id))
 
     def upstream(self, tx: Tx, uids: Iterable[str], prepared: Prepared | None = None) -> None:
-        """The blocked slots of these upstream UIDs, from the mirror as it is now."""
+        """Add the blocked slots of these upstream UIDs, from the mirror as it is now."""
         sources: dict[str, decide.Source] = {}
         span = decide.horizon(self.now)
         prepared = prepared or {}
@@ -80,7 +80,7 @@ class Delta:
                         prepared[key] if key in prepared else decide.render(item, sources[item.calendar_id], span)
                     )
                 except Unreadable:
-                    # What can't be read goes on blocking what it blocked.
+                    # An object that can't be read goes on blocking what it blocked before.
                     before = [href for href in before if href != decide.slot_href(item)]
                 else:
                     candidates.append((item, rendered))
@@ -89,12 +89,12 @@ class Delta:
             self.remove += decide.differing(before, items)
 
     def apply(self, tx: Tx) -> int | None:
-        """Write it all as one revision. Returns the revision, or None when nothing differed."""
+        """Apply all changes as one revision. Returns the revision, or None where no text changed."""
         changes.icloud_slots(tx, self.user, self.put, self.remove, now=self.now)
         return published.apply(tx, self.user.id, put=self.put, remove=self.remove, now=self.now)
 
     def _booked(self, tx: Tx, uid: str, span: Interval) -> Rendered | None:
-        """The User's own Appointment with this UID, if there is one, as it is published."""
+        """The User's own Appointment with this UID, rendered as it is published; None where there is none."""
         booked = bookings.appointment_by_uid(tx, uid)
         if booked is None or booked.user_id != self.user.id:
             return None
@@ -109,7 +109,7 @@ class Delta:
 
 
 def sources_of(tx: Tx, user: User) -> dict[str, decide.Source]:
-    """How to read the mirror items of each Calendar that is read for a User."""
+    """How to read the mirror items of each Calendar with a role, by its id."""
     addresses = {account.id: frozenset(account.addresses) for account in accounts.all_of(tx, user.id)}
     return {
         calendar.id: decide.Source(calendar.settings, user.time_zone, addresses[calendar.account_id])
@@ -140,13 +140,13 @@ def publish_appointment(tx: Tx, booked: Appointment, *, now: int) -> None:
     """Publish one Appointment as it is now, in the caller's transaction."""
     delta = Delta(_user(tx, booked.user_id), now)
     delta.appointment(tx, booked)
-    # A cancelled one's event may still be upstream, and then blocks like any other once nobody is about to remove it.
+    # The event of a cancelled one may still be upstream. Unless it is about to be removed, it blocks like any other.
     delta.upstream(tx, [booked.uid])
     delta.apply(tx)
 
 
 def withdraw(tx: Tx, booked: Appointment, user_ids: Iterable[str], *, now: int) -> None:
-    """The Appointment takes the time of these Users no longer."""
+    """Remove the Appointment from the merged calendars of these Users, whose time it no longer takes."""
     for user_id in user_ids:
         other = users.get(tx, user_id)
         if other is not None and other.id != booked.user_id:
@@ -154,7 +154,7 @@ def withdraw(tx: Tx, booked: Appointment, user_ids: Iterable[str], *, now: int) 
 
 
 def publish_everything(tx: Tx, user: User, *, now: int) -> None:
-    """Publish all that is a User's anew, as one revision: what decides how it looks has changed."""
+    """Publish everything of a User again, as one revision, after a change that affects all of it."""
     delta = Delta(user, now)
     for booked in bookings.appointments_of_user(tx, user.id):
         delta.appointment(tx, booked)
@@ -162,7 +162,7 @@ def publish_everything(tx: Tx, user: User, *, now: int) -> None:
         delta.crm_slot(slot)
     delta.upstream(tx, sorted(mirror.uids_of_user(tx, user.id)))
     delta.apply(tx)
-    published.expand(tx, user.id, delta.put)  # the same text may stand for other times: an all-day event's, say
+    published.expand(tx, user.id, delta.put)  # the same text may mean other times now, as for all-day events
 
 
 def publish_crm_slot(tx: Tx, slot: BlockedSlot, *, now: int) -> None:
@@ -173,7 +173,7 @@ def publish_crm_slot(tx: Tx, slot: BlockedSlot, *, now: int) -> None:
 
 
 def busy(tx: Tx, user: User, span: Interval) -> list[Busy]:
-    """The User's busy times that touch the span, by start: stored ones, and computed ones past the horizon."""
+    """The User's busy times in the span, ordered by start: stored ones, and computed ones outside the horizon."""
     beyond = {item.href: item for item in published.unexpanded(tx, user.id, span)}
     found = [stored for stored in published.busy(tx, user.id, span) if stored.href not in beyond]
     for item in beyond.values():
@@ -185,7 +185,7 @@ def busy(tx: Tx, user: User, span: Interval) -> list[Busy]:
 
 
 def titles(tx: Tx, user: User, of: Iterable[Busy]) -> dict[Busy, str]:
-    """What each of these stretches is called in the merged calendar."""
+    """The title that each of these stretches has in the merged calendar."""
     by_item: dict[str, list[Busy]] = {}
     for one in of:
         by_item.setdefault(one.href, []).append(one)
@@ -193,7 +193,7 @@ def titles(tx: Tx, user: User, of: Iterable[Busy]) -> dict[Busy, str]:
     for item in published.get(tx, user.id, by_item):
         stretches = by_item[item.href]
         own: dict[int, str] = {}
-        if "\nRECURRENCE-ID" in item.ics:  # only then may a time of a series be called otherwise
+        if "\nRECURRENCE-ID" in item.ics:  # only then can a time of a series have another title
             span = Interval(min(one.start for one in stretches), max(one.end for one in stretches))
             own = ical.titles(item.ics, span, time_zone=user.time_zone)
         series = ical.summary(item.ics)
@@ -202,7 +202,7 @@ def titles(tx: Tx, user: User, of: Iterable[Busy]) -> dict[Busy, str]:
 
 
 def move_horizon(db: Db, *, now: int, limit: int) -> int:
-    """Expand up to `limit` recurring items anew whose stored occurrences end too soon. Returns how many it did.
+    """Expand up to `limit` recurring items again whose stored occurrences end too early. Returns how many these were.
 
     No client is told: the events are the same.
     """
@@ -223,7 +223,7 @@ def _expanded_anew(item: PublishedItem, user: User, span: Interval) -> Published
     try:
         occurrences = ical.occurrences(item.ics, span, time_zone=user.time_zone)
     except Unreadable:
-        # Written by the bridge itself, so a bug. It keeps what is stored, and must not hold up the others.
+        # The bridge wrote the text itself, so this is a bug. The item keeps its occurrences, and others go on.
         log.exception("user %s: item %s can't be expanded anew", user.id, item.href)
         return None
     return replace(item, occurrences=tuple(occurrences), expanded=span)
@@ -236,7 +236,7 @@ def _user(tx: Tx, user_id: str) -> User:
 
 
 def as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
-    """A recurring Appointment's event, which alone knows what became of single instances: as it is, or is to be."""
+    """The text of a recurring Appointment's event, as it is or will be: only it has the changes of single instances."""
     if booked.fields.rrule is None:
         return None
     item = None if booked.carried is not None else mirror.get(tx, booked.calendar_id or "", booked.href or "")
@@ -244,7 +244,7 @@ def as_the_person_left_it(tx: Tx, booked: Appointment) -> str | None:
 
 
 def is_echo(tx: Tx, user_id: str, item: MirrorItem) -> bool:
-    """Whether an object is the User's own pushed Appointment seen again, which counts in its place.
+    """Whether an object is an Echo: the event of the User's own Appointment, which counts in its place.
 
     That is so only where the Appointment's event lives, and while it says when the Appointment is, or is about to. What
     else has the UID (a copy; the event seen through another account; a person's other time for it, which the
@@ -270,7 +270,7 @@ def is_echo(tx: Tx, user_id: str, item: MirrorItem) -> bool:
 
 
 def other_single_times(tx: Tx, booked: Appointment, item: MirrorItem) -> bool:
-    """Whether the event has single times of its series elsewhere than the Appointment. Raises `Unreadable`."""
+    """Whether single times of the event are at other times than those of the Appointment. Raises `Unreadable`."""
     if booked.carried is None:
         return False
     zone = _user(tx, booked.user_id).time_zone

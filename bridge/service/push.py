@@ -1,7 +1,7 @@
-"""Push: carry out the outbox, entry by entry, several at once.
+"""Push: carrying out the entries of the outbox, several at the same time.
 
-An entry says which Appointment to bring up to date. It is leased while it is carried out, so that a crash anywhere
-replays to exactly one event.
+An entry says which Appointment's event to bring up to date. It is leased while it is carried out. After a crash at any
+point it is carried out again, with exactly one event as the result.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from bridge.service.context import Context
 from bridge.service.push_run import carry_out
 from bridge.store import bookings, outbox
 
-#: Longer than every request of one push together can take, in seconds.
+#: Seconds of a lease: longer than all requests of one push together can take.
 LEASE_SECONDS = 300
-#: Pushes under way at once, in all and for one Account.
+#: How many pushes run at the same time: in total, and for one Account.
 PARALLEL, FOR_EACH_ACCOUNT = 16, 4
 
 __all__ = ["carry_out", "claim", "next_due", "push_due", "retry", "take_over"]
 
 
 def take_over(context: Context) -> int:
-    """Make due what a process that has died left half-done. Returns how much. Only for the one process at work."""
+    """Make entries due that a process left leased when it died. Returns how many. Only with `store.lock` held."""
     with context.db.write() as tx:
         return outbox.release_leases(tx, now=context.clock())
 
 
 async def push_due(context: Context) -> int:
-    """Carry out every entry that is due. Returns how many were taken up."""
+    """Carry out every entry that is due. Returns how many these were."""
     taken = 0
 
     async def drain() -> None:
@@ -45,7 +45,7 @@ async def push_due(context: Context) -> int:
 
 
 def retry(context: Context, appointment_id: str) -> bool:
-    """Try a push that was given up once more. False when there is none."""
+    """Make the entry of a push that was given up ready again. False when there is none."""
     now = context.clock()
     with context.db.write() as tx:
         revived = outbox.revive(tx, appointment_id, now=now)
@@ -57,16 +57,16 @@ def retry(context: Context, appointment_id: str) -> bool:
 
 
 def claim(context: Context) -> OutboxEntry | None:
-    """Take up the entry that is longest due, or None. Whoever takes one up carries it out."""
+    """Lease the entry that has been due the longest, or None. The caller has to carry it out."""
     now = context.clock()
     due_at = next_due(context)
     if due_at is None or due_at > now:
-        return None  # the usual case costs no write
+        return None  # mostly nothing is due, and then nothing has to be written
     with context.db.write() as tx:
         return outbox.claim(tx, now=now, lease_until=now + LEASE_SECONDS, for_each_account=FOR_EACH_ACCOUNT)
 
 
 def next_due(context: Context) -> int | None:
-    """When the next entry is due, Unix seconds; None where there is none."""
+    """When the next entry is due (Unix seconds); None where there is none."""
     with context.db.read() as tx:
         return outbox.next_due(tx)

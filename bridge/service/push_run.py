@@ -1,8 +1,8 @@
 """One push: bring an Appointment's event in iCloud up to date.
 
-What is sent is decided from the Appointment and from what is known of its event, when it is sent. Where the event will
-live is stored before the first PUT. After each PUT the object is read back, as the server may have rewritten it and its
-ETag.
+What to send is decided when it is sent, from the Appointment and from what is known of its event. The calendar and href
+of the event are stored before the first PUT. After each PUT the object is read back, since the server may have
+rewritten it, and may have given it another ETag.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
 
-#: So often an event that was changed elsewhere is read, merged and written again at once; then after waits that grow.
+#: An event that was changed elsewhere is read, merged and written again this many times at once; then the push waits.
 MERGES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """An entry with what is known at the time it is taken up."""
+    """An outbox entry, and what is known about its Appointment and event when it is carried out."""
 
     entry: OutboxEntry
     appointment: Appointment
@@ -61,7 +61,7 @@ class _Job:
 
 
 async def carry_out(context: Context, entry: OutboxEntry) -> None:
-    """Do what an entry asks for, and record what came of it. Trouble is recorded, never raised."""
+    """Carry out an outbox entry, and record the outcome. Failures are recorded, never raised."""
     job = _prepare(context, entry)
     if job is None:
         return
@@ -74,13 +74,13 @@ async def carry_out(context: Context, entry: OutboxEntry) -> None:
     except BridgeError as error:
         await _failed(context, job, error)
     except Exception:
-        # An appointment that trips over a bug of ours must not keep the others from being written.
+        # One Appointment that triggers a bug of ours must not keep the others from being written.
         log.exception("appointment %s: push failed unexpectedly", job.appointment.id)
         await _failed(context, job, BadAnswer(job.calendar.url, "unexpected"))
 
 
 def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
-    """Look up what the entry is about, and settle where the event lives before anything is sent there."""
+    """Load what the entry is about, and store where its event will be before anything is sent there."""
     now = context.clock()
     with context.db.write() as tx:
         booked = bookings.appointment(tx, entry.appointment_id)
@@ -97,20 +97,20 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
             _give_up(tx, entry, "There is no calendar to write this appointment to.", now=now)
             return None
         if not calendar.once_primary:
-            # Only what is or was the Primary is ever touched; a person has moved the event to where we never write.
+            # A person moved the event to a Calendar that never was the Primary: the bridge does not write there.
             _give_up(tx, entry, follow.not_ours(calendar), now=now)
             return None
         if booked.wanted_upstream and calendar.role != Role.PRIMARY:
-            # Taking back what was put there while it was Primary is another matter.
+            # It may only remove what it wrote there while the Calendar was the Primary.
             _give_up(tx, entry, "The calendar that holds this appointment's event is no longer the Primary.", now=now)
             return None
         if booked.calendar_id is None:
             if not booked.wanted_upstream:
                 _settled(tx, entry, booked, SyncState.NOT_SYNCED, now=now)
                 return None
-            # What is sent is noted before it is: should the answer be lost, and a person change the event before the
-            # bridge finds it, their change is told from ours. But what is there already is of a store that was lost, or
-            # of a User who was removed: the CRM has written since.
+            # What is sent is stored beforehand. If the answer is lost, and a person changes the event before the bridge
+            # finds it, their change can be told from ours. But an event that is there before the first PUT was written
+            # by a store that was lost, or for a User who was removed: then the CRM's fields are newer.
             href = _href(calendar.url, booked.uid)
             agreed = booked.fields if mirror.get(tx, calendar.id, href) is None else None
             booked = replace(booked, calendar_id=calendar.id, href=href, agreed=agreed, synced_at=None)
@@ -120,7 +120,7 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
 
 
 async def _write(context: Context, remote: Remote, job: _Job) -> None:
-    """Create the event, or change the one that is there in place."""
+    """Create the event, or change the existing one in place."""
     fields = job.appointment.fields
     known = job.known
     if known is not None:
@@ -132,13 +132,13 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
             fields = reconcile.to_write(job.appointment.fields, job.appointment.agreed, theirs)
     onto = job.appointment.carried
     if known is not None:
-        # Where nothing is agreed on, the event is put back as it was.
+        # Without agreed fields, the event is put back as the Appointment has it.
         back = job.appointment.agreed is None and onto is not None
         onto = ical.with_single_times_of(known.ics, onto) if back else known.ics
     sender = next(iter(job.account.addresses), None)
     body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto, sender=sender)
     if known is not None and body == known.ics:
-        with context.db.write() as tx:  # sharers of a calendar are told of every write, so none is sent for nothing
+        with context.db.write() as tx:  # no unnecessary write: sharers of a calendar are notified of each one
             _synced(tx, job, known, now=context.clock())
         return
     try:
@@ -150,7 +150,7 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
         if isinstance(error, Forbidden) and job.entry.attempts < 2:
             raise  # may be throttling
         if job.known is None and await _arrived(context, remote, job):
-            # An earlier try whose answer was lost has made it: starting anew would make a second event.
+            # An earlier attempt, whose answer was lost, has created it. Another UID would make a second event.
             await _compare(context, remote, job, error)
             return
         if not _start_anew(context, job):
@@ -175,7 +175,7 @@ async def _arrived(context: Context, remote: Remote, job: _Job) -> bool:
 
 
 async def _is_listed(context: Context, remote: Remote, job: _Job) -> bool:
-    """Whether the calendar is where it was, so that what is not there is gone.
+    """Whether the calendar still exists at its address, so that an event that is not found there is gone.
 
     Where it is not, the account may have moved, and its events with it: that is looked for, and the job tried again.
     """
@@ -190,7 +190,7 @@ async def _is_listed(context: Context, remote: Remote, job: _Job) -> bool:
 
 
 def _start_anew(context: Context, job: _Job) -> bool:
-    """Go on under another UID, once, where a new event is not taken.
+    """Try once more under another UID, where a new event is refused.
 
     A UID that is new to this calendar may be known to another of the account, or to the server from an event that was
     deleted. iCloud refuses both.
@@ -209,18 +209,18 @@ def _start_anew(context: Context, job: _Job) -> bool:
 
 
 async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeError) -> None:
-    """The event is not the one we knew. Look at it: ours already, changed by the person, or gone."""
+    """The event is not the version we know: find out whether it is as wanted, changed by the person, or gone."""
     try:
         found = await remote.get(job.calendar.url, job.href)
     except NotFound:
         if job.known is None:
-            # Listed, it is there and only comes late.
+            # It is listed, so it exists: the server only needs more time.
             taken = isinstance(error, PreconditionFailed) and job.href not in await remote.listing(job.calendar.url)
             if taken and _start_anew(context, job):
                 return
-            raise error from None  # nothing there, and nothing can be made there
-        # Deleted by the person, or moved to another calendar: the mirror finds out which. If it is deleted, the newer
-        # wish, the CRM's, makes it anew.
+            raise error from None  # there is no such event, but it can't be created either
+        # The person deleted it, or moved it to another calendar: the mirror finds out which. If it was deleted, the
+        # CRM's change is newer, and creates it anew.
         await poll_anew(context, job.account.id)
         found = None
     now = context.clock()
@@ -235,7 +235,8 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
             mirror.put(tx, user.id, [item])
             booked = bookings.appointment(tx, job.appointment.id)
             if booked is not None and job.known is None and job.entry.attempts == job.entry.generation == 1:
-                # The very first try can't have met an earlier one of ours: as in `_prepare`, the CRM's wish stands.
+                # At the first attempt, it can't be from an attempt of ours: as in `_prepare`, the CRM's fields are
+                # newer.
                 bookings.put_appointment(tx, replace(booked, agreed=None))
             follow.seen(tx, delta, item, before)
             delta.upstream(tx, [job.appointment.uid])
@@ -247,12 +248,12 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
 
 
 async def _delete(context: Context, remote: Remote, job: _Job) -> None:
-    """Remove the event. It being gone already is as good, where its calendar is still there."""
+    """Delete the event. If it is gone already, and its calendar still exists, that is fine, too."""
     etag = job.known.etag if job.known is not None else None
     was_there = job.known is not None or job.appointment.synced_at is not None
     try:
         if etag is None or job.appointment.stands_in_for is not None:
-            # A create that we never heard back from may have made it; and an event that is about to be moved may have
+            # It may have been created by an attempt whose answer was lost; and an event that is to be moved may have
             # been changed by the person.
             found = await remote.get(job.calendar.url, job.href)
             etag, was_there = found.etag, True
@@ -260,15 +261,15 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
         try:
             await remote.delete(job.calendar.url, job.href, etag=etag)
         except PreconditionFailed:
-            # Changed by the person meanwhile: a cancelled appointment goes all the same, in the version it has now.
+            # The person changed it meanwhile. The appointment is cancelled all the same: delete the present version.
             current = await remote.get(job.calendar.url, job.href)
             await remote.delete(job.calendar.url, job.href, etag=current.etag)
     except NotFound:
-        # A calendar that has not been there for long, and in no other place, has taken its events along.
+        # The calendar has been gone for long and was not found elsewhere, so the event is gone with it.
         if not await _is_listed(context, remote, job) and job.entry.attempts < plan.FORBIDDEN_ATTEMPTS:
             raise
     if await _is_there(remote, job):
-        # A proxy's page for people, or a moment in which the server knew nothing of it.
+        # This may be a proxy's error page, or a temporary fault of the server.
         raise BadAnswer(job.calendar.url, "it delivers what it says is gone")
     now = context.clock()
     with context.db.write() as tx:
@@ -280,8 +281,8 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
         if booked is None:
             return
         if _same_event(booked, job) and was_there:
-            # Should it ever be wanted again, that is another event: iCloud may not take a deleted one's UID. (One that
-            # nobody ever saw there may still arrive, and is then known by its UID.)
+            # If it is ever wanted again, it gets another UID: iCloud may refuse the UID of a deleted event. (An event
+            # that was never seen there may still appear, and is then recognised by its UID.)
             booked = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
         _settled(tx, job.entry, booked, SyncState.NOT_SYNCED, now=now)
         delta = publish.Delta(_user(tx, booked), now)
@@ -298,7 +299,7 @@ async def _is_there(remote: Remote, job: _Job) -> bool:
 
 
 def _take_along(context: Context, job: _Job, found: RemoteObject) -> None:
-    """What a person did to an event that is being moved, and nobody has read yet, goes with the Appointment."""
+    """Keep changes by the person, in an event that is being moved, which the mirror has not read yet."""
     with context.db.write() as tx:
         if not outbox.holds(tx, job.entry):
             return
@@ -319,7 +320,7 @@ async def _failed(context: Context, job: _Job, error: BridgeError) -> None:
             case plan.RetryAt(at):
                 outbox.retry(tx, job.entry, at=at, error=sentence, now=now)
             case plan.PauseAccount():
-                # Kept, ready, and left alone until there is a new password.
+                # The entry stays ready, but is not due until there is a new password.
                 outbox.retry(tx, job.entry, at=now, error=sentence, now=now)
                 current = accounts.get(tx, job.account.id)
                 if current is not None and current.secret == job.account.secret:
@@ -330,7 +331,7 @@ async def _failed(context: Context, job: _Job, error: BridgeError) -> None:
 
 
 async def _refused_twice(context: Context, job: _Job) -> bool:
-    """Whether the login is refused for a plain reading, too: a single 401 is no proof."""
+    """Whether the login is refused for a PROPFIND as well: a single 401 is no proof."""
     try:
         await context.remotes.for_account(job.account).calendars(job.account.home_url)
     except Unauthorized:
@@ -341,10 +342,10 @@ async def _refused_twice(context: Context, job: _Job) -> bool:
 
 
 def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None = None) -> None:
-    """Record that the event says what the Appointment said when it was taken up."""
+    """Record that the event agrees with the Appointment as it was when the entry was claimed."""
     booked = bookings.appointment(tx, job.appointment.id)
     if booked is None or not outbox.holds(tx, job.entry):
-        return  # the lease ran out: who took the entry over finds the event as it is
+        return  # the lease ran out: the next claimant finds the event as it is
     mirror.put(tx, job.appointment.user_id, [item])
     if _same_event(booked, job):
         booked = replace(booked, agreed=job.appointment.fields, synced_at=now)
@@ -354,17 +355,17 @@ def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None =
     _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
     delta = publish.Delta(_user(tx, booked), now)
     if sent is not None and _moved(sent, item.ics, booked, delta.user):
-        # Servers rewrite words, never times: a person moved it between our write and our reading it back.
+        # Servers may rewrite texts, but not times: a person moved the event between our PUT and reading it back.
         follow.seen(tx, delta, item, replace(item, ics=sent))
         delta.upstream(tx, [item.uid])
         delta.apply(tx)
         return
-    # It may have been a blocked slot for a moment, if the mirror saw it before the Appointment knew its own event.
+    # It may be published as a blocked slot, if the mirror read it before the Appointment had its href.
     publish.publish_appointment(tx, booked, now=now)
 
 
 def _reached(tx: Tx, job: _Job, *, now: int) -> None:
-    """The server took a write: if it could not be read before, it is to be read again at once."""
+    """The server accepted a write. If the Account could not be polled before, it is due now."""
     current = accounts.get(tx, job.account.id)
     if current is not None and current.state == AccountState.UNREACHABLE:
         changes.account_state(tx, current.id, AccountState.CONNECTED, "", now=now)
@@ -389,7 +390,7 @@ def _moved(sent: str, stored: str, booked: Appointment, user: User) -> bool:
 def _settled(tx: Tx, entry: OutboxEntry, booked: Appointment, state: SyncState, *, now: int) -> None:
     if outbox.settle(tx, entry, now=now):
         if booked.sync_state == SyncState.CONFLICT:
-            booked = replace(booked, synced_at=now)  # resolved, but to be seen until the CRM writes again
+            booked = replace(booked, synced_at=now)  # resolved, but shown as a conflict until the CRM writes again
         else:
             booked = replace(booked, sync_state=state, sync_error=None, synced_at=now)
     bookings.put_appointment(tx, booked)
@@ -401,12 +402,12 @@ def _give_up(tx: Tx, entry: OutboxEntry, error: str, *, now: int) -> None:
         failed = replace(booked, sync_state=SyncState.FAILED, sync_error=error)
         bookings.put_appointment(tx, failed)
         changes.appointment(tx, booked, failed, origin=ChangeOrigin.BRIDGE, now=now)
-        # An event that stays against the CRM's wish blocks like any other.
+        # An event that stays although the CRM cancelled it blocks like any other.
         publish.publish_appointment(tx, failed, now=now)
 
 
 def _same_event(booked: Appointment, job: _Job) -> bool:
-    """Whether the Appointment still stands for the event that this job was about."""
+    """Whether the Appointment still belongs to the event with which this job began."""
     return booked.uid == job.appointment.uid and booked.calendar_id == job.calendar.id
 
 
@@ -415,5 +416,5 @@ def _item(job: _Job, found: RemoteObject) -> MirrorItem:
 
 
 def _href(calendar_url: str, uid: str) -> str:
-    """Where an Appointment's event is put: deterministic, so that trying again meets the first try's result."""
+    """The href for an Appointment's event: always the same, so that a second attempt finds the first one's event."""
     return f"{path_of(calendar_url).rstrip('/')}/{path_of(uid)}.ics"
