@@ -131,12 +131,12 @@ class CalendarMirror:
         self.gone = [item for item in items if item is not None]
 
     async def _changes(self) -> Changes:
-        """What changed, and whether that is everything."""
+        """The server's changes, and whether they are a complete listing."""
         url, token = self.calendar.url, self.calendar.sync_token
         try:
             changes = await self.remote.changes(url, token)
         except TokenRejected:
-            # Never a sign of deletion: start over from everything there is.
+            # A rejected token is never a sign of deletion: compare with a complete listing.
             try:
                 if token is None:
                     raise
@@ -145,8 +145,8 @@ class CalendarMirror:
                 return Changes(await self.remote.listing(url), frozenset(), None, complete=True)
         if changes.complete or not (self._compare_is_due() or self._may_hide_removals(changes)):
             return changes
-        # The token is from before the listing, so nothing falls between the two. What changed is fetched even if a
-        # listing that was cut short lacks it.
+        # The token is older than the listing, so no change is missed between the two. Changes are fetched even if they
+        # are missing in the listing, which may have been cut short.
         everything = {**changes.changed, **await self.remote.listing(url)}
         return Changes(everything, frozenset(), changes.sync_token, complete=True)
 
@@ -161,7 +161,7 @@ class CalendarMirror:
         return plan.may_hide_removals(self.etags, changes.changed, changes.removed, written, moved=moved)
 
     async def _verify(self, suspects: Sequence[str], *, complete: bool) -> tuple[list[str], list[str]]:
-        """Split what seems to be gone into what is, and what is kept for now."""
+        """Split the objects that seem to be gone into those that are, and those that are kept for now."""
         if not suspects:
             return [], []
         if plan.loses_too_much(len(self.etags), len(suspects), named=not complete):
@@ -175,7 +175,7 @@ class CalendarMirror:
         if len(suspects) <= SAMPLE:
             gone = [href for href in suspects if await self._is_gone(href)]
             return gone, [href for href in suspects if href not in gone] if complete else []
-        # Many are asked for by sample: a listing that was cut short misses objects that are there.
+        # Of many, only a sample is asked for: it shows whether the listing was cut short.
         sample = random.sample(suspects, SAMPLE)
         if all([await self._is_gone(href) for href in sample]):
             return list(suspects), []
@@ -189,12 +189,12 @@ class CalendarMirror:
         return False
 
     async def _fetch(self, hrefs: Sequence[str]) -> None:
-        """Fetch and store in batches; what is listed but not delivered is an error, never a deletion."""
+        """Fetch and store objects in batches. One that is listed but not delivered is an error, not a deletion."""
         batch: list[MirrorItem] = []
         prepared: publish.Prepared = {}
         for start in range(0, len(hrefs), CHUNK):
             objects = await self._deliver(hrefs[start : start + CHUNK])
-            # Off the loop: reading a chunk takes a tenth of a second, and others are waiting to be answered.
+            # In a thread: reading a chunk takes a tenth of a second, during which the event loop must not be blocked.
             items, rendered = await asyncio.to_thread(self._understand, objects)
             batch += items
             prepared |= rendered
@@ -210,7 +210,7 @@ class CalendarMirror:
             await self._read_after_writer(self._written_over.pop())
 
     async def _read_after_writer(self, href: str) -> None:
-        """Read an object again that was written while this run had it in hand: in most cases a push of ours."""
+        """Read an object again that was written between reading and storing it, mostly by a push of ours."""
         for _ in range(TRIES):
             with self.context.db.read() as tx:
                 known = mirror.get(tx, self.calendar.id, href)
@@ -230,7 +230,7 @@ class CalendarMirror:
         self._overtaken = True
 
     async def _deliver(self, wanted: Sequence[str]) -> list[RemoteObject]:
-        """The objects, one by one where they don't come together: some servers fail a multiget for one of its parts."""
+        """Fetch the objects; one by one, if that fails: some servers fail a multiget because of one of its objects."""
         try:
             objects = {o.href: o for o in await self.remote.multiget(self.calendar.url, wanted)}
         except (BadAnswer, NotFound):
@@ -240,9 +240,9 @@ class CalendarMirror:
                 try:
                     objects[href] = await self.remote.get(self.calendar.url, href)
                 except (NotFound, BadAnswer, ServerFault):
-                    # Deleted since the listing, or not there yet though listed: the next run asks again.
+                    # It was deleted since the listing, or is not readable yet: the next run asks again.
                     self._undelivered += 1
-        # Only what is listed as new is asked for: the version that is known already is one that comes late.
+        # Only new versions are asked for, so a version that we have already means that the new one is late.
         late = {href for href, found in objects.items() if found.etag == self.etags.get(href)}
         self._undelivered += len(late)
         return [objects[href] for href in wanted if href in objects and href not in late]
@@ -257,7 +257,7 @@ class CalendarMirror:
         return items, prepared
 
     def _understand_one(self, found: RemoteObject) -> tuple[MirrorItem, publish.Prepared]:
-        """Read one object in isolation. What can't be read of it keeps its last good text, and so what it blocks."""
+        """Read one object in isolation. If it can't be read, its last readable text is kept, which goes on blocking."""
         try:
             item = MirrorItem(self.calendar.id, found.href, found.etag, ical.identify(found.ics), found.ics)
             if unread := ical.unread(item.ics):
@@ -269,7 +269,7 @@ class CalendarMirror:
         except Unreadable as error:
             reason = error.reason
         except Exception as error:
-            # One object of a stranger's never stops a calendar, whatever it trips. Its text belongs in no log.
+            # Whatever one object triggers, it must not stop the calendar. Its text must not be logged.
             log.warning("calendar %s: an object trips the reader: %s", self.calendar.id, type(error).__name__)
             reason = f"It could not be understood ({type(error).__name__})."
         self._unreadable += 1
@@ -294,9 +294,9 @@ class CalendarMirror:
             if current is None:
                 return
             if current.settings != self.calendar.settings:
-                prepared = {}  # rendered by settings that no longer hold
+                prepared = {}  # they were rendered by settings that have changed
             before = {item.href: mirror.get(tx, self.calendar.id, item.href) for item in items}
-            # What was written since this run began may be newer than what it has read, or older.
+            # What was written since this run began may be older or newer than what this run has read.
             fresh = [
                 i for i in items if _etag(before[i.href]) == self.etags.get(i.href) or _etag(before[i.href]) == i.etag
             ]
@@ -310,7 +310,7 @@ class CalendarMirror:
             delta.apply(tx)
 
     def _current(self, tx: Tx) -> Calendar | None:
-        """The Calendar now; None, and overtaken, when it is no longer read or another run has finished meanwhile."""
+        """The Calendar as it is now; None (overtaken) if it lost its role, or another run has finished meanwhile."""
         current = accounts.calendar(tx, self.calendar.id)
         if current is None or current.role == Role.NONE or current.reads != self.calendar.reads:
             self._overtaken = True
@@ -318,12 +318,12 @@ class CalendarMirror:
         return current
 
     def postpone(self, href: str) -> None:
-        """Leave this object for the next run: what became of it can't be told yet."""
+        """Leave this object for the next run: it is not known yet what happened to it."""
         self.gone = [item for item in self.gone if item.href != href]
         self._postponed = True
 
     def finish(self) -> CalendarRun:
-        """Take away what is gone and record the run. Only a run that has read everything advances the token."""
+        """Remove what is gone, and record the run. Only a run that has read everything advances the sync-token."""
         run = self.outcome()
         if self.dry_run:
             return run
@@ -334,7 +334,7 @@ class CalendarMirror:
             if current is None or current.role == Role.NONE:
                 return run
             if current.reads != self.calendar.reads:
-                # Another run over this Calendar ended meanwhile. Which of the two has read more can't be told.
+                # Another run over this Calendar ended meanwhile. It is not known which of the two read the later state.
                 accounts.forget_sync(tx, self.calendar.id)
                 return run
             if self.gone:
@@ -345,7 +345,7 @@ class CalendarMirror:
             elif self._overtaken:
                 accounts.note_overtaken(tx, self.calendar.id, now=now)
             else:
-                # Only what was asked before the changes were read can be claimed to have been read.
+                # The ctag counts as read only if it was asked for before the changes.
                 accounts.note_success(
                     tx,
                     self.calendar.id,
@@ -353,7 +353,7 @@ class CalendarMirror:
                     listed_token=self.found.sync_token if self.found is not None and advanced else None,
                     sync_token=self._token if advanced else self.calendar.sync_token,
                     compared=self._complete and advanced,
-                    now=self.started,  # what was changed since may have been missed
+                    now=self.started,  # later changes may have been missed
                 )
             mirror.record_run(
                 tx,
@@ -375,7 +375,7 @@ class CalendarMirror:
 
     def _remove(self, tx: Tx, *, now: int) -> None:
         items = [item for item in self.gone if _etag(mirror.get(tx, item.calendar_id, item.href)) == item.etag]
-        self._postponed = self._postponed or len(items) < len(self.gone)  # written anew since this run looked
+        self._postponed = self._postponed or len(items) < len(self.gone)  # some were written again meanwhile
         mirror.remove(tx, self.calendar.id, [item.href for item in items])
         delta = publish.Delta(self.user, now)
         for item in items:
@@ -384,7 +384,7 @@ class CalendarMirror:
         delta.apply(tx)
 
     def outcome(self) -> CalendarRun:
-        """The run in numbers, and what is wrong in a sentence."""
+        """The outcome of the run: counts, and what is wrong in a sentence."""
         return CalendarRun(
             self.calendar.id,
             self.calendar.name,
