@@ -71,7 +71,7 @@ def _new(request: web.Request, body: Body[AppointmentBody]) -> NewAppointment:
 
 
 async def read(request: web.Request) -> web.Response:
-    """One appointment; a deleted one for 90 days."""
+    """Get an appointment. A deleted one can be read for 90 days."""
     context = request.app[CONTEXT]
     appointment = book.get_appointment(
         context.db, request.match_info["eventId"], locations=requests.locations_of(request), now=context.clock()
@@ -83,7 +83,7 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
-    """Change an appointment, field by field."""
+    """Change the fields of an appointment that are sent."""
     body = await requests.body_of(request, AppointmentBody)
     query, reader = requests.query_of(request, ScopeQuery)
     reader.done()
@@ -137,7 +137,7 @@ async def _update(
 
 
 async def put_by_external_id(request: web.Request) -> web.Response:
-    """Create or replace the appointment that the CRM knows by this id of its own."""
+    """Create or replace the appointment with this id of the CRM's own."""
     external_id = request.match_info["externalId"]
     if not is_id(external_id):
         detail = "An externalId has 1 to 255 characters, no control characters among them."
@@ -166,7 +166,7 @@ async def _put(request: web.Request, body: Body[AppointmentBody], external_id: s
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Delete an appointment or a CRM blocked slot. Again is fine."""
+    """Delete an appointment or a blocked slot made in the CRM. Deleting it again is not an error."""
     context = request.app[CONTEXT]
     query, reader = requests.query_of(request, ScopeQuery)
     reader.done()
@@ -183,7 +183,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """The appointments of a user or a calendar in a span, recurring ones once for each of their times."""
+    """List the appointments of a user or a calendar in a time span; recurring ones once for each of their times."""
     wanted, locations = requests.listing(request), requests.locations_of(request)
 
     def answer() -> str:

@@ -35,7 +35,7 @@ AS_OF = "X-Data-As-Of"
 
 
 async def free_slots(request: web.Request) -> web.Response:
-    """The free slots of a booking calendar, by day."""
+    """List the free slots of a booking calendar, by day."""
     context = request.app[CONTEXT]
     query, reader = requests.query_of(request, FreeSlotsQuery)
     zone = reader.zone(query.timezone)
@@ -62,7 +62,7 @@ async def free_slots(request: web.Request) -> web.Response:
 
 
 async def ask(request: web.Request) -> web.Response:
-    """When can these booking calendars be booked, or these Users meet?"""
+    """Find out when booking calendars can be booked, or when users can meet."""
     context = request.app[CONTEXT]
     body = (await requests.body_of(request, AvailabilityBody)).strict()
     asked, now = body.value, context.clock()
@@ -94,7 +94,7 @@ async def ask(request: web.Request) -> web.Response:
 
 
 async def free_busy(request: web.Request) -> web.Response:
-    """When Users and booking calendars are busy, in Google's shape. No titles."""
+    """Find out when users and booking calendars are busy, in the format of Google's API. No titles."""
     context = request.app[CONTEXT]
     body = await requests.body_of(request, FreeBusyBody)
     asked, reader = body.value, Reader(list(body.problems))

@@ -42,7 +42,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """One blocked slot, from the CRM or from iCloud."""
+    """Get a blocked slot, from the CRM or from iCloud."""
     context = request.app[CONTEXT]
     slot = book.get_blocked_slot(
         context.db, request.match_info["eventId"], locations=requests.locations_of(request), now=context.clock()
@@ -89,7 +89,7 @@ def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> 
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """All blocked time of a user or a calendar in a span: from iCloud and from the CRM."""
+    """List all blocked slots of a user or a calendar in a time span, from iCloud and from the CRM."""
     wanted, locations = requests.listing(request), requests.locations_of(request)
 
     def answer() -> str:

@@ -41,7 +41,7 @@ _MISSPELT = {"appoinmentPerSlot": "appointmentPerSlot", "appoinmentPerDay": "app
 
 
 async def create(request: web.Request) -> web.Response:
-    """Add a booking calendar."""
+    """Create a booking calendar."""
     context = request.app[CONTEXT]
     body = await requests.body_of(request, CalendarBody)
     reader = Reader(list(body.problems))
@@ -62,7 +62,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """One booking calendar."""
+    """Get a booking calendar."""
     calendar = booking_calendars.get_calendar(
         request.app[CONTEXT].db, request.match_info["calendarId"], locations=requests.locations_of(request)
     )
@@ -70,7 +70,7 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """The booking calendars of a location."""
+    """List the booking calendars of a location."""
     query, reader = requests.query_of(request, CalendarsQuery)
     location_id = reader.location(requests.location_for(request, query.location_id))
     reader.done()
@@ -79,7 +79,7 @@ async def list_all(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
-    """Change a booking calendar, setting by setting."""
+    """Change the settings of a booking calendar that are sent."""
     context = request.app[CONTEXT]
     body = await requests.body_of(request, CalendarBody)
     calendar_id, locations = request.match_info["calendarId"], requests.locations_of(request)
@@ -95,7 +95,7 @@ async def update(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Remove a booking calendar. What was booked with it stays booked."""
+    """Remove a booking calendar. Existing appointments stay booked."""
     booking_calendars.delete_calendar(
         request.app[CONTEXT].db,
         request.match_info["calendarId"],

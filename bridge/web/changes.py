@@ -22,7 +22,7 @@ LOOK_AFTER = 1.0
 
 
 async def read(request: web.Request) -> web.Response:
-    """The changes after a cursor; with `waitSeconds`, as soon as there are any."""
+    """Get the changes after a cursor; with `waitSeconds`, wait until there are any."""
     query, reader = requests.query_of(request, ChangesQuery)
     with reader.gathering():
         changes.check_cursor(query.cursor)

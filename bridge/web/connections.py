@@ -18,7 +18,7 @@ PATH = "/v1/connections"
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """The connections that the token may see; of a location or a user, if one is named."""
+    """List the connections that the token can see, of a location or a user if one is named."""
     query, reader = requests.query_of(request, ConnectionsQuery)
     reader.done()
     found = connections.list_connections(
@@ -31,7 +31,7 @@ async def list_all(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """One connection."""
+    """Get a connection."""
     connection = connections.get(
         request.app[CONTEXT].db, request.match_info["connectionId"], locations=requests.locations_of(request)
     )
@@ -39,7 +39,7 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def sync(request: web.Request) -> web.Response:
-    """Read a connection's calendars now. Answers when that is done, or after a while."""
+    """Read a connection's calendars now. The answer comes when that is done, or after 20 seconds."""
     connection, outcome = await connections.sync(
         request.app[CONTEXT], request.match_info["connectionId"], locations=requests.locations_of(request)
     )

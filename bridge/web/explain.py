@@ -19,7 +19,7 @@ PATH = "/v1/explain"
 
 
 async def explain(request: web.Request) -> web.Response:
-    """Why a user's time is blocked or free (`userId` and `at`), or what became of a thing (`uid` or `id`)."""
+    """Explain why a user's time is blocked or free (`userId`, `at`), or what happened to an event (`uid` or `id`)."""
     context, locations = request.app[CONTEXT], requests.locations_of(request)
     query, reader = requests.query_of(request, ExplainQuery)
     if not any(request.query.get(name) for name in ("id", "uid", "userId")):

@@ -9,11 +9,11 @@ from bridge.web.keys import CONTEXT
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """The process is up."""
+    """Check whether the process is running."""
     return web.json_response({"status": "ok"})
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """The store answers."""
+    """Check whether the store can be used."""
     users.list_users(request.app[CONTEXT].db)
     return web.json_response({"status": "ok"})

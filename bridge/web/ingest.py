@@ -36,7 +36,7 @@ OLDEST, AGAIN = 300, 600
 
 
 async def take(request: web.Request) -> web.Response:
-    """Take a webhook of HighLevel's."""
+    """Receive a webhook from HighLevel."""
     context, settings = request.app[CONTEXT], request.app[SETTINGS].highlevel
     if not settings.ingest:
         raise Problem(404, "not_found", "HighLevel's webhooks are not taken here: see [highlevel] in the settings.")

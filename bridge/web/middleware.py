@@ -105,7 +105,7 @@ async def authentication(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def needs(scope: str, handler: Handler) -> Handler:
-    """A handler that asks for a scope first; `admin` has them all."""
+    """A handler that asks for a scope first; `admin` includes all of them."""
 
     async def checked(request: web.Request) -> web.StreamResponse:
         if not request[TOKEN].scopes & {scope, "admin"}:

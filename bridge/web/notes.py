@@ -45,7 +45,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """The notes on an appointment, newest first."""
+    """List the notes on an appointment, newest first."""
     query, reader = requests.query_of(request, NotesQuery)
     reader.done()
     found = notes.list_notes(

@@ -55,37 +55,46 @@ NUMBER: dict[str, Any] = {"type": "integer"}
 ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "Idempotency-Key": (
         {"type": "string", "pattern": "^[!-~]{1,255}$"},
-        "Of your making: the same request with the same key is carried out once. Kept for 24 hours.",
+        "A key of your choice: the same request with the same key is carried out only once. Kept for 24 hours.",
     ),
-    "If-Match": (TEXT, "The ETag of the version that you have seen; of another, nothing is changed (412)."),
-    "If-None-Match": (TEXT, "The ETag that you have: 304 while it still holds. `*` with PUT: only create."),
-    "Prefer": (TEXT, "`wait=N`: answer once iCloud has spoken, or after N seconds, 20 at most."),
-    "Version": (TEXT, "HighLevel's. Accepted, and makes no difference."),
+    "If-Match": (
+        TEXT,
+        "The ETag of the version that you have seen. If the current version is another, nothing is changed (412).",
+    ),
+    "If-None-Match": (TEXT, "The ETag that you have: 304 if nothing has changed. With PUT, `*` only creates."),
+    "Prefer": (
+        TEXT,
+        "`wait=N`: answer once iCloud has accepted or refused the change, or after N seconds (at most 20).",
+    ),
+    "Version": (TEXT, "HighLevel's header. Accepted and ignored."),
 }
 #: Headers of answers.
 GIVEN: dict[str, tuple[dict[str, Any], str]] = {
     "X-Request-Id": (TEXT, "The id of this request in the log."),
-    "X-RateLimit-Limit-Daily": (NUMBER, "How many requests the token has in a day."),
-    "X-RateLimit-Daily-Remaining": (NUMBER, "How many are left of these."),
-    "X-RateLimit-Daily-Reset": (NUMBER, "Milliseconds until there are so many again."),
-    "X-RateLimit-Interval-Milliseconds": (NUMBER, "The length of a burst."),
-    "X-RateLimit-Max": (NUMBER, "How many requests the token has in a burst."),
-    "X-RateLimit-Remaining": (NUMBER, "How many are left of these."),
+    "X-RateLimit-Limit-Daily": (NUMBER, "The number of requests that the token can make in a day."),
+    "X-RateLimit-Daily-Remaining": (NUMBER, "The number of these that are left."),
+    "X-RateLimit-Daily-Reset": (NUMBER, "Milliseconds until the day's requests are available again."),
+    "X-RateLimit-Interval-Milliseconds": (NUMBER, "The length of a burst in milliseconds."),
+    "X-RateLimit-Max": (NUMBER, "The number of requests that the token can make in a burst."),
+    "X-RateLimit-Remaining": (NUMBER, "The number of these that are left."),
     "Retry-After": (NUMBER, "Seconds after which to try again."),
     "ETag": (TEXT, "The version, for `If-Match` and `If-None-Match`."),
-    "Location": (TEXT, "Where the new thing is."),
-    "Idempotency-Replayed": (TEXT, "`true`: this is what the same request made before."),
-    "Preference-Applied": (TEXT, "`wait=N`, where `Prefer` asked for it."),
-    "X-Ignored-Fields": (TEXT, "The fields of the body that nobody knows."),
-    "X-Data-As-Of": ({**TEXT, "format": "date-time"}, "When the calendar was read that was read longest ago."),
+    "Location": (TEXT, "The address of the new object."),
+    "Idempotency-Replayed": (TEXT, "`true`: this is the answer that the same request got before."),
+    "Preference-Applied": (TEXT, "`wait=N`, if `Prefer` asked for it."),
+    "X-Ignored-Fields": (TEXT, "The unknown fields of the body."),
+    "X-Data-As-Of": (
+        {**TEXT, "format": "date-time"},
+        "When the calendars were read; if at different times, the oldest of these.",
+    ),
     "WWW-Authenticate": (TEXT, "`Bearer`."),
 }
 _LIMITS = tuple(name for name in GIVEN if name.startswith("X-RateLimit-"))
 _DESCRIPTION = (
     "Book appointments into people's iCloud calendars, block their time, and see when they are busy. Paths and field"
-    " names are those of HighLevel's calendar API under `/v1`; what the bridge adds is optional. New values may join"
-    " those of `appointmentStatus`, `sync.state`, `origin`, `type`, `kind` and `code`, and new fields may join answers:"
-    " be ready for ones you don't know."
+    " names are those of HighLevel's calendar API under `/v1`; everything that the bridge adds is optional. In the"
+    " future, `appointmentStatus`, `sync.state`, `origin`, `type`, `kind` and `code` may get new values, and answers"
+    " may get new fields: your program should be able to handle them."
 )
 #: What parameters mean that don't say it by their names.
 _MEANINGS = {
@@ -93,15 +102,15 @@ _MEANINGS = {
     "endTime": "Epoch milliseconds, or RFC 3339 with an offset; 366 days after the start at most.",
     "startDate": "Epoch milliseconds, or RFC 3339 with an offset.",
     "endDate": "Epoch milliseconds, or RFC 3339 with an offset; 31 days after the start at most.",
-    "updatedAfter": "Only what was changed at this time, to the second, or later.",
-    "includeDeleted": "Deleted ones, too.",
-    "cursor": "The `nextCursor` of the page before.",
-    "limit": "How many entries a page has at most.",
-    "scope": "Of a recurring appointment: this one of its times, this and all later ones, or everything.",
-    "waitSeconds": "How long to wait for a change, 25 seconds at most.",
+    "updatedAfter": "Only what was changed at this time (to the second) or later.",
+    "includeDeleted": "Include deleted ones.",
+    "cursor": "The `nextCursor` of the previous page.",
+    "limit": "The maximum number of entries on a page.",
+    "scope": "For a recurring appointment: only this time, this and all later times, or the whole series.",
+    "waitSeconds": "How long to wait for a change, in seconds, at most 25.",
     "types": "Resources and types of changes, separated by commas.",
-    "timezone": "An IANA name: whose days and clocks.",
-    "duration": "Minutes: several slots in a row.",
+    "timezone": "An IANA name: the time zone for days and times.",
+    "duration": "Minutes, for several slots in a row.",
     "eventId": "The id of an appointment or a blocked slot, or of one of the times of a recurring appointment.",
 }
 
@@ -133,7 +142,7 @@ def document(operations: Mapping[str, Sequence[Operation]], *, server: str = "/"
                     "scheme": "bearer",
                     "description": "A token made by `bridge token add`, with some of the scopes "
                     + ", ".join(f"`{scope}`" for scope in SCOPES)
-                    + ". `admin` has them all.",
+                    + ". `admin` includes all of them.",
                 }
             },
         },
@@ -233,10 +242,10 @@ def _answers(operation: Operation) -> dict[str, Any]:
 
 _SAID = {
     200: "Done.",
-    201: "It is made.",
-    202: "It is under way.",
-    204: "It is gone.",
-    304: "It is as you know it.",
+    201: "Created.",
+    202: "Accepted; it is being carried out.",
+    204: "Removed.",
+    304: "Not changed since the version that you have.",
 }
 
 
@@ -271,13 +280,13 @@ def _example(code: str) -> dict[str, Any]:
 def _webhook(type_: str) -> dict[str, Any]:
     return {
         "summary": type_,
-        "description": "Signed after Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`.",
+        "description": "Signed as in Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`.",
         "security": [],
         "requestBody": {"content": {"application/json": {"schema": _ref(Message)}}},
         "responses": {
             "2XX": {"description": "Taken."},
-            "410": {"description": "Never again: the webhook is disabled."},
-            "default": {"description": "Not taken: it is sent again, later and later."},
+            "410": {"description": "The receiver wants no more messages: the webhook is disabled."},
+            "default": {"description": "Not accepted: the message is sent again, after longer and longer pauses."},
         },
     }
 

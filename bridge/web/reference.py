@@ -38,7 +38,7 @@ async def openapi(request: web.Request) -> web.Response:
 
 
 async def docs(request: web.Request) -> web.Response:
-    """This document as a page for people."""
+    """This document as a web page."""
     response = page(request, "reference.html", api=request.app[REFERENCE].document)
     response.headers.update(SECURITY_HEADERS)
     return response

@@ -23,7 +23,7 @@ MOST = 500
 
 
 async def create(request: web.Request) -> web.Response:
-    """Add a User's schedule."""
+    """Create a schedule for a user."""
     context = request.app[CONTEXT]
     body = await requests.body_of(request, ScheduleBody)
     reader = Reader(list(body.problems))
@@ -43,7 +43,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """One schedule."""
+    """Get a schedule."""
     schedule = booking_calendars.get_schedule(
         request.app[CONTEXT].db, request.match_info["scheduleId"], locations=requests.locations_of(request)
     )
@@ -51,7 +51,7 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def search(request: web.Request) -> web.Response:
-    """The schedules of a location, of a User or for a booking calendar."""
+    """List the schedules of a location, of a user or for a booking calendar."""
     query, reader = requests.query_of(request, SchedulesQuery)
     location_id = reader.location(requests.location_for(request, query.location_id))
     reader.done()
@@ -93,7 +93,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def associate(request: web.Request) -> web.Response:
-    """Let a schedule hold for a booking calendar (PUT), or no longer (DELETE)."""
+    """Apply a schedule to a booking calendar (PUT), or stop applying it (DELETE)."""
     context = request.app[CONTEXT]
     schedule = booking_calendars.associate(
         context.db,
@@ -108,7 +108,7 @@ async def associate(request: web.Request) -> web.Response:
 
 
 async def read_of_calendar(request: web.Request) -> web.Response:
-    """The schedule of a booking calendar itself."""
+    """Get a booking calendar's own schedule."""
     schedule = booking_calendars.calendar_schedule(
         request.app[CONTEXT].db, request.match_info["calendarId"], locations=requests.locations_of(request)
     )
@@ -116,7 +116,7 @@ async def read_of_calendar(request: web.Request) -> web.Response:
 
 
 async def create_of_calendar(request: web.Request) -> web.Response:
-    """Make the schedule of a booking calendar itself; made again, it is changed."""
+    """Create a booking calendar's own schedule. If there is one already, it is changed."""
     body = await requests.body_of(request, ScheduleBody)
     reader = Reader(list(body.problems))
     if body.value.timezone is None:
@@ -139,7 +139,7 @@ async def create_of_calendar(request: web.Request) -> web.Response:
 
 
 async def update_of_calendar(request: web.Request) -> web.Response:
-    """Change the schedule of a booking calendar itself."""
+    """Change a booking calendar's own schedule."""
     body = await requests.body_of(request, ScheduleBody)
     context = request.app[CONTEXT]
     schedule = booking_calendars.set_calendar_schedule(

@@ -13,7 +13,7 @@ PATH = "/v1/users/{userId}/settings-link"
 
 
 async def create(request: web.Request) -> web.Response:
-    """Make a link. It works once, within half an hour; whoever opens it is signed in as the User."""
+    """Make a link that signs the user in to their settings pages, once, within half an hour."""
     context = request.app[CONTEXT]
     user_id, locations = request.match_info["userId"], requests.locations_of(request)
     user = users.get_user(context.db, user_id, locations=locations)

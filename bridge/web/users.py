@@ -22,7 +22,7 @@ PASSWORDS = PATH + "/{userId}/calendar-passwords"
 
 
 async def create(request: web.Request) -> web.Response:
-    """Add a user, with a booking calendar of their own."""
+    """Add a user with a booking calendar."""
     context = request.app[CONTEXT]
     body = (await requests.body_of(request, UserBody)).strict()
     reader = Reader(list(body.problems))
@@ -58,12 +58,12 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """One user."""
+    """Get a user."""
     return web.json_response(_document(request, _user(request)))
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """The users that the token may see, of a location if one is named, by id."""
+    """List the users that the token can see, of a location if one is named, sorted by id."""
     query, reader = requests.query_of(request, UsersQuery)
     reader.done()
     location_id = requests.location_for(request, query.location_id)
@@ -98,7 +98,7 @@ async def update(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Remove a user with everything of theirs. Events in iCloud stay there."""
+    """Remove a user and all their data. Events in iCloud stay there."""
     user = _user(request)
     await connections.remove_user(request.app[CONTEXT], user.id)
     audit.note(request, "user removed", user.id)
@@ -106,7 +106,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def list_passwords(request: web.Request) -> web.Response:
-    """A user's calendar passwords, without the passwords themselves, oldest first."""
+    """List a user's calendar passwords, without the passwords themselves, oldest first."""
     user = _user(request)
     found = users.list_passwords(request.app[CONTEXT].db, user.id)
     return web.json_response(
@@ -126,7 +126,7 @@ async def list_passwords(request: web.Request) -> web.Response:
 
 
 async def create_password(request: web.Request) -> web.Response:
-    """Make a calendar password. It is shown this once."""
+    """Make a calendar password. It is only in this answer."""
     context = request.app[CONTEXT]
     user = _user(request)
     body = (await requests.body_of(request, CalendarPasswordBody)).strict()

@@ -22,7 +22,7 @@ PATH = "/v1/webhooks"
 
 
 async def create(request: web.Request) -> web.Response:
-    """Subscribe. The secret is shown this once."""
+    """Create a webhook. Its secret is only in this answer."""
     context = request.app[CONTEXT]
     body = (await requests.body_of(request, WebhookBody)).strict()
     reader = Reader(list(body.problems))
@@ -58,7 +58,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """One subscription, without its secret."""
+    """Get a webhook, without its secret."""
     webhook = webhooks.get(
         request.app[CONTEXT].db, request.match_info["webhookId"], locations=requests.locations_of(request)
     )
@@ -66,13 +66,13 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """The subscriptions that the token may see, oldest first."""
+    """List the webhooks that the token can see, oldest first."""
     found = webhooks.list_all(request.app[CONTEXT].db, locations=requests.locations_of(request))
     return web.json_response({"webhooks": [_document(request, webhook) for webhook in found]})
 
 
 async def update(request: web.Request) -> web.Response:
-    """Change a subscription, field by field. `active: true` gives a disabled one a new chance."""
+    """Change the fields of a webhook that are sent. `active: true` restarts a disabled one."""
     body = (await requests.body_of(request, WebhookBody)).strict()
     reader = Reader(list(body.problems))
     for name, value in (("signature", body.value.signature), ("locationIds", body.value.location_ids)):
@@ -89,13 +89,13 @@ async def update(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """End a subscription, and with it what waits to be delivered."""
+    """Remove a webhook, and the messages that are waiting."""
     webhooks.delete(request.app[CONTEXT].db, request.match_info["webhookId"], locations=requests.locations_of(request))
     return web.Response(status=204)
 
 
 async def rotate_secret(request: web.Request) -> web.Response:
-    """Give a subscription a new secret, shown this once. For a day both sign."""
+    """Make a new secret, which is only in this answer. For a day, messages are signed with both secrets."""
     webhook, secret = webhooks.rotate_secret(
         request.app[CONTEXT], request.match_info["webhookId"], locations=requests.locations_of(request)
     )
@@ -104,7 +104,7 @@ async def rotate_secret(request: web.Request) -> web.Response:
 
 
 async def test(request: web.Request) -> web.Response:
-    """Send a `WebhookTest`, once, whether the subscription is active or not."""
+    """Send a `WebhookTest` once, whether or not the webhook is active."""
     delivery = webhooks.test(
         request.app[CONTEXT], request.match_info["webhookId"], locations=requests.locations_of(request)
     )
@@ -112,7 +112,7 @@ async def test(request: web.Request) -> web.Response:
 
 
 async def list_deliveries(request: web.Request) -> web.Response:
-    """What was sent and what waits, newest first."""
+    """List the messages, sent and waiting, newest first."""
     query, reader = requests.query_of(request, DeliveriesQuery)
     before = None
     if query.cursor is not None:
@@ -135,7 +135,7 @@ async def list_deliveries(request: web.Request) -> web.Response:
 
 
 async def retry(request: web.Request) -> web.Response:
-    """Send a delivery again, whatever became of it."""
+    """Send a message again, whatever its state."""
     context = request.app[CONTEXT]
     delivery = webhooks.retry(
         context.db,
@@ -148,7 +148,7 @@ async def retry(request: web.Request) -> web.Response:
 
 
 async def replay(request: web.Request) -> web.Response:
-    """Tell of everything after a cursor of the change feed again."""
+    """Send everything after a cursor of the change feed again."""
     context = request.app[CONTEXT]
     body = (await requests.body_of(request, ReplayBody)).strict()
     reader = Reader(list(body.problems))

@@ -14,7 +14,7 @@ Place = Literal["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "goog
 
 
 class Contact(Shape):
-    """Who is booked. Kept in the bridge: iCloud is told their name and e-mail address where they are to be invited."""
+    """Who the appointment is with. iCloud only gets the name and e-mail address, and only for an invitation."""
 
     name: Annotated[Text, Field(max_length=255)] | None = None
     email: Annotated[Text, Field(max_length=255)] | None = None
@@ -22,7 +22,7 @@ class Contact(Shape):
 
 
 class Reminder(Shape):
-    """A wish for a reminder."""
+    """A reminder that is asked for."""
 
     minutes_before: Annotated[StrictInt, Field(ge=0, le=40_320)]
 
@@ -36,7 +36,7 @@ Metadata = Annotated[
 
 
 class AppointmentBody(Shape):
-    """An appointment, to be created or changed; what may be left out depends on which."""
+    """An appointment to create or change. Which fields are required depends on which of the two."""
 
     location_id: Id | None = None
     calendar_id: Id | None = None
@@ -71,7 +71,7 @@ class ScopeQuery(Query):
 
 
 class Sync(Shape):
-    """How iCloud stands to it: `pending`, `synced`, `failed`, `conflict` or `not_synced`."""
+    """How far it is in iCloud: `pending`, `synced`, `failed`, `conflict` or `not_synced`."""
 
     state: str
     i_cal_uid: str | None
@@ -80,7 +80,7 @@ class Sync(Shape):
 
 
 class CreatedBy(Shape):
-    """Where it came from: `api`, or `highlevel` for what HighLevel's own webhooks told."""
+    """Where it came from: `api`, or `highlevel` if it came with HighLevel's own webhooks."""
 
     source: str
 
@@ -94,7 +94,7 @@ class Invitation(Shape):
 
 
 class Warn(Shape):
-    """Something to know of an answer that is good otherwise."""
+    """A warning beside a valid answer."""
 
     code: str
     detail: str
@@ -148,7 +148,7 @@ class AppointmentEvent(Shape):
 
 
 class AppointmentEvents(Shape):
-    """Appointments, by start."""
+    """Appointments, sorted by start."""
 
     events: list[Appointment]
     #: There is more: send it as `cursor`.

@@ -25,14 +25,14 @@ class FreeSlotsQuery(Query):
 
 
 class Range(Shape):
-    """A stretch of time."""
+    """A span of time, with start and end."""
 
     start: AwareDatetime
     end: AwareDatetime
 
 
 class DaySlots(Shape):
-    """The free slots of a day: their starts, or with `slotFormat=range` stretches."""
+    """The free slots of a day: their starts, or start and end with `slotFormat=range`."""
 
     slots: list[AwareDatetime | Range]
 
@@ -49,7 +49,7 @@ class Period(Shape):
 
 
 class ParticipantsBody(Shape):
-    """Users of whom all are needed, or so many."""
+    """Users of whom all, or a certain number, are needed."""
 
     user_ids: Annotated[list[Id], Field(min_length=1, max_length=50)]
     required: Literal["all"] | Annotated[StrictInt, Field(ge=1, le=50)] = "all"
@@ -63,7 +63,7 @@ class BufferBody(Shape):
 
 
 class AvailabilityBody(Shape):
-    """When can these be booked?"""
+    """A question: when can these be booked?"""
 
     calendar_ids: Annotated[list[Id], Field(min_length=1, max_length=50)] | None = None
     participants: Annotated[list[ParticipantsBody], Field(min_length=1, max_length=20)] | None = None
@@ -82,7 +82,7 @@ class AvailabilityBody(Shape):
 
 
 class Offered(Shape):
-    """What can be booked, and whose time it is."""
+    """A time that can be booked, and the users who are free."""
 
     start: AwareDatetime
     end: AwareDatetime
@@ -91,7 +91,7 @@ class Offered(Shape):
 
 
 class SourceState(Shape):
-    """One iCloud calendar that an answer rests on. `status` is `ok`, `stale` or `never_read`."""
+    """An iCloud calendar on which an answer is based. `status` is `ok`, `stale` or `never_read`."""
 
     connection_id: str
     user_id: str
@@ -101,7 +101,7 @@ class SourceState(Shape):
 
 
 class Availability(Shape):
-    """What can be booked: `slots`, or `periods` where those were asked for."""
+    """When they can be booked: `slots`, or `periods` if those were requested."""
 
     slots: list[Offered] | None = None
     periods: list[Offered] | None = None
@@ -113,13 +113,13 @@ class Availability(Shape):
 
 
 class FreeBusyItem(Shape):
-    """A User or a booking calendar."""
+    """A user or a booking calendar."""
 
     id: Id
 
 
 class FreeBusyBody(Shape):
-    """When are these busy?"""
+    """A question: when are these busy?"""
 
     time_min: TimeValue | None = None
     time_max: TimeValue | None = None
@@ -129,21 +129,21 @@ class FreeBusyBody(Shape):
 
 
 class FreeBusyError(Shape):
-    """Why it can't be told."""
+    """Why the answer is not known."""
 
     domain: str
     reason: str
 
 
 class BusyTimes(Shape):
-    """When somebody is busy."""
+    """The times at which somebody is busy."""
 
     busy: list[Range]
     errors: list[FreeBusyError] | None = None
 
 
 class FreeBusy(Shape):
-    """Busy times by the ids that were asked for."""
+    """Busy times for each requested id."""
 
     kind: str
     time_min: AwareDatetime

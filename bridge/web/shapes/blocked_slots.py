@@ -10,7 +10,7 @@ from bridge.web.shapes.base import Id, Shape, Text, TimeValue
 
 
 class BlockedSlotBody(Shape):
-    """A blocked slot, to be created or changed."""
+    """A blocked slot to create or change."""
 
     location_id: Id | None = None
     calendar_id: Id | None = None
@@ -23,7 +23,7 @@ class BlockedSlotBody(Shape):
 
 
 class NoSync(Shape):
-    """Nothing of it goes to iCloud."""
+    """It is not written to iCloud."""
 
     state: str
 
@@ -50,7 +50,7 @@ class BlockedSlot(Shape):
 
 
 class BlockedTime(Shape):
-    """Blocked time in a listing, in the shape of an event that is no appointment."""
+    """A blocked slot in a list, in the format of an event that is not an appointment."""
 
     id: str
     location_id: str
@@ -80,7 +80,7 @@ class BlockedSlotEvent(Shape):
 
 
 class BlockedTimes(Shape):
-    """Blocked time, by start."""
+    """Blocked slots, sorted by start."""
 
     events: list[BlockedTime]
     next_cursor: str | None = None

@@ -20,13 +20,13 @@ Hour = Annotated[StrictInt, Field(ge=0, le=24)]
 
 
 class TeamMember(Shape):
-    """A User of a booking calendar. Everything else of it is kept."""
+    """A user of a booking calendar. Other fields are stored and returned."""
 
     user_id: Id
 
 
 class OpenHour(Shape):
-    """One opening of a day."""
+    """One span of opening hours."""
 
     open_hour: Hour
     open_minute: Clock = 0
@@ -35,14 +35,14 @@ class OpenHour(Shape):
 
 
 class OpenDay(Shape):
-    """Openings by day of the week, 0 being Sunday."""
+    """Opening hours by day of the week, where 0 is Sunday."""
 
     days_of_the_week: Annotated[list[Annotated[StrictInt, Field(ge=0, le=6)]], Field(max_length=7)]
     hours: Annotated[list[OpenHour], Field(max_length=48)]
 
 
 class OpenDate(Shape):
-    """The openings of a date."""
+    """The opening hours of a date."""
 
     date: Annotated[StrictStr, Field(pattern=r"^\d{4}-\d{2}-\d{2}", max_length=40)]
     hours: Annotated[tuple[OpenHour, ...], Field(max_length=48)] = ()
@@ -50,7 +50,7 @@ class OpenDate(Shape):
 
 
 class CalendarBody(Shape):
-    """A booking calendar, to be created or changed. Settings that mean nothing to the bridge are kept and echoed."""
+    """A booking calendar to create or change. Settings that have no meaning for the bridge are stored and returned."""
 
     location_id: Id | None = None
     name: Annotated[Text, Field(min_length=1, max_length=255)] | None = None
@@ -89,7 +89,7 @@ class CalendarsQuery(Query):
 
 
 class BookingCalendar(Shape):
-    """A booking calendar, with all of its settings, those that mean nothing to the bridge too."""
+    """A booking calendar with all of its settings, including those that have no meaning for the bridge."""
 
     id: str
     location_id: str

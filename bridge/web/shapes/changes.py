@@ -22,7 +22,7 @@ class ChangesQuery(Query):
 
 
 class Change(Shape):
-    """One change, in the order in which they were made."""
+    """One change in the feed, which is in the order in which they were made."""
 
     sequence: int
     type: str
@@ -37,7 +37,7 @@ class Change(Shape):
 
 
 class Changes(Shape):
-    """What happened after the cursor, and where to read on."""
+    """The changes after the cursor, and where to continue."""
 
     changes: list[Change]
     next_cursor: str

@@ -28,7 +28,7 @@ class ConnectedCalendar(Shape):
 
 
 class Connection(Shape):
-    """An iCloud account of a user, and how it is doing. Never its password."""
+    """A user's iCloud account and its state. Never its password."""
 
     id: str
     location_id: str

@@ -22,7 +22,7 @@ class ExplainQuery(Query):
 
 
 class Explanation(Shape):
-    """Why a time is blocked or free, or what became of a thing."""
+    """Why a time is blocked or free, or what happened to an event."""
 
     user_id: str | None = None
     at: AwareDatetime | None = None

@@ -8,7 +8,7 @@ from bridge.web.shapes.base import Id, Line, Shape
 
 
 class HighLevelAppointment(Shape):
-    """An appointment as HighLevel's webhooks tell it."""
+    """An appointment as it is in HighLevel's webhooks."""
 
     id: Id
     calendar_id: Line | None = None
@@ -23,7 +23,7 @@ class HighLevelAppointment(Shape):
 
 
 class HighLevelMessage(Shape):
-    """A webhook of HighLevel's."""
+    """A webhook from HighLevel."""
 
     type: Line
     location_id: Id | None = None
@@ -33,7 +33,7 @@ class HighLevelMessage(Shape):
 
 
 class Ingested(Shape):
-    """What became of a webhook: `booked`, `changed`, `deleted`, or `ignored` for a `reason`."""
+    """The result of a webhook: `booked`, `changed`, `deleted`, or `ignored` for a `reason`."""
 
     result: str
     reason: str | None = None

@@ -10,7 +10,7 @@ from bridge.web.shapes.base import Id, Query, Shape, Text
 
 
 class NoteBody(Shape):
-    """A note, to be added or changed."""
+    """A note to add or change."""
 
     body: Annotated[Text, Field(min_length=1, max_length=5000)] | None = None
     user_id: Id | None = None
@@ -24,7 +24,7 @@ class NotesQuery(Query):
 
 
 class Author(Shape):
-    """Who wrote a note, as the CRM said."""
+    """Who wrote a note, as the CRM says."""
 
     id: str
 

@@ -8,7 +8,7 @@ from bridge.web.shapes.base import Shape
 
 
 class WrongField(Shape):
-    """What is wrong with one field of a request, by JSON pointer."""
+    """What is wrong with one field of a request, with its JSON pointer."""
 
     pointer: str
     code: str
@@ -16,7 +16,7 @@ class WrongField(Shape):
 
 
 class InTheWay(Shape):
-    """What takes the time already; never its title."""
+    """What takes the time already, without its title."""
 
     start: AwareDatetime
     end: AwareDatetime
@@ -24,7 +24,7 @@ class InTheWay(Shape):
 
 
 class ProblemAnswer(Shape):
-    """A problem (RFC 9457), with HighLevel's keys beside it. `code` is for programs, `detail` for people."""
+    """A problem (RFC 9457), with HighLevel's keys added. `code` is for programs, `detail` for people."""
 
     type: str
     title: str

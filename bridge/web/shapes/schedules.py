@@ -10,7 +10,7 @@ from bridge.web.shapes.base import Id, Line, Query, Shape
 
 
 class ScheduleInterval(Shape):
-    """From one time of day to another, as in 09:00; an end before the start is on the next day."""
+    """From one time of day to another, such as 09:00. An end before the start is on the next day."""
 
     from_: Annotated[StrictStr, Field(alias="from", max_length=5)]
     to: Annotated[StrictStr, Field(max_length=5)]
@@ -26,7 +26,7 @@ class ScheduleRule(Shape):
 
 
 class ScheduleBody(Shape):
-    """A schedule, to be created or changed."""
+    """A schedule to create or change."""
 
     location_id: Id | None = None
     user_id: Id | None = None

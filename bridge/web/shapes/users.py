@@ -10,7 +10,7 @@ from bridge.web.shapes.base import Id, Line, Query, Shape
 
 
 class UserBody(Shape):
-    """A user, to be added or changed."""
+    """A user to add or change."""
 
     id: Annotated[Line, Field(max_length=64)] | None = None
     location_id: Id | None = None
@@ -38,13 +38,13 @@ class User(Shape):
 
 
 class Users(Shape):
-    """Users, by id."""
+    """Users, sorted by id."""
 
     users: list[User]
 
 
 class CalendarPasswordBody(Shape):
-    """A calendar password to be made."""
+    """A calendar password to make."""
 
     label: Annotated[Line, Field(min_length=1, max_length=255)] | None = None
 
@@ -66,7 +66,7 @@ class CalendarPasswords(Shape):
 
 
 class CalendarPasswordMade(Shape):
-    """A new calendar password, and where it is for. It is shown this once."""
+    """A new calendar password, with the address and user name that it is for. It is only in this answer."""
 
     id: str
     label: str
@@ -76,7 +76,7 @@ class CalendarPasswordMade(Shape):
 
 
 class SettingsLink(Shape):
-    """A link that signs somebody in, once."""
+    """A link that signs a user in once."""
 
     url: str
     expires_at: AwareDatetime

@@ -13,7 +13,7 @@ Event = Annotated[StrictStr, Among(EVENTS)]
 
 
 class WebhookBody(Shape):
-    """A webhook, to be made or changed."""
+    """A webhook to create or change."""
 
     url: Annotated[Line, Field(min_length=1, max_length=2000)] | None = None
     events: Annotated[list[Event], Field(min_length=1, max_length=50)] | None = None
@@ -25,13 +25,13 @@ class WebhookBody(Shape):
 
 
 class ReplayBody(Shape):
-    """Where a webhook is to be told again from."""
+    """The cursor after which everything is sent again."""
 
     cursor: Cursor | None = None
 
 
 class Webhook(Shape):
-    """A subscription. Its `secret` is shown when it is made, and when it is replaced."""
+    """A webhook. Its `secret` is only shown when it is made or replaced."""
 
     id: str
     location_ids: list[str]
@@ -51,7 +51,7 @@ class Webhook(Shape):
 
 
 class Webhooks(Shape):
-    """Subscriptions, oldest first."""
+    """Webhooks, oldest first."""
 
     webhooks: list[Webhook]
 
@@ -65,7 +65,7 @@ class DeliveriesQuery(Query):
 
 
 class Delivery(Shape):
-    """One message to one receiver, and what became of it."""
+    """One message to one receiver, and its result."""
 
     id: str
     type: str
@@ -100,7 +100,7 @@ class ToldChange(Shape):
 
 
 class Message(Shape):
-    """News: `appointment`, `blockedSlot` or `connection` as it was after the change, or what to list anew: `resync`."""
+    """A change: `appointment`, `blockedSlot` or `connection` as it was afterwards, or `resync`: list anew."""
 
     type: str = Field(examples=["AppointmentUpdate"])
     webhook_id: str
