@@ -23,10 +23,10 @@ from bridge.service.export import export as collect
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @pass_opened
 def export(opened: Opened, user_id: str, file: Path) -> None:
-    """Write everything of the user ID into the zip archive FILE. No passwords.
+    """Write all data of the user ID to the zip archive FILE.
 
-    It holds JSON, and calendars as .ics: calendar.ics is the merged calendar; mirrored/ has their own events as they
-    were read from iCloud.
+    It holds JSON files, and calendars as .ics: calendar.ics is the merged calendar; mirrored/ has the user's own events
+    as read from iCloud. Passwords are not included.
     """
     if file.exists():
         raise Exists("file", str(file))

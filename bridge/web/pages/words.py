@@ -82,7 +82,7 @@ _NOT_CONNECTED = {
         "If that host is right, your administrator can allow it.",
     ),
     "not_caldav": Trouble(
-        "The server does not answer as a calendar server.", "Check the address with whoever runs the server."
+        "The server does not answer like a calendar server.", "Check the address with whoever runs the server."
     ),
     "no_calendars": Trouble("The login works, but there is no calendar.", "Make one there, then connect again."),
     "unknown_host": Trouble(
@@ -108,12 +108,10 @@ _NOT_CONNECTED = {
         "The server asks us to slow down.", "This says nothing about your password. Wait ten minutes, then try again."
     ),
     "forbidden": Trouble(
-        "The server refuses access, though not for the password.",
-        "Try again later; if it lasts, ask whoever runs the server.",
+        "The server refuses access, but not because of the password.",
+        "Try again later. If that does not help, ask whoever runs the server.",
     ),
-    "insecure_url": Trouble(
-        "Your password would be sent unencrypted.", "Use an address that begins with https://."
-    ),
+    "insecure_url": Trouble("Your password would be sent unencrypted.", "Use an address that begins with https://."),
     "unknown_provider": Trouble("There is no such service here.", "Choose one that is listed."),
     "server_error": Trouble("The server has a problem of its own.", "Try again later. Nothing was saved."),
 }
