@@ -229,6 +229,24 @@ def test_this_and_future():
     assert blocked(ics) == ["2027-03-01 10:00 +60", "2027-03-09 12:00 +120", "2027-03-23 12:00 +120"]
 
 
+@pytest.mark.parametrize(
+    ("recurrence_id", "start"),
+    [
+        (":20270308T090000Z", ":20270309T110000Z"),
+        (";TZID=Europe/Berlin:20270308T100000", ":20270309T110000Z"),
+        (":20270308T090000Z", ";TZID=Europe/Berlin:20270309T120000"),
+        (":20270308T090000Z", ";TZID=America/New_York:20270309T060000"),
+    ],
+)
+def test_this_and_future_in_another_zone_than_the_series(recurrence_id, start):
+    ics = calendar(
+        event(START, HOUR, "RRULE:FREQ=WEEKLY;COUNT=3"),
+        event(f"RECURRENCE-ID;RANGE=THISANDFUTURE{recurrence_id}", f"DTSTART{start}", HOUR),
+    )
+    # New York has summer time before Berlin: the series goes by its own clock.
+    assert blocked(ics) == ["2027-03-01 10:00 +60", "2027-03-09 12:00 +60", "2027-03-16 12:00 +60"]
+
+
 def this_and_future(recurrence_id, *lines):
     return event(f"RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Berlin:{recurrence_id}", *lines)
 

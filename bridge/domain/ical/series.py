@@ -205,7 +205,9 @@ class Series:
             if since <= key:
                 owner = override
         if owner is not self.master:
-            there = _shifted(moment.local, _moved(owner))
+            # Its zone need not be that of the series: programs also write RECURRENCE-ID and DTSTART in UTC.
+            was = moment.local if moment.is_date or owner.start.is_date else local(moment.instant, owner.start.zone)
+            there = _shifted(was, _moved(owner))
             if owner.start.is_date:
                 there = dt.datetime.combine(there.date(), dt.time())
             moment, length = owner.start._replace(local=there), owner.length
