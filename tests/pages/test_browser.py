@@ -365,7 +365,7 @@ def test_a_phone_and_a_profile_where_the_bridge_is_public(browser: Browser, tmp_
         assert _propfind(principal, account["CalDAVUsername"], account["CalDAVPassword"]) == 207
         page.reload()
         expect(page.get_by_role("img", name="QR code of this page's address")).to_be_visible()
-        page.get_by_role("button", name="Go on with my phone").click()
+        page.get_by_role("button", name="Continue on my phone").click()
         expect(page.get_by_role("img", name="QR code that signs you in on your phone")).to_be_visible()
         live.look(page)
         context.close()
