@@ -176,7 +176,7 @@ async def test_connecting_says_what_was_found(site):
         (Unreachable("https://memory.example/", "", NoAnswer.NOT_LISTENING), "Nothing answers at this address"),
         (Unreachable("https://memory.example/", "", NoAnswer.UNTRUSTED), "can't prove who it is"),
         (Unreachable("https://memory.example/", "", NoAnswer.TIMEOUT), "does not answer in time"),
-        (Forbidden("https://memory.example/"), "not for the password"),
+        (Forbidden("https://memory.example/"), "not because of the password"),
     ],
 )
 async def test_connecting_tells_a_bad_password_from_other_trouble(site, fault, words):
