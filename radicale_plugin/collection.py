@@ -27,6 +27,8 @@ _TOKEN = "urn:crm-calendar-bridge:sync:"  # noqa: S105 - not a password
 
 #: Events that one request may have parsed, which takes milliseconds for each.
 _MOST_PARSED = 1_000
+#: How many items are looked up at once.
+_AT_ONCE = 500
 
 #: Looks up the times of one item in the span that was asked for.
 Times = Callable[[], Iterable[Interval]]
@@ -160,8 +162,7 @@ class MergedCalendar(_ReadOnly):
     def get_all(self) -> Iterator[Item]:
         """Every item."""
         with self._db.read() as tx:
-            items = published.all_items(tx, self._head.user_id)
-        return map(self._item, items)
+            yield from map(self._item, published.all_items(tx, self._head.user_id))
 
     def children(self) -> Iterator[Item]:
         """What a listing of the calendar shows."""
@@ -193,19 +194,21 @@ class MergedCalendar(_ReadOnly):
             yield from self._within(span)
             return
         with self._db.read() as tx:
-            items = published.with_uid_like(tx, user_id, uid) if uid else published.all_items(tx, user_id)
-        for item in items:
-            yield item, None
+            for item in published.with_uid_like(tx, user_id, uid) if uid else published.all_items(tx, user_id):
+                yield item, None
 
     def _within(self, span: Interval) -> Iterator[tuple[PublishedItem, Times]]:
         """The items that touch the span, by what is stored, and past the horizon by what is computed."""
-        effort = Effort()
+        user_id, effort = self._head.user_id, Effort()
         with self._db.read() as tx:
-            stored = published.occurrences(tx, self._head.user_id, span)
-            beyond = {item.href: item for item in published.unexpanded(tx, self._head.user_id, span)}
-            items = published.get(tx, self._head.user_id, [href for href in stored if href not in beyond])
-        for item in items:
-            yield item, partial(stored.__getitem__, item.href)
+            stored = dict.fromkeys(published.touching(tx, user_id, span))
+            beyond = {item.href: item for item in published.unexpanded(tx, user_id, span)}
+            names = [href for href in stored if href not in beyond]
+            for first in range(0, len(names), _AT_ONCE):
+                some = names[first : first + _AT_ONCE]
+                times = published.occurrences(tx, user_id, some, span)
+                for item in published.get(tx, user_id, some):
+                    yield item, partial(times.__getitem__, item.href)
         for item in beyond.values():
             further = Expansion(item, span, self._head.time_zone, effort)
             if item.href in stored or further.touches():

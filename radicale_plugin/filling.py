@@ -61,16 +61,17 @@ def _present(tx: Tx, asked: Asked, template: Template, named: dict[str, bytes]) 
 def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most: int) -> Iterator[bytes]:
     """The items with their recurrences in the span one by one; of those that were not named, only what has some."""
     user_id, time_zone = asked.head.user_id, asked.head.time_zone
-    stored = published.occurrences(tx, user_id, span)
     beyond = {item.href for item in published.unexpanded(tx, user_id, span)}
     names = [*asked.names, *asked.found]
     if asked.within is not None:
         names += published.touching(tx, user_id, asked.within)
     if asked.everything:
-        names += {**stored, **dict.fromkeys(beyond)}
+        names += dict.fromkeys([*published.touching(tx, user_id, span), *beyond])
     written, effort = 0, Effort()
     for first in range(0, len(names), _AT_ONCE):
-        for item in published.get(tx, user_id, names[first : first + _AT_ONCE]):
+        some = names[first : first + _AT_ONCE]
+        stored = published.occurrences(tx, user_id, [name for name in some if name not in beyond], span)
+        for item in published.get(tx, user_id, some):
             further = Expansion(item, span, time_zone, effort)
             times = further.times() if item.href in beyond else stored.get(item.href, ())
             text, count = expanded(item.ics, times, time_zone)

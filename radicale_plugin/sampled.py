@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from radicale.app.report import test_filter as passes
 from radicale.item import Item
@@ -16,6 +17,9 @@ from radicale_plugin.collection import MergedCalendar
 from radicale_plugin.expansion import Effort, Expansion, TooMuch
 from radicale_plugin.filters import Wanted, understand
 from radicale_plugin.sample import ABSENT, PRESENT, Measured, Sample
+
+#: How many busy times are in memory at once, besides what they come to.
+_AT_ONCE = 10_000
 
 
 class SampledCalendar(MergedCalendar):
@@ -104,20 +108,27 @@ class SampledCalendar(MergedCalendar):
 
     def _busy(self, span: Interval) -> list[Interval]:
         """When there is something in the span, cut to it, in order, what overlaps or touches made one."""
+        user_id, effort = self._head.user_id, Effort()
+        merged: list[tuple[int, int]] = []
         with self._db.read() as tx:
-            beyond = published.unexpanded(tx, self._head.user_id, span)
-            times = published.taken(tx, self._head.user_id, span, leave_out=[item.href for item in beyond])
-        effort = Effort()
-        for item in beyond:
-            times += [(one.start, one.end) for one in Expansion(item, span, self._head.time_zone, effort).times()]
-        merged: list[Interval] = []
-        for start, end in sorted(times):
-            start, end = max(start, span.start), min(end, span.end)  # noqa: PLW2901
-            if merged and start <= merged[-1].end:
-                merged[-1] = Interval(merged[-1].start, max(end, merged[-1].end))
-            elif end > start:
-                merged.append(Interval(start, end))
-        return merged
+            beyond = published.unexpanded(tx, user_id, span)
+            computed = (one for item in beyond for one in Expansion(item, span, self._head.time_zone, effort).times())
+            stored = published.taken(tx, user_id, span, leave_out=[item.href for item in beyond])
+            times = chain(stored, ((one.start, one.end) for one in computed))
+            while some := list(islice(times, _AT_ONCE)):
+                merged = _merged(merged + some)
+        return [Interval(max(start, span.start), min(end, span.end)) for start, end in merged]
 
     def _sample(self) -> Sample:
         return Sample(collection=self, last_modified=self.last_modified)
+
+
+def _merged(times: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The times in order, what overlaps or touches made one, without those that have no length."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(times):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        elif end > start:
+            merged.append((start, end))
+    return merged

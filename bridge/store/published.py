@@ -124,13 +124,13 @@ def changed_since(tx: Tx, user_id: str, revision: int) -> list[str]:
     return [row["href"] for row in rows]
 
 
-def all_items(tx: Tx, user_id: str) -> list[PublishedItem]:
-    """Every item, by href."""
+def all_items(tx: Tx, user_id: str) -> Iterator[PublishedItem]:
+    """Every item, by href. Rows are read as they are consumed, since there may be many."""
     rows = tx.execute(
         f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY href",
         {"user_id": user_id},
     )
-    return [_item(row) for row in rows]
+    return map(_item, rows)
 
 
 def all_hrefs(tx: Tx, user_id: str) -> list[str]:
@@ -164,7 +164,7 @@ def hrefs_with_prefix(tx: Tx, user_id: str, prefix: str) -> list[str]:
     return [row["href"] for row in rows]
 
 
-def with_uid_like(tx: Tx, user_id: str, text: str) -> list[PublishedItem]:
+def with_uid_like(tx: Tx, user_id: str, text: str) -> Iterator[PublishedItem]:
     """The items whose UID contains `text`, without regard to case."""
     pattern = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     rows = tx.execute(
@@ -172,7 +172,7 @@ def with_uid_like(tx: Tx, user_id: str, text: str) -> list[PublishedItem]:
         " AND lower(uid) LIKE :pattern ESCAPE '\\' ORDER BY href",
         {"user_id": user_id, "pattern": f"%{pattern}%"},
     )
-    return [_item(row) for row in rows]
+    return map(_item, rows)
 
 
 def unexpanded(tx: Tx, user_id: str, span: Interval) -> list[PublishedItem]:
@@ -186,18 +186,19 @@ def unexpanded(tx: Tx, user_id: str, span: Interval) -> list[PublishedItem]:
     return [_item(row) for row in rows]
 
 
-def occurrences(tx: Tx, user_id: str, span: Interval) -> dict[str, list[Interval]]:
-    """The stored occurrences that touch the span, by href of their items.
+def occurrences(tx: Tx, user_id: str, hrefs: Sequence[str], span: Interval) -> dict[str, list[Interval]]:
+    """The stored occurrences of these items that touch the span, by href.
 
     An occurrence without length touches a span that begins at the same instant (RFC 4791 section 9.9).
     """
-    rows = tx.execute(
-        f"SELECT p.href, o.start_at, o.end_at FROM occurrences o {_ITS_ITEM} WHERE {_SHORT}"
-        f" UNION ALL SELECT p.href, o.start_at, o.end_at FROM occurrences o {_ITS_ITEM} WHERE {_LONG}",
-        {"user_id": user_id, "start": span.start, "end": span.end},
+    query = (
+        "SELECT p.href, o.start_at, o.end_at FROM published_items p JOIN occurrences o ON o.item = p.id"
+        f" WHERE o.start_at < :end AND {_NOT_BEFORE} AND p.user_id = :user_id AND p.href IN"
     )
+    cursor = tx.cursor()
+    cursor.row_factory = None
     found: dict[str, list[Interval]] = {}
-    for href, start, end in rows:
+    for href, start, end in by_href(cursor, query, user_id, hrefs, start=span.start, end=span.end):
         found.setdefault(href, []).append(Interval(start, end))
     return found
 
@@ -236,10 +237,11 @@ def busy(tx: Tx, user_id: str, span: Interval) -> list[Busy]:
     ]
 
 
-def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()) -> list[tuple[int, int]]:
+def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
     """The stored occurrences that take time within the span, as (start, end), without those of items to `leave_out`.
 
-    Of several with the same start only the longest is returned. This is the fast form of `busy`, for free slots.
+    Of several with the same start only the longest is returned. This is the fast form of `busy`, for free slots; rows
+    are read as they are consumed, since a span of years may have many.
     """
     left_out = {f"h{n}": href for n, href in enumerate(leave_out)}
     other = ""
@@ -254,7 +256,7 @@ def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()
         # Not grouped: SQLite would then search these few by start, among all occurrences that begin earlier.
         f" UNION ALL SELECT o.start_at, o.end_at FROM occurrences o WHERE {_LONG}{other}",
         {"user_id": user_id, "start": span.start, "end": span.end, **left_out},
-    ).fetchall()
+    )
 
 
 #: Occurrences longer than this many seconds have an index of their own, whose definition contains the same number.
@@ -263,10 +265,8 @@ LONG = 172_800
 # What touches a span is found by two indexes: short occurrences begin in the span or shortly before it, and long ones
 # are few. With a single index by start or by end, SQLite would walk through everything before or after the span.
 _OWNER = "o.owner = (SELECT number FROM users WHERE id = :user_id)"
-_SHORT = (
-    f"{_OWNER} AND o.start_at >= :start - {LONG} AND o.start_at < :end"
-    " AND (o.end_at > :start OR (o.end_at = o.start_at AND o.start_at = :start))"
-)
+_NOT_BEFORE = "(o.end_at > :start OR (o.end_at = o.start_at AND o.start_at = :start))"
+_SHORT = f"{_OWNER} AND o.start_at >= :start - {LONG} AND o.start_at < :end AND {_NOT_BEFORE}"
 _LONG = (
     f"{_OWNER} AND o.end_at > :start AND o.start_at < :start - {LONG} AND o.start_at < :end"
     f" AND o.end_at - o.start_at > {LONG}"

@@ -76,7 +76,7 @@ def test_requests(week: World, asked: list[str]) -> None:
 
 def test_what_touches_a_span_is_found_by_start_and_length(week: World, asked: list[str]) -> None:
     week.ada.within("20270308T000000Z", "20270315T000000Z")
-    (steps,) = [plan for statement, plan in plans(week, asked).items() if " occurrences o " in statement]
+    (steps,) = [plan for statement, plan in plans(week, asked).items() if " UNION SELECT o.item " in statement]
     text = "\n".join(steps)
     assert "USING COVERING INDEX occurrences_by_start (owner=? AND start_at>? AND start_at<?)" in text
     assert "USING COVERING INDEX long_occurrences (owner=? AND end_at>?)" in text

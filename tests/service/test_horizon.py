@@ -27,7 +27,8 @@ async def weekly(world, count=1):
 
 def stored(world, span):
     with world.db.read() as tx:
-        return {href: sorted(times) for href, times in published.occurrences(tx, "ada", span).items()}
+        hrefs = published.all_hrefs(tx, "ada")
+        return {href: sorted(times) for href, times in published.occurrences(tx, "ada", hrefs, span).items()}
 
 
 def revision(world):

@@ -50,7 +50,7 @@ def test_a_failed_transaction_leaves_nothing(db):
         raise RuntimeError
     with db.read() as tx:
         assert published.head(tx, "ada").revision == 0
-        assert published.all_items(tx, "ada") == []
+        assert list(published.all_items(tx, "ada")) == []
 
 
 def test_a_reader_can_t_write_and_sees_one_snapshot(db):
