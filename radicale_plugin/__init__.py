@@ -1,7 +1,16 @@
 """Storage, auth and rights for Radicale: each User's merged calendar, read-only, from the bridge's store.
 
-Radicale loads each part by this module's name and takes these classes from it. They read the store and never the
-network, so a client's refresh costs a look-up.
+Radicale loads these classes by the name of this package. They read the store, and never use the network. The modules:
+
+- `storage`, `collection`, `auth`, `rights`: Radicale's plugin interfaces. These are all that a stock Radicale needs.
+- `filters`, `properties`, `busy`, `expansion`: what Radicale would parse events for (queries, free-busy, expansion),
+  answered from stored occurrences and from the text.
+- `app`: the application that `bridge serve` runs. Radicale decides about each request as usual, but is shown one sample
+  item in place of thousands (`sample`, `sampled`), while what the request asks for is noted (`request`, `asked`). Then
+  the store renders the real items by the answer for the sample (`filling`, `body`).
+- `question`, `repeats`, `cache`: reusing Radicale's answers for requests that differ only in the names of items.
+- `refusals`: answers to requests that can't be fulfilled, in the terms of the protocol.
+- `serving`, `settings`, `tree`: the server processes, the option in Radicale's configuration, the names in paths.
 """
 
 from radicale_plugin.auth import Auth

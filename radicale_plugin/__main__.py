@@ -1,4 +1,4 @@
-"""`python -m radicale_plugin`: the calendars as `bridge serve` starts them, told where store and port are."""
+"""`python -m radicale_plugin`: the server of the merged calendars, as `bridge serve` starts it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.end_with_parent:
         end_with_parent()
-    # Radicale announces each level on that level, as if it were an error.
+    # Radicale logs the name of each level at that level, even at "error".
     logging.getLogger("radicale").addFilter(lambda record: not str(record.msg).startswith("Logging"))
     options = Options(given.store, given.host, given.port, given.config, given.workers)
     (under_granian if given.server == "granian" else under_radicale)(options)

@@ -1,7 +1,7 @@
-"""The application for production: Radicale's own, with what is said of many items put together by the store.
+"""The application for production: Radicale's own, except that answers about many items are built by the store.
 
-Whatever comes in is authenticated, checked and understood by Radicale's code (see `sample`). An answer is given again
-only where all that Radicale's depends on is the same again (see `repeats`).
+Every request is authenticated, checked and interpreted by Radicale's code (see `sample`). An earlier answer is reused
+only where everything is the same on which Radicale's answer depends (see `repeats`).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from radicale_plugin.sample import Piece, take_apart
 from radicale_plugin.storage import Storage
 from radicale_plugin.tree import CALENDAR
 
-#: Where `environ` says that the client takes gzip: Radicale is not to see it, and to compress.
+#: The key of `environ` that says that the client accepts gzip. It is moved there so that Radicale does not compress.
 _GZIP = "radicale_plugin.gzip"
-#: Where it says that the body ends where the server says so, since the client did not say how long it is.
+#: The key of `environ` that says that the body has no Content-Length and ends where the server ends it.
 _UNMEASURED = "radicale_plugin.unmeasured"
-#: Where it holds what Radicale said of the samples.
+#: The key of `environ` that holds Radicale's answer about the samples.
 _TOLD = "radicale_plugin.told"
 _CALENDAR = "text/calendar; charset=utf-8"
 _UNAVAILABLE: Response = (
@@ -51,7 +51,7 @@ _UNAVAILABLE: Response = (
 
 
 class _TooLong(Exception):
-    """A body that turns out to be longer than is taken."""
+    """A body turned out to be longer than is accepted."""
 
 
 class Application(ReadOnly):
@@ -84,7 +84,7 @@ class Application(ReadOnly):
         return status, list(headers), sliced(body) if isinstance(body, bytes) else body
 
     def _known(self, tx: Tx, environ: Environ) -> Final:
-        """The answer that was given before, or a new one. Where the log is to tell of each request, always that."""
+        """An earlier answer that still holds, or a new one; always a new one if each request is to be logged."""
         if not self._knows_repeats or logger.isEnabledFor(LOG_LEVEL_NOTICE):
             return self._answered(environ)
         asked = question(environ, self._auth, self._storage)
@@ -96,7 +96,7 @@ class Application(ReadOnly):
         return answer if asked is None or told is None else self._repeats.keep(asked, told, answer)
 
     def _answered(self, environ: Environ) -> Final:
-        """What Radicale answers, packed."""
+        """Radicale's answer, compressed if the client accepts that."""
         gzip = environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
         if not _is_known(environ.get("CONTENT_TYPE") or ""):
             del environ["CONTENT_TYPE"]
@@ -125,17 +125,17 @@ class Application(ReadOnly):
         return self._sampled(super().do_GET, environ, base_prefix, path, *who)
 
     def do_PROPFIND(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
-        """Properties, of the calendar or of each item in it."""
+        """Properties of the calendar, or of each item in it."""
         return self._sampled(super().do_PROPFIND, environ, base_prefix, path, *who)
 
     def do_REPORT(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
-        """What changed, what is asked for by name or by filter, or when there is something."""
+        """Reports: what changed, items by name or by filter, or busy times."""
         return self._sampled(super().do_REPORT, environ, base_prefix, path, *who)
 
     def _sampled(
         self, method: Callable[..., Response], environ: Environ, base_prefix: str, path: str, *who: Any
     ) -> Response:
-        """What a method of Radicale's answers; for a calendar of ours, filled in."""
+        """The answer of one of Radicale's methods; for a merged calendar, filled in from the store."""
         parts = path.strip("/").split("/")
 
         def answer() -> Response:
@@ -169,7 +169,7 @@ class Application(ReadOnly):
             return refused
 
     def _filled(self, tx: Tx, asked: Asked, response: Response, environ: Environ) -> Response:
-        """What Radicale answered, with what it left to us put in."""
+        """Radicale's answer, with the items of the store in place of the samples."""
         if asked.too_much:
             return self._too_much(asked.too_much)
         status, fields, answer, request = response
@@ -197,12 +197,12 @@ class Application(ReadOnly):
         return status, headers, body, request
 
     def _too_much(self, why: str) -> Response:
-        """RFC 4791 section 7.8: to be asked for in smaller pieces."""
+        """The answer to a query with too many results (RFC 4791 section 7.8): the client has to ask for less."""
         logger.warning("A request is refused: %s", why)
         return self._error("D:number-of-matches-within-limits", {})
 
     def _read_xml_request_body(self, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
-        """The request as XML. Raises `RuntimeError` where it can't be understood, which Radicale answers with 400."""
+        """The request as XML. Raises `RuntimeError` where it can't be parsed, which Radicale answers with 400."""
         asked = ASKED.get()
         raw = self._raw(environ)
         request = self._parsed(raw, environ, request_info)
@@ -216,7 +216,7 @@ class Application(ReadOnly):
         return request
 
     def _raw(self, environ: Environ) -> bytes:
-        """The body, which Radicale takes to be empty where the client did not say how long it is (RFC 9112, 6.3)."""
+        """The body. Without a Content-Length, Radicale would take it for empty (RFC 9112 section 6.3)."""
         if _UNMEASURED in environ:
             body = environ["wsgi.input"].read(self._max_content_length + 1)
             if len(body) > self._max_content_length:
@@ -260,7 +260,7 @@ def _is_known(content_type: str) -> bool:
 
 
 def _unless_locked(answer: Callable[[], Response]) -> Response:
-    """The answer; or, where somebody keeps the store to themselves, that it is to be asked for later."""
+    """The answer; 503 with Retry-After where another process keeps the store locked."""
     try:
         return answer()
     except Locked as e:

@@ -1,4 +1,4 @@
-"""What one request asks of one calendar, while Radicale answers it for samples (see `sample`)."""
+"""What one request asks of one calendar, noted while Radicale answers it for samples (see `sample`)."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from bridge.store.published import Head
 
 @dataclass(slots=True)
 class Asked:
-    """Filled in as the request is understood. The items that are asked for: all, those changed since, or by name."""
+    """What a request asks for. It is filled in while Radicale interprets the request."""
 
     head: Head
-    #: What the world's paths begin with, before ours.
+    #: The prefix of paths, if a proxy adds one (SCRIPT_NAME).
     prefix: str = ""
-    #: Whether the request is for the calendar itself, rather than for the home that it is in.
+    #: Whether the request is for the calendar itself, rather than for the home that contains it.
     itself: bool = False
     everything: bool = False
-    #: Those that changed or went after this revision.
+    #: The items that changed or were removed after this revision.
     since: int | None = None
-    #: By name, whether there or not, in order.
+    #: Items by name, in order, whether they exist or not.
     names: dict[str, None] = field(default_factory=dict)
-    #: Whether all there is to the request is these names, each spelled as it is.
+    #: Whether the request consists of these names only, each without escapes.
     only_names: bool = False
-    #: Those with something in this span, all of which is stored.
+    #: The items with stored occurrences in this span.
     within: Interval | None = None
-    #: By name, all of them there.
+    #: Items by name, all of which exist.
     found: list[str] = field(default_factory=list)
-    #: Recurrences are to be written out, for this span.
+    #: The span for which recurrences are to be expanded (CALDAV:expand).
     expand: Interval | None = None
-    #: Only busy times are asked for: these.
+    #: For a free-busy query: the busy times.
     free_busy: bool = False
     busy: list[Interval] = field(default_factory=list)
-    #: Whether the whole calendar is asked for as one file.
+    #: Whether the calendar is asked for as one file.
     whole: bool = False
     #: Why it is too much to be answered, if it is.
     too_much: str = ""
-    #: Whether the answer depends on nothing but the revision.
+    #: Whether the answer depends on nothing but the request and the revision.
     lasts: bool = True
 
     def name(self, hrefs: Iterable[str]) -> None:
@@ -47,5 +47,5 @@ class Asked:
         self.names.update(dict.fromkeys(hrefs))
 
 
-#: Of the request at hand; None where Radicale is to answer for each item itself.
+#: The Asked of the current request; None where Radicale answers for each item itself.
 ASKED: ContextVar[Asked | None] = ContextVar("asked", default=None)

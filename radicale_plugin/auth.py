@@ -1,4 +1,4 @@
-"""Auth: calendar passwords, by their hashes in the store."""
+"""Auth: logging in with calendar passwords, whose hashes are in the store."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from radicale.auth import BaseAuth
 from bridge.store import passwords
 from radicale_plugin.settings import open_store
 
-#: A use is noted at most this often for a password, in seconds.
+#: Seconds between two notes of the use of one password.
 _NOTE_EVERY = 60
 
 
 class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
-    """Logs a User in with any of their calendar passwords that was not revoked."""
+    """Logs a User in with any of their calendar passwords that is not revoked."""
 
     def __init__(self, configuration: config.Configuration) -> None:
         super().__init__(configuration)
@@ -50,7 +50,7 @@ class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
         return login
 
     def _note_use(self, password_id: str) -> None:
-        """Leave word of the use for the sidecar: this process only reads the store."""
+        """Note the use in a file, for the sidecar: this process only reads the store."""
         now = time.monotonic()
         if now - self._noted.get(password_id, -_NOTE_EVERY) < _NOTE_EVERY:
             return

@@ -1,7 +1,7 @@
-"""Answers in bytes: short ones as they are, long ones from a file, so that their length is known before they are sent.
+"""The bodies of answers: short ones in memory, long ones in a file, so that their length is known before they are sent.
 
-iOS discards an answer that comes without a Content-Length, and a calendar of many years must not lie in the memory of
-a server that answers several such requests at once.
+iOS discards an answer without a Content-Length. And a server that answers several requests at once must not hold
+several calendars of many years in memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import IO
 
 from isal import isal_zlib
 
-#: What fits in one packet is not worth compressing, in bytes.
+#: Bodies of fewer bytes than this fit in one packet, and are not compressed.
 WORTH_COMPRESSING = 1_400
 _IN_MEMORY = 1 << 20
 _AT_ONCE = 1 << 18
@@ -23,7 +23,7 @@ _LEVEL = 1
 
 
 class Spooled:
-    """A long answer. Can be sent once."""
+    """A long body, in a file. It can be sent once."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
@@ -41,19 +41,19 @@ class Spooled:
             self.close()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._file.close()
 
 
 def sliced(answer: bytes) -> Iterable[bytes]:
-    """A long answer that is kept in memory, in pieces: a server would hold a copy of it for each slow client."""
+    """A long body in memory, in pieces: of a single piece, a server would hold a copy for each slow client."""
     if len(answer) <= _IN_MEMORY:
         return [answer]
     return (answer[at : at + _AT_ONCE] for at in range(0, len(answer), _AT_ONCE))
 
 
 def assemble(chunks: Iterable[bytes], *, gzip: bool) -> tuple[bytes | Spooled, bool]:
-    """The chunks as one answer, compressed if that is wanted and worth it; and whether it is."""
+    """The chunks as one body, compressed if that is wanted and worth it; and whether it is compressed."""
     start = b""
     rest = iter(chunks)
     for chunk in rest:

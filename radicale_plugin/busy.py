@@ -1,8 +1,9 @@
-"""What Radicale's free-busy asks of a parsed event, answered from occurrences.
+"""Free-busy: the attributes that Radicale reads from parsed events, provided from stored occurrences.
 
-Its free-busy report walks `item.vobject_item` for times. Parsing an event takes milliseconds, and vobject takes all-day
-and floating times as UTC and keeps time zones by name for the whole process; the stored occurrences are exact and there
-already. So they are dressed as the few attributes that are walked (`radicale.item.filter.visit_time_ranges`).
+Radicale's free-busy report reads times from `item.vobject_item`. Parsing an event takes milliseconds. Besides, vobject
+takes all-day and floating times as UTC, and keeps time zones by name for the whole process. The stored occurrences are
+exact, and need no parsing. So the objects here have just the attributes that Radicale reads
+(`radicale.item.filter.visit_time_ranges`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bridge.domain.model import Interval
 
 
 class BusyItem(Item):  # type: ignore[misc] # Radicale is not typed for others
-    """An item that is known to match a time range: what it is asked for beyond its text are its times in that range."""
+    """An item that is known to match a time range. Beside its text, Radicale only asks for its times in that range."""
 
     def __init__(self, times: Callable[[], Iterable[Interval]], **facts: Any) -> None:
         super().__init__(**facts)
@@ -27,12 +28,12 @@ class BusyItem(Item):  # type: ignore[misc] # Radicale is not typed for others
 
     @property
     def vobject_item(self) -> BusyTimes:
-        """Its times. Raises `ValueError` where they are not to be had, which Radicale answers with 400."""
+        """Its times. Raises `ValueError` where they can't be computed, which Radicale answers with 400."""
         return BusyTimes(self._times())
 
 
 class BusyTimes:
-    """Looks like a VCALENDAR whose VEVENTs are the given times, the second and later ones as overrides."""
+    """Has the attributes of a VCALENDAR whose VEVENTs are the given times, all but the first as overrides."""
 
     def __init__(self, times: Iterable[Interval]) -> None:
         self.vevent_list = [_event(number, time) for number, time in enumerate(times)]
@@ -49,6 +50,6 @@ def _event(number: int, time: Interval) -> SimpleNamespace:
 
 
 def with_busy(answer: str, busy: Iterable[Interval]) -> bytes:
-    """Radicale's answer to a free-busy-query, in which there was nothing, with these times."""
+    """Radicale's empty answer to a free-busy query, with these times added."""
     lines = "".join(f"FREEBUSY;FBTYPE=BUSY:{content.utc(time.start)}/{content.utc(time.end)}\r\n" for time in busy)
     return answer.replace("END:VFREEBUSY", f"{lines}END:VFREEBUSY", 1).encode()

@@ -1,4 +1,4 @@
-"""What was made last, kept by what it was made for."""
+"""A cache with a limit in bytes, which discards what has not been used the longest."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-#: Altogether, and one at most, in bytes. A listing of 50,000 events takes twelve million, or three compressed.
+#: Bytes in total, and of one entry. A listing of 50,000 events takes twelve million bytes, or three compressed.
 _ROOM = 32_000_000
 LONGEST = 16_000_000
-#: What an entry takes besides.
+#: Bytes that an entry takes in addition to its own size.
 _OVERHEAD = 2_000
 
 T = TypeVar("T")
 
 
 class Cache(Generic[T]):
-    """Keeps what is asked for. Safe to share between threads."""
+    """Keeps entries by key. It can be shared between threads."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
@@ -25,7 +25,7 @@ class Cache(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> T | None:
-        """What is kept under this key."""
+        """The entry with this key, or None."""
         with self._lock:
             found = self._kept.get(key)
             if found is None:
@@ -34,7 +34,7 @@ class Cache(Generic[T]):
             return found[0]
 
     def put(self, key: Hashable, value: T, size: int) -> None:
-        """Keep something of this size in bytes, at the expense of what was not asked for the longest."""
+        """Keep an entry of this size in bytes; discard those that have not been used the longest, if needed."""
         size += _OVERHEAD
         if size > LONGEST:
             return

@@ -1,4 +1,4 @@
-"""Recurrences one by one: of items past the horizon up to which they are stored, and as clients ask to see them."""
+"""Computing occurrences outside the stored horizon, and expanding recurring events for clients (CALDAV:expand)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from bridge.domain.ical.slots import zones_of
 from bridge.domain.ical.zones import local, named
 from bridge.domain.model import Interval, Occurrence, PublishedItem
 
-#: Nobody looks at more than this at once, in seconds; to expand rules without end over more would take minutes.
+#: The longest span to expand, in seconds: expanding endless rules over more would take minutes.
 _LONGEST = 10 * 366 * 86_400
-#: How far ahead one is looked for at first, in seconds.
+#: Seconds that the first search for an occurrence looks ahead.
 _FIRST_LOOK = 32 * 86_400
-#: Occurrences that are computed for one request, at most; each takes some 50 microseconds.
+#: At most this many occurrences are computed for one request; each takes about 50 microseconds.
 _MOST_COMPUTED = 50_000
 
 
 class TooMuch(ValueError):
-    """Answering would take a server too long."""
+    """Computing the answer would take too long."""
 
 
 class Effort:
-    """What one request has had computed."""
+    """Counts the occurrences that were computed for one request."""
 
     def __init__(self) -> None:
         self._spent = 0
 
     def spend(self, occurrences: int) -> None:
-        """Raises `TooMuch` once it has become too much."""
+        """Add to the count. Raises `TooMuch` once it is too high."""
         self._spent += occurrences
         if self._spent > _MOST_COMPUTED:
             raise TooMuch(f"more than {_MOST_COMPUTED} recurrences past those that are stored")
@@ -41,7 +41,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The occurrences of one item in a span of which not all are stored, computed from its text."""
+    """The occurrences of one item in a span for which not all are stored, computed from its text."""
 
     item: PublishedItem
     span: Interval
@@ -58,7 +58,7 @@ class Expansion:
         return self._clipped.end - self._clipped.start > _LONGEST
 
     def touches(self) -> bool:
-        """Whether there is one. Over more than ten years, which a rule hardly skips, taken for granted."""
+        """Whether there is an occurrence. Assumed for more than ten years, as hardly any rule pauses for so long."""
         if self._too_long:
             return True
         span, reach = self._clipped, _FIRST_LOOK
@@ -69,7 +69,7 @@ class Expansion:
         return bool(self._within(span))
 
     def times(self) -> Iterator[Interval]:
-        """All of them. Raises `TooMuch` over more than ten years."""
+        """All occurrences. Raises `TooMuch` for a span of more than ten years."""
         if self._too_long:
             raise TooMuch("recurring events are not expanded over more than ten years")
         found = self._within(self._clipped)
@@ -82,9 +82,9 @@ class Expansion:
 
 
 def expanded(ics: str, times: Iterable[Interval], time_zone: str) -> tuple[str, int]:
-    """A published object with each of these occurrences of it as an event of its own, and how many they are.
+    """A published object with each of these occurrences as an event of its own, and the number of occurrences.
 
-    Times are in UTC, so that nobody needs a VTIMEZONE; all-day ones are days of the User's (RFC 4791 section 9.6.5).
+    Times are in UTC, which needs no VTIMEZONE; all-day ones are days in the User's zone (RFC 4791 section 9.6.5).
     """
     blocks = [found[1] for found in _EVENT.finditer(ics)]
     if len(blocks) == 1 and "\nRECURRENCE-ID" not in blocks[0]:
@@ -97,7 +97,7 @@ def expanded(ics: str, times: Iterable[Interval], time_zone: str) -> tuple[str, 
 
 _BEGIN, _END = content.calendar(["?"]).split("?\r\n")
 _EVENT = re.compile(r"^(BEGIN:VEVENT\r\n.*?)^END:VEVENT\r\n", re.DOTALL | re.MULTILINE)
-#: The lines that say when an event is, with those that continue them.
+#: The lines that say when an event is, with their continuation lines.
 _WHEN = re.compile(r"^(?:DTSTART|DTEND|DURATION|RRULE|RDATE|EXDATE|RECURRENCE-ID)[:;].*\r\n(?: .*\r\n)*", re.MULTILINE)
 _ALL_DAY = re.compile(r"^DTSTART;VALUE=DATE:", re.MULTILINE)
 _RECURS = re.compile(r"^(?:RRULE|RDATE)[:;]", re.MULTILINE)
@@ -105,12 +105,12 @@ _RECURS = re.compile(r"^(?:RRULE|RDATE)[:;]", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What the occurrences of one event have in common. `lines` do not say when it is."""
+    """What the occurrences of one event have in common. `lines` are its lines without those that say when it is."""
 
     lines: str
     all_day: bool
     recurs: bool
-    #: Which occurrence of the series it stands for, if it stands for one.
+    #: For an override: which occurrence of the series it replaces.
     instead_of: Moment | None = None
 
 
@@ -120,14 +120,14 @@ def _kind(block: str) -> _Kind:
 
 @dataclass(frozen=True, slots=True)
 class _Kinds:
-    """The events of one object: the series, and what stands in for single occurrences of it, by when that is."""
+    """The events of one object: the series, and its overrides by their times."""
 
     master: _Kind | None
     overrides: dict[Interval, _Kind]
     zone: dt.tzinfo
 
     def event(self, time: Interval) -> str | None:
-        """The occurrence at this time as an event of its own."""
+        """The occurrence at this time, as an event of its own."""
         kind = self.overrides.get(time, self.master) if self.overrides else self.master
         if kind is None:
             return None
@@ -147,7 +147,7 @@ class _Kinds:
 
 
 def _several(ics: str, blocks: list[str], time_zone: str) -> _Kinds:
-    """Of an object of several events: when those are that stand in for others takes a closer look."""
+    """The events of an object with several: the times of overrides have to be read from them."""
     root = content.read(ics)
     zones = zones_of(root, time_zone)
     kinds = _Kinds(None, {}, zones.user)

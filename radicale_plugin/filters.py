@@ -21,9 +21,9 @@ _TEXT_MATCH = xmlutils.make_clark("C:text-match")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look up: items in `span`, or any; of these, those of which some event has all `properties`.
+    """What to look up: items in `span` (None: all), and of these, those with an event that has all `properties`.
 
-    `exact`: these match, and nothing else does. If not, each of them is still to be tested.
+    `exact`: exactly these items match. Otherwise each of them still has to be tested.
     """
 
     span: Interval | None = None
@@ -32,7 +32,7 @@ class Wanted:
 
     @property
     def uid(self) -> str | None:
-        """What the UID has to contain, if that is asked for: it saves reading the others."""
+        """The text that the UID has to contain, if the filter asks for one: then only those items are read."""
         for wanted in self.properties:
             if wanted.get("name", "").upper() == "UID" and [child.tag for child in wanted] == [_TEXT_MATCH]:
                 match = wanted[0]
@@ -42,10 +42,10 @@ class Wanted:
 
 
 def understand(filters: Sequence[ET.Element]) -> Wanted | None:
-    """What the filters ask for; None when no event can match. Raises `ValueError` for a time that is none.
+    """What the filters ask for; None when no event can match. Raises `ValueError` for an invalid time.
 
-    Understood to the letter are comp-filters on VCALENDAR, on components in it, and for VEVENT a time-range,
-    prop-filters and comp-filters in it. Anything else is left to Radicale, which has to parse for that.
+    These are handled exactly: comp-filters on VCALENDAR and on components in it, and for VEVENT a time-range,
+    prop-filters and comp-filters. Anything else is left to Radicale, which has to parse events for it.
     """
     if any(len(one) > 1 for one in filters):
         return Wanted(exact=False)
@@ -63,7 +63,7 @@ def understand(filters: Sequence[ET.Element]) -> Wanted | None:
 
 
 def _of_components(components: Sequence[ET.Element]) -> Wanted | None:
-    """What filters on the components of a calendar ask for, together. It has events only, and the zones they need."""
+    """What filters on the components of a calendar ask for together. It only has events, and their time zones."""
     events: list[ET.Element] = []
     exact = True
     for component in components:
@@ -82,7 +82,7 @@ def _of_components(components: Sequence[ET.Element]) -> Wanted | None:
 
 
 def _of_event(component: ET.Element) -> Wanted | None:
-    """What a filter on events asks for. They have no components in them: alarms are not served."""
+    """What a filter on events asks for. They contain no components: alarms are not published."""
     nested = [child for child in component if child.tag == _COMP_FILTER]
     if not all(map(_is_absence, nested)):
         return None

@@ -1,7 +1,7 @@
-"""What Radicale's prop-filters ask of a parsed event, answered from its text.
+"""Prop-filters: the attributes that Radicale's filters read from parsed events, provided from their text.
 
-To parse an event takes vobject milliseconds, which adds up to minutes where a title is looked for in a whole calendar.
-Radicale's tests look at names, values and parameters of properties only, so the text is dressed as these.
+vobject needs milliseconds to parse an event: minutes, when a title is searched for in a whole calendar. Radicale's
+filters only read names, values and parameters of properties, so the objects here provide just these.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ def has(ics: str, wanted: Sequence[ET.Element]) -> bool:
 
 
 def is_understood(wanted: ET.Element) -> bool:
-    """Whether `has` can tell: where a time is looked for, Radicale wants it parsed."""
+    """Whether `has` can decide these filters. For a time-range in a prop-filter, Radicale needs a parsed event."""
     return wanted.find(_TIME_RANGE) is None
 
 
 @dataclass(frozen=True, slots=True)
 class _Property:
-    """One property as vobject shows it. Values of a parameter are a list."""
+    """One property, with vobject's attributes. The values of each parameter are a list."""
 
     value: str | list[str]
     params: dict[str, list[str]]
 
 
 class _Event:
-    """An event as vobject shows it: its properties by their names in lower case."""
+    """An event, with vobject's attributes: its properties by name in lower case."""
 
     def __init__(self) -> None:
         self.contents: dict[str, list[_Property]] = {}

@@ -1,4 +1,4 @@
-"""What a request is known again by: all that Radicale's answer to it depends on."""
+"""The key by which a request is recognised as a repetition: everything that Radicale's answer depends on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radicale.auth import AuthContext
 from radicale_plugin.auth import Auth
 from radicale_plugin.storage import Storage
 
-#: What Radicale looks at, of `environ`, to answer a PROPFIND or a REPORT; besides the login and the body.
+#: The keys of `environ` that Radicale reads for a PROPFIND or a REPORT, besides the login and the body.
 PARTS = (
     "REQUEST_METHOD",
     "PATH_INFO",
@@ -25,24 +25,24 @@ PARTS = (
     "CONTENT_TYPE",
     "HTTP_ACCEPT_ENCODING",
 )
-#: And of these whether there is one: they make it look at its script_name setting.
+#: Of these keys it matters whether they exist: they make Radicale read its `script_name` setting.
 PROXY = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_SERVER")
-#: Bodies that are longer are not read here; and words that are longer are not likely to come again. In bytes.
+#: Bodies of more bytes than the first are not read here; texts longer than the second are unlikely to be repeated.
 _LONG = 100_000
 _LONG_WORDS = 8_000
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request by somebody who may log in, in one revision of their calendar."""
+    """A request by a User whose login is valid, at one revision of their calendar."""
 
     key: Hashable
-    #: The items that a multiget names, in order; its key is the same whichever they are.
+    #: The items that a multiget names, in order. They are not part of the key.
     names: tuple[str, ...]
 
 
 def question(environ: dict[str, Any], auth: Auth, storage: Storage) -> Question | None:
-    """What is asked; None where that is not to be known again. Leaves the body for Radicale to read."""
+    """The Question of a request; None where repetitions can't be recognised. Radicale can still read the body."""
     if environ["REQUEST_METHOD"] not in {"PROPFIND", "REPORT"} or environ.get("HTTP_TRANSFER_ENCODING"):
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
@@ -61,7 +61,7 @@ def question(environ: dict[str, Any], auth: Auth, storage: Storage) -> Question 
 
 
 def _user(authorization: str, auth: Auth) -> str:
-    """Who logs in; nobody where that takes a closer look, which is Radicale's to take."""
+    """The User who logs in; None for unusual logins, which are left to Radicale."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme != "Basic":
         return ""
@@ -73,9 +73,9 @@ def _user(authorization: str, auth: Auth) -> str:
     return user if user == login else ""
 
 
-#: An element that names an item: its tag, and what leads the name.
+#: An element that names an item: its tag, and what precedes the name.
 _NAMING = re.compile(rb"<((?:[A-Za-z][\w.-]*:)?href)>([^<>&\s]*/)[\w.-]+</\1>")
-#: Such elements and nothing else, each begun by a 1 and ended by a 0, which XML can't contain.
+#: Only such elements, each marked by the bytes 1 and 0 at its ends, which can't occur in XML.
 _NAMED = re.compile(rb"(?:\x01[A-Za-z0-9_-][A-Za-z0-9._-]*\x00[ \t\r\n]*)+")
 
 

@@ -1,4 +1,4 @@
-"""Radicale, saying in the terms of the protocol what can't be done here, and what can."""
+"""Radicale with refusals in the terms of the protocol: every write is 403 with the missing privilege."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from radicale import app, httputils, pathutils, xmlutils
 from radicale.log import logger
 
-#: Status, headers, body, and the request for the log: what a method of Radicale's returns.
+#: What Radicale's methods return: status, headers, body, and the request for the log.
 Response = tuple[int, Any, Any, str | None]
 Environ = dict[str, Any]
 
 _ALLOWED = "GET, HEAD, OPTIONS, PROPFIND, REPORT"
-#: No locks, no address books, and nothing can be made.
+#: The DAV header: without locks, address books, and creating collections.
 _COMPLIANCE = "1, 3, calendar-access"
 
 
 class UnknownReport(Exception):
-    """A REPORT that nobody here knows."""
+    """A REPORT that is not supported."""
 
 
 class ReadOnly(app.Application):  # type: ignore[misc] # Radicale is not typed for others
-    """Where Radicale refuses to write, it names the privilege that nobody has (RFC 3744 section 7.1.1)."""
+    """Refuses every write, and names the privilege that is missing (RFC 3744 section 7.1.1)."""
 
     def do_OPTIONS(self, *request: Any) -> Response:
-        """What the tree that is served allows, rather than what Radicale could do with another."""
+        """The methods that are allowed here, rather than all that Radicale knows."""
         status, headers, answer, text = super().do_OPTIONS(*request)
         return status, headers | {"Allow": _ALLOWED, "DAV": _COMPLIANCE}, answer, text
 
@@ -60,15 +60,15 @@ class ReadOnly(app.Application):  # type: ignore[misc] # Radicale is not typed f
     ) -> Response:
         response = method(environ, prefix, path, *who)
         user, _, request_info = who
-        if response != httputils.NOT_ALLOWED or not user:  # who is asked to log in first
+        if response != httputils.NOT_ALLOWED or not user:  # without a login, Radicale asks for one first
             return response
         logger.notice("Access to %r denied for %r", path, user)
-        # What is bound to a parent or unbound from it takes that of the parent (RFC 3744 appendix B).
+        # To add or remove a member needs a privilege on its parent (RFC 3744 appendix B).
         where = path if privilege.startswith("D:write") else pathutils.parent_path(path)
         return self._error("D:need-privileges", request_info, _resource(xmlutils.make_href(prefix, where), privilege))
 
     def _error(self, condition: str, request_info: dict[str, Any], *inside: ET.Element) -> Response:
-        """403, for a condition that is not met (RFC 4918 section 16)."""
+        """403 with a precondition (RFC 4918 section 16)."""
         error = xmlutils.webdav_error(condition)
         error[0].extend(inside)
         headers = {"Content-Type": f"text/xml; charset={self._encoding}"}

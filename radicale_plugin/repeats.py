@@ -1,10 +1,9 @@
-"""Answers to requests that came before, in the same words.
+"""Reusing answers for requests that are repeated word for word.
 
-Thousands of phones ask "anything new?" all day, always in the same words, and fetch what is new in the same words but
-for the names. What Radicale decides about a PROPFIND or a REPORT follows from who asks, from a few parts of the
-request, and from where the calendar stands. So where all of that is as it was when Radicale answered last, its answer
-is, too. Who asks and where the calendar stands is looked up anew each time, in one snapshot: a password that was
-revoked, or a change, counts from the next request on.
+Clients ask for changes all day, always in the same words, and fetch what changed in words that differ only in the names
+of items. Radicale's answer to a PROPFIND or a REPORT depends on the User, on a few parts of the request, and on the
+revision of the calendar. Where all of these are the same, so is the answer. User and revision are looked up for each
+request, in one snapshot: a revoked password, or a change, has an effect from the next request on.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from radicale_plugin.filling import filled
 from radicale_plugin.question import Question
 from radicale_plugin.sample import Piece
 
-#: What a form takes at most, but for what it leaves out: in bytes.
+#: The largest form that is kept, in bytes.
 _FORM = 5_000
 
-#: As it goes to the server: status, headers, body.
+#: An answer as the server sends it: status, headers, body.
 Final = tuple[str, list[tuple[str, str]], bytes | Spooled]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What Radicale said of the samples, and for what."""
+    """Radicale's answer about the samples, and what was asked for."""
 
     asked: Asked
     parts: Sequence[bytes | Piece]
@@ -39,7 +38,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """An answer without what it says of the items that are named."""
+    """An answer to a multiget without the parts about its items."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -47,15 +46,15 @@ class _Form:
 
 
 class Repeats:
-    """The answers given last. Safe to share between threads."""
+    """The latest answers. It can be shared between threads."""
 
     def __init__(self, most: int) -> None:
-        """`most` recurrences are written out in one answer."""
+        """At most `most` recurrences are expanded in one answer."""
         self._most = most
         self._kept: Cache[Final | _Form] = Cache()
 
     def answer(self, tx: Tx, question: Question) -> Final | None:
-        """The answer, if it follows from one that was given before."""
+        """The answer to a request, if it follows from an earlier one; else None."""
         kept = self._kept.get(question.key)
         if not isinstance(kept, _Form):
             return kept
@@ -69,7 +68,7 @@ class Repeats:
         return kept.status, [*kept.headers, *encoding, ("Content-Length", str(len(body)))], body
 
     def keep(self, question: Question, told: Told, answer: Final) -> Final:
-        """Keep an answer that holds until the calendar changes. Returns it, to be used in its place."""
+        """Keep an answer that is valid until the calendar changes. Returns the answer to send."""
         status, headers, body = answer
         asked = told.asked
         if question.names:

@@ -1,4 +1,4 @@
-"""Requests: refusing what Radicale would stumble over, and taking from them what it need not do for each item."""
+"""Requests: refusing those on which Radicale would fail, and removing from them what it need not do for each item."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIME_RANGE = xmlutils.make_clark("C:time-range")
 _CALENDAR_DATA = xmlutils.make_clark("C:calendar-data")
 _EXPAND = xmlutils.make_clark("C:expand")
 
-#: Those that Radicale answers, some of them with nothing, for which clients are known to depend on it.
+#: The reports that Radicale answers. Some of the answers are empty, but clients rely on them.
 _REPORTS = frozenset(
     {
         *(_MULTIGET, _QUERY, _FREE_BUSY, xmlutils.make_clark("D:sync-collection")),
@@ -31,15 +31,15 @@ _REPORTS = frozenset(
         *map(xmlutils.make_clark, ("D:principal-search-property-set", "D:principal-property-search")),
     }
 )
-#: What is nested deeper is no request, and would have Radicale run out of stack.
+#: Requests that are nested deeper are refused: Radicale would run out of stack.
 _DEEPEST = 50
 
-#: What names an item of ours, without the escapes and detours that a URL may take.
+#: The name of a published item, written without escapes.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def check(request: ET.Element, method: str) -> None:
-    """Raises `RuntimeError` for what Radicale takes for granted, `UnknownReport` for a report that is none of these."""
+    """Raises `RuntimeError` where something is missing that Radicale relies on, `UnknownReport` for other reports."""
     level = [request]
     for _ in range(_DEEPEST):
         level = [child for one in level for child in one]
@@ -59,13 +59,13 @@ def check(request: ET.Element, method: str) -> None:
 
 
 def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
-    """Take from the request, and note, the items that are named and the wish to see recurrences one by one.
+    """Move the names of items and CALDAV:expand from the request to the Asked.
 
-    `lead` is what the hrefs of items begin with. What is unusual stays in the request, for Radicale to judge.
+    `lead` is the beginning of the hrefs of items. Anything unusual stays in the request, for Radicale to handle.
     """
     asked.free_busy = request.tag == _FREE_BUSY
     if request.tag != _QUERY:
-        # No other report has filters, and what is not expected is to be ignored (RFC 4918 section 17).
+        # Other reports have no filters, and unexpected elements have to be ignored (RFC 4918 section 17).
         for found in request.findall(_FILTER):
             request.remove(found)
     if request.tag == _MULTIGET:

@@ -1,8 +1,8 @@
 """Rights: a User may read their own merged calendar, and nobody may write anything.
 
-Read-only has to hold for the whole collection, since iOS knows nothing finer; and here rather than in the storage, so
-that every write method is refused with 403 before its body is looked at. Neither the calendar nor the home set may
-advertise any write privilege: Thunderbird decides by them whether it shows a padlock.
+The whole collection is read-only, since iOS knows nothing finer. This is decided here rather than in the storage, so
+that every write method is refused with 403 before its body is read. Neither the calendar nor the home set advertises
+any write privilege: Thunderbird shows a calendar as read-only by these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Rights(BaseRights):  # type: ignore[misc] # Radicale is not typed for othe
     """`R` on the root and on one's principal, `r` on one's merged calendar, and nothing else."""
 
     def authorization(self, user: str, user_groups: set[str], path: str) -> str:
-        """What `user` may do at `path`, which Radicale has sanitized."""
+        """The rights of `user` at `path`, which Radicale has sanitized."""
         if not user:
             return ""
         parts = path.strip("/").split("/")

@@ -1,8 +1,9 @@
-"""Answering for all items by Radicale's answer for one.
+"""Answering for all items with Radicale's answer for one.
 
-Radicale makes an ElementTree of each item it lists, and looks at each path several times, which is what its time goes
-into. Here it is shown one sample item that is there, and one that is not; its own code then checks access, reads the
-request and renders the answer, whatever was asked for. What it says of the samples is taken as a template for all.
+Most of Radicale's time is spent on building an ElementTree for each listed item, and on checking each path several
+times. Here it is shown only one sample item that exists, and one that does not. Its own code then checks access,
+interprets the request and renders the answer. The parts of the answer about the samples are the templates for all
+items.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from radicale.item import Item
 
 from bridge.store.fragments import Field, Template
 
-# Unguessable, so that nothing a client sends is taken for them; of characters that no encoding changes.
+# Random, so that a client can't send the same; made of characters that no encoding changes.
 _KEY = secrets.token_hex(8)
 PRESENT = f"present-{_KEY}"
 ABSENT = f"absent-{_KEY}"
@@ -36,23 +37,23 @@ _FIELD = re.compile("|".join(map(re.escape, _FIELDS)))
 
 
 class Measured(str):
-    """A text in place of another one, of whose bytes Radicale only asks how many there are."""
+    """A text that stands for another one, of which Radicale only needs the number of bytes."""
 
     _size: int
 
     def __new__(cls, text: str, size: int) -> Measured:
-        """`size` is the other one's."""
+        """`size` is the number of bytes of the other text."""
         made = super().__new__(cls, text)
         made._size = size
         return made
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> Any:
-        """A stand-in for the other one's bytes."""
+        """An object with the length of the other text."""
         return range(self._size)
 
 
 class Sample(Item):  # type: ignore[misc] # Radicale is not typed for others
-    """Stands for all items that are there."""
+    """The item that stands for all items that exist."""
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(
@@ -69,7 +70,7 @@ class Sample(Item):  # type: ignore[misc] # Radicale is not typed for others
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What Radicale says of one sample."""
+    """The part of an answer about one sample."""
 
     template: Template
     #: Of the one that is there.
@@ -77,12 +78,12 @@ class Piece:
 
     @property
     def has_text(self) -> bool:
-        """Whether the calendar data is asked for."""
+        """Whether it contains calendar data."""
         return Field.TEXT in self.template
 
 
 def take_apart(answer: bytes) -> Iterator[bytes | Piece]:
-    """A multistatus as Radicale wrote it: what is said once, and what is said of the samples."""
+    """Split a multistatus that Radicale wrote into the parts about the samples, and everything else."""
     at = 0
     for mark in sorted((answer.find(name.encode()), name) for name in (PRESENT, ABSENT)):
         found, name = mark

@@ -1,4 +1,4 @@
-"""Serving over HTTP: the application in several processes under granian, or in one under Radicale's own server."""
+"""The HTTP servers: the application in several processes under granian, or in one under Radicale's own server."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from radicale.log import logger
 
 from radicale_plugin.app import Application
 
-#: Requests that one process answers at the same time. A client that is slow to take a long answer holds one up.
+#: Requests that one process answers at the same time. A slow client occupies one for as long as it receives.
 _THREADS = 8
-#: Seconds that requests under way get when the server is told to end.
+#: Seconds that requests under way have to finish when the server is told to end.
 _PATIENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a server has to know besides the configuration file."""
+    """The options of a server besides its configuration file."""
 
     store: Path
     host: str
@@ -40,7 +40,7 @@ class Options:
 
 
 def under_granian(options: Options) -> None:
-    """Serve until SIGTERM or SIGINT. Ends with status 1, saying why, when it can't begin."""
+    """Serve until SIGTERM or SIGINT. Ends with status 1 and a message when it can't start."""
     try:
         configuration = _application(options).configuration
     except RuntimeError as error:
@@ -64,7 +64,7 @@ def under_granian(options: Options) -> None:
 
 
 def under_radicale(options: Options) -> None:
-    """Radicale's own server, with the plugin alone, until a signal. It closes each connection after one answer."""
+    """Serve with Radicale's own server and application until a signal. It closes connections after each answer."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     sys.argv = [
         "radicale",
@@ -90,7 +90,7 @@ def end_with_parent() -> None:
 
 
 def _worker(options: Options, main: int) -> Application:
-    """The application, in a process that ends when the main one does."""
+    """Runs the application in a process that ends when the main process does."""
 
     def watch() -> None:
         while os.getppid() == main:
@@ -103,7 +103,7 @@ def _worker(options: Options, main: int) -> Application:
 
 @lru_cache(maxsize=1)
 def _application(options: Options) -> Application:
-    """Made once by the main process, for all that are forked from it."""
+    """The application, made once by the main process for all processes that it forks."""
     log.setup()
     configuration = config.load([(str(options.config), False)])
     configuration.update({"storage": {"store": str(options.store)}}, "the bridge's settings")

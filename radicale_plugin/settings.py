@@ -1,4 +1,4 @@
-"""Where the store is: the one option of ours in Radicale's configuration."""
+"""Our only option in Radicale's configuration: where the store is."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def _open(path: Path) -> Db:
         db = Db(path, read_only=True)
     except StoreUnusable as error:
         raise RuntimeError(f"The bridge's store {error.path} can't be used: {error.reason}") from None
-    # A server that forks its workers after this must not hand them an open connection.
+    # A server may fork workers after this, and these must not inherit an open connection.
     db.close()
     return db

@@ -1,4 +1,4 @@
-"""Storage: finds collections in the store. Nothing can be written through it."""
+"""Storage: collections from the store, which can't be written through it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from radicale_plugin.sampled import SampledCalendar
 from radicale_plugin.settings import open_store
 from radicale_plugin.tree import CALENDAR
 
-#: The heads that were looked up in the snapshot at hand; None outside of one.
+#: The heads that were read in the current snapshot; None outside of one.
 _SEEN: ContextVar[dict[str, published.Head | None] | None] = ContextVar("seen", default=None)
 
 
@@ -41,7 +41,7 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
         child_context_manager: Callable[[str, str | None], AbstractContextManager[None]] | None = None,
         user_groups: set[str] = frozenset(),  # type: ignore[assignment] # as in the base class, unused
     ) -> Iterator[BaseCollection | Item]:
-        """What is at `path`, which Radicale has sanitized, and with a depth its children. The root lists nobody."""
+        """What is at `path`, which Radicale has sanitized; with a depth, also its children. The root lists none."""
         parts = path.strip("/").split("/")
         if parts == [""]:
             yield Folder("")
@@ -68,7 +68,7 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
         return MergedCalendar(self._db, head) if asked is None else SampledCalendar(self._db, asked)
 
     def head(self, user_id: str) -> published.Head | None:
-        """Where a User's merged calendar stands; looked up once in a snapshot."""
+        """The state of a User's merged calendar; read once per snapshot."""
         seen = _SEEN.get()
         if seen is None or user_id not in seen:
             with self._db.read() as tx:
@@ -80,7 +80,7 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
 
     @contextmanager
     def snapshot(self) -> Iterator[Tx]:
-        """One moment of the store, for all that is read within."""
+        """One snapshot of the store for everything that is read within the block."""
         with self._db.read() as tx:
             before = _SEEN.set({}) if _SEEN.get() is None else None
             try:
@@ -91,7 +91,7 @@ class Storage(BaseStorage):  # type: ignore[misc] # Radicale is not typed for ot
 
     @contextmanager
     def acquire_lock(self, mode: str, user: str = "", *args: Any, **kwargs: Any) -> Iterator[None]:
-        """One snapshot for all that the request reads."""
+        """One snapshot for everything that the request reads. There is no lock."""
         with self._db.read():
             yield
 
