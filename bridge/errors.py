@@ -172,6 +172,14 @@ class StoreUnusable(BridgeError):
     reason: str
 
 
+@dataclass
+class StoreNotWritable(BridgeError):
+    """The database takes no writes at the moment: the disk is full, another program holds it, … Nothing was written."""
+
+    path: str
+    reason: str
+
+
 # --- What keeps a server from running --------------------------------------------------------------------------------
 
 

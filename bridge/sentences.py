@@ -19,6 +19,7 @@ from bridge.errors import (
     SecretUnreadable,
     SetByAdministrator,
     SettingsInvalid,
+    StoreNotWritable,
     StoreUnusable,
     Unknown,
 )
@@ -77,6 +78,14 @@ def _(error: StoreUnusable) -> str:
     return (
         f"The store {error.path} can't be used: {error.reason}."
         " If you mean another store, name its settings file with --config, or set [store] path."
+    )
+
+
+@sentence.register
+def _(error: StoreNotWritable) -> str:
+    return (
+        f"The store {error.path} can't be written at the moment: {error.reason}. Nothing was changed."
+        " Make sure that the disk has room and that no other program holds the file, then try again."
     )
 
 

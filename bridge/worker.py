@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from bridge.app import Bridge
 from bridge.domain.model import OutboxEntry
-from bridge.errors import Unknown
+from bridge.errors import StoreNotWritable, Unknown
 from bridge.service import book, housekeeping, mirror, publish, push, webhooks
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,10 @@ async def _mirror(bridge: Bridge) -> None:
             log.debug("account %s: %s", account_id, error)  # logged once already, and shown in the Account's state
         except Unknown:
             log.info("account %s: disconnected meanwhile", account_id)
+        except StoreNotWritable as error:
+            # That it was asked could not be noted either, so that it is due again at once.
+            log.warning("account %s: what was read can't be stored: %s", account_id, error.reason)
+            await asyncio.sleep(REST_SECONDS)
         except Exception:  # logged by the run
             mirror.put_off(bridge, account_id)
         finally:

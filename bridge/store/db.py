@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from bridge.errors import StoreUnusable
+from bridge.errors import StoreNotWritable, StoreUnusable
 from bridge.store.migrations import migrations
 
 #: An open transaction. Every function of the store takes one as its first argument.
@@ -28,6 +28,18 @@ Locked = sqlite3.OperationalError
 
 #: Seconds that a writer waits for another transaction to end. Transactions here take milliseconds.
 BUSY_TIMEOUT = 30
+
+#: What SQLite says where the fault is not with the statement: primary result codes (https://sqlite.org/rescode.html).
+_NOT_WRITABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
 
 
 class Db:
@@ -106,20 +118,28 @@ class Db:
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
-        """One write transaction, committed at the end, rolled back on an exception. Never `await` in it; never nest."""
+        """One write transaction, committed at the end, rolled back on an exception. Never `await` in it; never nest.
+
+        Raises `StoreNotWritable`.
+        """
         if self._read_only:
             raise StoreUnusable(str(self.path), "this process only reads the store")
         connection: sqlite3.Connection | None = getattr(self._local, "writer", None)
         if connection is None:
             connection = self._connect("rw")
             self._local.writer = connection
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:  # on a full disk SQLite has rolled back by itself
+                    connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as e:
+            if getattr(e, "sqlite_errorcode", 0) & 0xFF not in _NOT_WRITABLE:
+                raise
+            raise StoreNotWritable(str(self.path), str(e)) from e
 
     def wipe(self) -> None:
         """Empty the write-ahead log, which may hold traces of what was deleted. No effect while somebody reads."""

@@ -23,6 +23,7 @@ from bridge.errors import (
     ReadOnly,
     SetByAdministrator,
     SlotUnavailable,
+    StoreNotWritable,
     TooMany,
     TooMuchAtOnce,
     Unknown,
@@ -100,6 +101,13 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
         case NotBookable():
             code, detail = _NOT_BOOKABLE[error.reason]
             return Problem(409, code, detail, facts={"reason": error.reason})
+        case StoreNotWritable():
+            return Problem(
+                503,
+                "store_unavailable",
+                "The bridge can't store anything at the moment, so nothing was changed. Try again soon.",
+                headers={"Retry-After": "30"},
+            )
         case CalendarsStale() if error.needs_password:
             return Problem(
                 503,

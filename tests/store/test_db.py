@@ -15,7 +15,7 @@ from sqlite_utils import Migrations
 
 import bridge.store
 from bridge.domain.model import Occurrence
-from bridge.errors import StoreUnusable
+from bridge.errors import StoreNotWritable, StoreUnusable
 from bridge.store import migrations as schema
 from bridge.store import published, users
 from bridge.store.db import Db
@@ -51,6 +51,25 @@ def test_a_failed_transaction_leaves_nothing(db):
     with db.read() as tx:
         assert published.head(tx, "ada").revision == 0
         assert list(published.all_items(tx, "ada")) == []
+
+
+def test_a_full_disk_refuses_a_write_as_a_whole_and_is_forgotten_once_there_is_room(db):
+    with db.write() as tx:
+        (pages,) = tx.execute("PRAGMA page_count").fetchone()
+        tx.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreNotWritable, match="full"), db.write() as tx:
+        published.apply(tx, "ada", put=[item(f"{n}") for n in range(1000)], remove=[], now=NOW)
+    with db.write() as tx:
+        assert published.head(tx, "ada").revision == 0
+        tx.execute("PRAGMA max_page_count = 1000000")
+        published.apply(tx, "ada", put=[item("a")], remove=[], now=NOW)
+    with db.read() as tx:
+        assert published.head(tx, "ada").revision == 1
+
+
+def test_a_mistake_in_a_statement_is_not_taken_for_trouble_of_the_store(db):
+    with pytest.raises(sqlite3.OperationalError), db.write() as tx:
+        tx.execute("SELECT nothing FROM nowhere")
 
 
 def test_a_reader_can_t_write_and_sees_one_snapshot(db):

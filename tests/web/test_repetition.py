@@ -115,6 +115,19 @@ async def test_an_answer_that_was_lost_in_a_crash_is_given_after_it(api, tmp_pat
     assert replayed.json == lost.json
 
 
+async def test_what_can_t_be_stored_is_to_be_sent_again(api, caplog):
+    before = api.stored()
+    with api.world.db.write() as tx:
+        tx.execute("PRAGMA query_only = ON")  # as on a file system that has become read-only
+    failed = await api("POST", APPOINTMENTS, api.body(), **keyed())
+    assert (failed.status, failed.json["code"]) == (503, "store_unavailable")
+    assert failed.headers["Retry-After"]
+    assert failed.json["traceId"] in caplog.text
+    assert api.stored() == before
+    api.world.db._local.writer.execute("PRAGMA query_only = OFF")
+    assert (await api("POST", APPOINTMENTS, api.body(), **keyed())).status == 201
+
+
 @pytest.mark.parametrize("error", [RuntimeError("power cut"), StoreUnusable("/var/bridge.db", "power cut")], ids=repr)
 async def test_a_crash_in_the_transaction_leaves_neither_booking_nor_key(api, monkeypatch, caplog, error):
     def crash(*_, **__):
