@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from bridge.errors import BridgeError
 from bridge.store import idempotency
 from bridge.store.db import Db, Tx
 from bridge.store.idempotency import Answer, Claim
@@ -53,3 +54,10 @@ def once(
         return answer_to(carry_out(record)), False
     except _AlreadyAnswered:
         return once(db, claim, carry_out, answer_to, now=now)
+    except BridgeError:
+        # It may be what the same request has just made, in another process, that stands in its own way.
+        with db.read() as tx:
+            before = idempotency.find(tx, claim, now=now)
+        if before is None:
+            raise
+        return before, True
