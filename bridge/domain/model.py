@@ -270,8 +270,9 @@ class Appointment:
     href: str | None
     #: The fields as both sides last agreed on them.
     agreed: AppointmentFields | None
-    #: The event's text as it is to be where it differs from the one that is there: in the Calendar that it leaves (what
-    #: a person added goes along, under its new UID), or with its single times as the Appointment has them.
+    #: The text by which its single times are known, where that is not its event as it was last read: the event moves to
+    #: another Calendar (what a person added goes along, under its new UID), is not read any more, or has other single
+    #: times than the Appointment.
     carried: str | None = None
     #: The ids of the other Users whose time it takes: the other Users of a collective calendar.
     other_user_ids: tuple[str, ...] = ()

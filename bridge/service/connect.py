@@ -21,7 +21,7 @@ from bridge.errors import (
     Unreachable,
 )
 from bridge.remote.base import Home
-from bridge.service import calendars, changes, publish
+from bridge.service import book, calendars, changes, publish
 from bridge.service.context import Context, Remotes
 from bridge.service.fixed import refuse_if_fixed
 from bridge.store import accounts, bookings, mirror, outbox, users
@@ -149,7 +149,7 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
             uids |= mirror.uids_of_calendar(tx, calendar.id)
             for booked in bookings.appointments_in(tx, calendar.id):
                 # The href of its event is kept, in case the account is connected again.
-                after = replace(booked, calendar_id=None)
+                after = replace(book.remember(tx, booked), calendar_id=None)
                 if booked.sync_state == SyncState.PENDING:
                     after = replace(after, sync_state=SyncState.FAILED, sync_error=_DISCONNECTED)
                 bookings.put_appointment(tx, after)

@@ -119,6 +119,8 @@ def _changed(
         _not_taken(tx, booked, changed, policy=policy, now=delta.now)
         return None
     if not changed and not merged.contested:
+        if booked.carried is not None and item.uid == booked.uid:
+            bookings.put_appointment(tx, replace(booked, carried=None))  # its event says the same
         if booked.fields.rrule is not None:
             delta.appointment(tx, booked)  # the texts of single times may differ though the times do not
         return None

@@ -202,7 +202,9 @@ def _start_anew(context: Context, job: _Job) -> bool:
         booked = bookings.appointment(tx, job.appointment.id)
         if booked is None or not outbox.holds(tx, job.entry) or not _same_event(booked, job):
             return True
-        anew = replace(booked, uid=book.new_uid(), calendar_id=None, href=None, agreed=None, carried=None)
+        uid = book.new_uid()
+        carried = None if booked.carried is None else book.under_uid(booked.carried, booked, uid)
+        anew = replace(booked, uid=uid, calendar_id=None, href=None, agreed=None, carried=carried)
         bookings.put_appointment(tx, anew)
         outbox.retry(tx, job.entry, at=now, error=None, now=now)
     return True

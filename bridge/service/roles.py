@@ -154,6 +154,8 @@ def assign(
     if new_primary is not None and (old_primary is None or old_primary.id != new_primary.id):
         moved = _bring_appointments(tx, new_primary, appointments, now=now)
     for calendar in dropped:  # only now: moved appointments take along what was read of their events
+        for booked in bookings.appointments_in(tx, calendar.id):
+            bookings.put_appointment(tx, book.remember(tx, booked))
         mirror.remove_all(tx, calendar.id)
     delta = publish.Delta(user, now)
     delta.upstream(tx, sorted(uids))

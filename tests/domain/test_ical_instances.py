@@ -89,6 +89,13 @@ def test_single_times_of_another_text_replace_these_and_nothing_else(mine, their
     assert ical.with_single_times_of(now, None) == noted
 
 
+def test_events_are_found_however_their_lines_are_written():
+    there = having(override(KEYS[1], 2).replace("BEGIN:VEVENT", "begin: Vevent").replace("END:VEVENT", "End:vevent "))
+    assert ical.with_single_times_of(there, None) == PLAIN
+    cut = there[: there.index("End:vevent")]
+    assert ical.with_single_times_of(cut, None).rstrip() == PLAIN.replace("END:VCALENDAR", "").rstrip()
+
+
 def test_where_only_single_times_are_left_the_series_comes_back_whole():
     left = PLAIN[: PLAIN.index("BEGIN:VEVENT")] + override(KEYS[1], 2) + "END:VCALENDAR\r\n"
     assert ical.with_single_times_of(left, PLAIN) == PLAIN

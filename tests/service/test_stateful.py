@@ -282,14 +282,18 @@ class Bridge(RuleBasedStateMachine):
 
     # --- Set-up ---
 
-    @rule(primary=st.sampled_from(NAMES), conflicts=st.sets(st.sampled_from(NAMES)))
-    def chooses(self, primary, conflicts):
+    @rule(primary=st.sampled_from(NAMES), conflicts=st.sets(st.sampled_from(NAMES)), leave=st.booleans())
+    def chooses(self, primary, conflicts, leave):
         ids = {c.name: c.id for c in roles.list_calendars(self.world.db, "ada")}
         if ids:
             self.primaries.add(primary.lower())
             self.try_to(
                 roles.choose(
-                    self.world.context, "ada", primary=ids[primary], conflicts=[ids[name] for name in sorted(conflicts)]
+                    self.world.context,
+                    "ada",
+                    primary=ids[primary],
+                    conflicts=[ids[name] for name in sorted(conflicts)],
+                    appointments=roles.Appointments.LEAVE if leave and self.wilful else roles.Appointments.MOVE,
                 )
             )
 

@@ -10,7 +10,7 @@ import pytest
 from bridge.domain.model import Interval, SyncState, TwoWay
 from bridge.errors import Unreachable
 from bridge.remote.memory import failing
-from bridge.service import book, mirror, push, roles, users
+from bridge.service import book, connect, mirror, push, roles, users
 from bridge.service.visibility import Listing
 from bridge.store import published
 
@@ -102,6 +102,59 @@ async def test_a_moved_instance_goes_along_to_another_primary(world):
     assert world.server.texts(world.urls["Home"]) == {}
     (text,) = world.server.texts(world.urls["Hobby"]).values()
     assert "RECURRENCE-ID" in text
+
+
+def listed(world):
+    span = Interval(NOW, NOW + 60 * DAY)
+    found = book.list_appointments(world.db, Listing(location_id="loc", span=span, user_id="ada"), locations=None)
+    return sorted((one.fields.start, one.fields.title) for one in found)
+
+
+@pytest.mark.parametrize("moved_on", [True, False])
+async def test_a_moved_instance_stays_where_it_is_though_its_calendar_is_not_read_any_more(world, moved_on):
+    made = await weekly(world)
+    override(world, SECOND, SECOND + 7200, extra="COMMENT:bring cake\r\n")
+    await poll(world)
+    wanted = listed(world)
+    await roles.choose(
+        world.context, "ada", primary=world.ids["Hobby"], conflicts=[], appointments=roles.Appointments.LEAVE
+    )
+    users.change_user(world.db, "ada", time_zone="America/New_York", now=world.now())  # all is published anew
+    assert (listed(world), [start for start, _ in busy(world)]) == (wanted, [start for start, _ in wanted])
+    version = world.stored(made).version
+    if moved_on:
+        world.change(made, description="Bring the file")
+        await run_to_quiescence(world, rounds=3)
+        (text,) = world.server.texts(world.urls["Hobby"]).values()
+        assert "bring cake" in text
+        assert world.server.texts(world.urls["Home"]) == {}
+    else:
+        await roles.choose(world.context, "ada", primary=world.ids["Home"])
+        await run_to_quiescence(world, rounds=2)
+        assert world.stored(made).version == version, "nothing of it is news"
+        assert len(world.server.writes) == 1
+    assert listed(world) == wanted
+    assert_agreement(world)
+
+
+@pytest.mark.parametrize("primary", ["Home", "Hobby"])
+async def test_a_moved_instance_stays_where_it_is_while_its_account_is_disconnected(world, primary):
+    made = await weekly(world)
+    override(world, SECOND, SECOND + 7200)
+    await poll(world)
+    wanted, news = listed(world), len(told(world))
+    await connect.disconnect(world.context, "ada", world.account_id)
+    users.change_user(world.db, "ada", two_way=TwoWay.RESTORE, now=world.now())  # what was accepted stays so
+    assert (listed(world), [start for start, _ in busy(world)]) == (wanted, [start for start, _ in wanted])
+    await connect.connect(world.context, "ada", "icloud", world.server.username, world.server.password)
+    ids = {c.name: c.id for c in roles.list_calendars(world.db, "ada")}
+    await roles.choose(world.context, "ada", primary=ids[primary])
+    await run_to_quiescence(world, rounds=3)
+    assert listed(world) == wanted
+    assert len(told(world)) == news
+    assert world.stored(made).sync_state == SyncState.SYNCED
+    (text,) = world.server.texts(world.urls[primary]).values()
+    assert text.count("RECURRENCE-ID") == 1
 
 
 async def test_the_whole_series_moved_by_the_person_is_followed(world):
@@ -327,10 +380,7 @@ async def test_a_single_instance_that_is_not_to_be_followed(world, choice, deed)
     assert world.stored(made).version == 2, "nothing but the first one was taken over"
     await run_to_quiescence(world, rounds=3)
     after, text = world.stored(made), the_event(world)[1]
-    listing = book.list_appointments(
-        world.db, Listing(location_id="loc", span=Interval(NOW, NOW + 60 * DAY), user_id="ada"), locations=None
-    )
-    assert sorted((one.fields.start, one.fields.title) for one in listing) == [(s, "Intro call") for s, _ in wanted]
+    assert listed(world) == [(start, "Intro call") for start, _ in wanted]
     assert "COMMENT:bring cake" in text
     if choice == TwoWay.RESTORE:
         assert after.sync_state == SyncState.SYNCED

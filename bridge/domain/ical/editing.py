@@ -106,10 +106,10 @@ class Edit:
     def _end(self, number: int) -> int:
         """The index of the line after an event."""
         lines = range(self._begin(number), len(self._raw))
-        return 1 + next((at for at in lines if _logical(self._raw[at]).upper() == "END:VEVENT"), len(self._raw) - 1)
+        return 1 + next((at for at in lines if _marks(self._raw[at], "END")), len(self._raw) - 1)
 
     def _begins(self) -> list[int]:
-        return [at for at, raw in enumerate(self._raw) if _logical(raw).upper() == "BEGIN:VEVENT"]
+        return [at for at, raw in enumerate(self._raw) if _marks(raw, "BEGIN")]
 
     def _end_of_own(self) -> int:
         """The index at which a new property is inserted: before the first alarm, or the end of the event."""
@@ -127,6 +127,12 @@ def _lines(text: str) -> list[str]:
         else:
             found.append(physical)
     return found
+
+
+def _marks(raw: str, name: str) -> bool:
+    """Whether this line is where an event begins or ends, read as tolerantly as `content.read` does."""
+    said, _, what = _logical(raw).partition(":")
+    return said.removeprefix("\ufeff").strip().upper() == name and what.strip().upper() == "VEVENT"
 
 
 def _logical(raw: str) -> str:

@@ -24,7 +24,7 @@ from bridge.service.book.create import Created, NewAppointment, create_appointme
 from bridge.service.book.events import delete_event
 from bridge.service.book.instances import Scope, single_time
 from bridge.service.book.update import UNSET, AppointmentChange, update_appointment
-from bridge.service.book.upstream import detach, new_uid, queue, under_uid, upcoming
+from bridge.service.book.upstream import detach, new_uid, queue, remember, under_uid, upcoming
 
 __all__ = [
     "UNSET",
@@ -49,6 +49,7 @@ __all__ = [
     "queue",
     "read_invitee",
     "read_rrule",
+    "remember",
     "single_time",
     "under_uid",
     "upcoming",

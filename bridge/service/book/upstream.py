@@ -103,6 +103,18 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
     return booked
 
 
+def remember(tx: Tx, booked: Appointment) -> Appointment:
+    """The Appointment with what its event says of single times, which is about to be read no longer.
+
+    The user may have moved some of them, and is busy then, whether the bridge looks or not. Nothing else is kept.
+    """
+    event = mirror.get(tx, booked.calendar_id or "", booked.href or "")
+    if not booked.wanted_upstream or booked.carried is not None or event is None or "RECURRENCE-ID" not in event.ics:
+        return booked
+    plain = ical.upstream_event(booked, now=booked.updated_at, onto=None)
+    return replace(booked, carried=ical.with_single_times_of(plain, event.ics))
+
+
 def new_uid() -> str:
     """A UID for an event whose Appointment's id can't be its UID any more."""
     return f"apt_{secrets.token_hex(12)}"
