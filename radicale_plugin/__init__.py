@@ -6,9 +6,9 @@ Radicale loads these classes by the name of this package. They read the store, a
 - `filters`, `properties`, `busy`, `expansion`: what Radicale would parse events for (queries, free-busy, expansion),
   answered from stored occurrences and from the text.
 - `app`: the application that `bridge serve` runs. Radicale decides about each request as usual, but is shown one sample
-  item in place of thousands (`sample`, `sampled`), while what the request asks for is noted (`request`, `asked`). Then
-  the store renders the real items by the answer for the sample (`filling`, `body`).
-- `question`, `repeats`, `cache`: reusing Radicale's answers for requests that differ only in the names of items.
+  item in place of thousands (`sample`, `sampled_calendar`), while what the request asks for is noted (`request`,
+  `asked`). Then the store renders the real items by the answer for the sample (`filling`, `body`).
+- `request_key`, `answer_cache`, `cache`: reusing answers for requests that differ only in the names of items.
 - `refusals`: answers to requests that can't be fulfilled, in the terms of the protocol.
 - `serving`, `settings`, `tree`: the server processes, the option in Radicale's configuration, the names in paths.
 """

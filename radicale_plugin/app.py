@@ -1,7 +1,7 @@
 """The application for production: Radicale's own, except that answers about many items are built by the store.
 
 Every request is authenticated, checked and interpreted by Radicale's code (see `sample`). An earlier answer is reused
-only where everything is the same on which Radicale's answer depends (see `repeats`).
+only where everything is the same on which Radicale's answer depends (see `answer_cache`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from radicale import config, httputils, xmlutils
 from radicale.app.get import requests_freebusy_view
 from radicale.log import LOG_LEVEL_NOTICE, logger
 
-from bridge.store import whole
+from bridge.store import calendar_file
 from bridge.store.db import Locked, Tx
+from radicale_plugin.answer_cache import AnswerCache, Final, Told
 from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.auth import Auth
 from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble, sliced
 from radicale_plugin.busy import with_busy
 from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
-from radicale_plugin.question import question
 from radicale_plugin.refusals import Environ, ReadOnly, Response, UnknownReport
-from radicale_plugin.repeats import Final, Repeats, Told
 from radicale_plugin.request import check, take_down
+from radicale_plugin.request_key import keyed_request
 from radicale_plugin.rights import Rights
 from radicale_plugin.sample import Piece, take_apart
 from radicale_plugin.storage import Storage
@@ -66,7 +66,7 @@ class Application(ReadOnly):
         # Radicale itself refuses bodies that are too long, as under its own server, before anything reads them.
         self._internal_server = True
         self._most = configuration.get("reporting", "max_expand_occurrence")
-        self._repeats = Repeats(self._most)
+        self._answers = AnswerCache(self._most)
         # Other ways to log in, rights and shares might change without the store's knowing.
         self._knows_repeats = (
             isinstance(self._auth, Auth) and isinstance(self._rights, Rights) and not self._sharing._enabled
@@ -87,13 +87,13 @@ class Application(ReadOnly):
         """An earlier answer that still holds, or a new one; always a new one if each request is to be logged."""
         if not self._knows_repeats or logger.isEnabledFor(LOG_LEVEL_NOTICE):
             return self._answered(environ)
-        asked = question(environ, self._auth, self._storage)
-        known = None if asked is None else self._repeats.answer(tx, asked)
+        request = keyed_request(environ, self._auth, self._storage)
+        known = None if request is None else self._answers.answer(tx, request)
         if known is not None:
             return known
         answer = self._answered(environ)
         told = environ.get(_TOLD)
-        return answer if asked is None or told is None else self._repeats.keep(asked, told, answer)
+        return answer if request is None or told is None else self._answers.keep(request, told, answer)
 
     def _answered(self, environ: Environ) -> Final:
         """Radicale's answer, compressed if the client accepts that."""
@@ -179,7 +179,7 @@ class Application(ReadOnly):
             return status, headers | {"Content-Type": _CALENDAR}, with_busy(answer, asked.busy), request
         if status == client.OK and asked.whole and asked.everything:
             headers["Content-Type"] = _CALENDAR
-            chunks = whole.chunks(tx, asked.head.user_id)
+            chunks = calendar_file.chunks(tx, asked.head.user_id)
         elif status == client.MULTI_STATUS:
             parts = list(take_apart(answer))
             asked.lasts &= not any(isinstance(part, Piece) and part.has_text for part in parts)

@@ -1,4 +1,4 @@
-"""Collections: the folders on the way, and the merged calendar itself."""
+"""Radicale's collections: the root, the principals, and the merged calendars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radicale.storage import BaseCollection
 
 from bridge import CALENDAR_DESCRIPTION, CALENDAR_NAME
 from bridge.domain.model import Interval, PublishedItem
-from bridge.store import published, whole
+from bridge.store import calendar_file, published
 from bridge.store.db import Db
 from radicale_plugin.busy import BusyItem
 from radicale_plugin.expansion import Effort, Expansion, TooMuch
@@ -22,15 +22,15 @@ from radicale_plugin.filters import Wanted, understand
 from radicale_plugin.properties import has
 from radicale_plugin.tree import CALENDAR, COLOUR
 
-#: What leads a sync-token; then the store's id, the User's id and number, and the revision.
+#: The beginning of a sync-token; the store's id, the User's id and number, and the revision follow.
 _TOKEN = "urn:crm-calendar-bridge:sync:"  # noqa: S105 - not a password
 
-#: Events that one request may have parsed, which takes milliseconds for each.
+#: At most this many events are parsed for one request; each takes milliseconds.
 _MOST_PARSED = 1_000
-#: How many items are looked up at once.
+#: How many items are read at a time.
 _AT_ONCE = 500
 
-#: Looks up the times of one item in the span that was asked for.
+#: Returns the times of one item in the span that was asked for.
 Times = Callable[[], Iterable[Interval]]
 
 
@@ -42,7 +42,7 @@ class _ReadOnly(BaseCollection):  # type: ignore[misc] # Radicale is not typed f
 
     @property
     def path(self) -> str:
-        """Without slashes at its ends."""
+        """The path without slashes at its ends."""
         return self._path
 
     def upload(self, href: str, item: Item) -> NoReturn:
@@ -95,12 +95,12 @@ class MergedCalendar(_ReadOnly):
 
     @property
     def etag(self) -> str:
-        """Of the whole collection, the ctag: the revision."""
+        """The ctag of the collection, which is the revision."""
         return f'"{self._head.store_id}-{self._head.number}-{self._head.revision}"'
 
     @property
     def last_modified(self) -> str:
-        """When the revision last rose."""
+        """The time of the last revision."""
         return self._last_modified
 
     def get_meta(self, key: str | None = None) -> Any:
@@ -115,7 +115,7 @@ class MergedCalendar(_ReadOnly):
         return meta if key is None else meta.get(key)
 
     def sync(self, old_token: str = "") -> tuple[str, Iterable[str]]:
-        """The current token, and the hrefs of what changed or went since the old one (RFC 6578).
+        """The current token, and the hrefs of the items that changed or were removed since the old one (RFC 6578).
 
         Raises `ValueError` for a token of another store, from the future, or older than the kept tombstones. Without an
         old token the hrefs are looked up only when they are asked for: a PROPFIND wants the token alone.
@@ -130,7 +130,7 @@ class MergedCalendar(_ReadOnly):
 
     @property
     def token(self) -> str:
-        """Of the revision."""
+        """The sync-token of the revision."""
         return f"{self._lead}{self._head.revision}"
 
     @property
@@ -152,7 +152,7 @@ class MergedCalendar(_ReadOnly):
         yield from hrefs
 
     def get_multi(self, hrefs: Iterable[str]) -> Iterator[tuple[str, Item | None]]:
-        """The items with these hrefs; None for those that are not there."""
+        """The items with these hrefs; None for those that do not exist."""
         wanted = list(hrefs)
         with self._db.read() as tx:
             found = {item.href: item for item in published.get(tx, self._head.user_id, wanted)}
@@ -165,16 +165,16 @@ class MergedCalendar(_ReadOnly):
             yield from map(self._item, published.all_items(tx, self._head.user_id))
 
     def children(self) -> Iterator[Item]:
-        """What a listing of the calendar shows."""
+        """The items that a listing of the calendar shows."""
         return self.get_all()
 
     def serialize(self, vcf_to_ics: bool = False, ShareActions: dict[str, object] | None = None) -> str:  # noqa: N803
         """The whole calendar as one text. The arguments, which are Radicale's, are for address books."""
         with self._db.read() as tx:
-            return b"".join(whole.chunks(tx, self._head.user_id)).decode()
+            return b"".join(calendar_file.chunks(tx, self._head.user_id)).decode()
 
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[Item, bool]]:
-        """The items that may match, each with whether it certainly does: what is certain needs no parsing."""
+        """The items that may match, each with whether it is known to match, so that Radicale need not parse it."""
         wanted = understand(list(filters))
         if wanted is None:
             return
@@ -188,7 +188,7 @@ class MergedCalendar(_ReadOnly):
             yield self._item(item) if times is None else self._busy_item(item, times), wanted.exact
 
     def _candidates(self, wanted: Wanted) -> Iterator[tuple[PublishedItem, Times | None]]:
-        """The items to look at; for those of a time range, their times in it."""
+        """The items to look at; with a time range, also their times in it."""
         user_id, span, uid = self._head.user_id, wanted.span, wanted.uid
         if span is not None:
             yield from self._within(span)
@@ -198,7 +198,7 @@ class MergedCalendar(_ReadOnly):
                 yield item, None
 
     def _within(self, span: Interval) -> Iterator[tuple[PublishedItem, Times]]:
-        """The items that touch the span, by what is stored, and past the horizon by what is computed."""
+        """The items that touch the span, by their stored occurrences and, outside the horizon, by computed ones."""
         user_id, effort = self._head.user_id, Effort()
         with self._db.read() as tx:
             stored = dict.fromkeys(published.touching(tx, user_id, span))
@@ -221,7 +221,7 @@ class MergedCalendar(_ReadOnly):
         return BusyItem(times, **self._facts(item))
 
     def _facts(self, item: PublishedItem) -> dict[str, Any]:
-        """All that Radicale would otherwise find out by parsing."""
+        """The facts about an item that Radicale would otherwise get by parsing it."""
         end = radicale_filter.TIMESTAMP_MAX if item.last_end is None else item.last_end
         return {
             "collection": self,

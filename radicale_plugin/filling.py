@@ -1,4 +1,4 @@
-"""From what Radicale said of the samples to what is said of each item that was asked for."""
+"""Filling an answer in: the parts about the samples are replaced by parts about the items that were asked for."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from radicale_plugin.asked import Asked
 from radicale_plugin.expansion import Effort, Expansion, TooMuch, expanded
 from radicale_plugin.sample import Piece
 
-#: How many items are looked up at once.
+#: How many items are read at a time.
 _AT_ONCE = 500
 
 
 def filled(tx: Tx, asked: Asked, parts: Sequence[bytes | Piece], *, most: int) -> Iterator[bytes]:
-    """The answer of these parts with a piece for each item in place of the samples.
+    """The answer with these parts, in which a piece for each item replaces the samples.
 
     Raises `TooMuch` where more than `most` recurrences would have to be written out.
     """
@@ -59,7 +59,7 @@ def _present(tx: Tx, asked: Asked, template: Template, named: dict[str, bytes]) 
 
 
 def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most: int) -> Iterator[bytes]:
-    """The items with their recurrences in the span one by one; of those that were not named, only what has some."""
+    """The items, expanded for the span. Items that were not named are left out if they have no occurrence in it."""
     user_id, time_zone = asked.head.user_id, asked.head.time_zone
     beyond = {item.href for item in published.unexpanded(tx, user_id, span)}
     names = [*asked.names, *asked.found]

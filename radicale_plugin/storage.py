@@ -15,7 +15,7 @@ from bridge.store import published
 from bridge.store.db import Tx
 from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.collection import Folder, MergedCalendar
-from radicale_plugin.sampled import SampledCalendar
+from radicale_plugin.sampled_calendar import SampledCalendar
 from radicale_plugin.settings import open_store
 from radicale_plugin.tree import CALENDAR
 

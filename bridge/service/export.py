@@ -16,13 +16,13 @@ from bridge.store import (
     blocked_slots,
     booking_calendars,
     bookings,
+    calendar_file,
     changes,
     mirror,
     notes,
     passwords,
     schedules,
     users,
-    whole,
 )
 from bridge.store.audit import AuditEntry
 from bridge.store.db import Tx
@@ -83,5 +83,5 @@ def export(tx: Tx, user_id: str) -> Exported:
         changes=tuple(changes.of_user(tx, user_id)),
         audit=tuple(audit.of_user(tx, user_id)),
         mirrored=tuple(item for calendar in calendars for item in mirror.of_calendar(tx, calendar.id)),
-        merged=b"".join(whole.chunks(tx, user_id)),
+        merged=b"".join(calendar_file.chunks(tx, user_id)),
     )

@@ -17,7 +17,7 @@ from bridge.store import published
 from radicale_plugin import body
 from radicale_plugin.app import Application
 from radicale_plugin.cache import Cache
-from radicale_plugin.question import PARTS, PROXY
+from radicale_plugin.request_key import PARTS, PROXY
 
 from . import test_agreement as events
 from .conftest import BERLIN, NOW, World, application, at, ics, override, utc

@@ -33,16 +33,16 @@ _LONG_WORDS = 8_000
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A request by a User whose login is valid, at one revision of their calendar."""
+class KeyedRequest:
+    """A request by a User whose login is valid, at one revision of their calendar. Repetitions have the same `key`."""
 
     key: Hashable
     #: The items that a multiget names, in order. They are not part of the key.
     names: tuple[str, ...]
 
 
-def question(environ: dict[str, Any], auth: Auth, storage: Storage) -> Question | None:
-    """The Question of a request; None where repetitions can't be recognised. Radicale can still read the body."""
+def keyed_request(environ: dict[str, Any], auth: Auth, storage: Storage) -> KeyedRequest | None:
+    """The request with its key; None where repetitions can't be recognised. Radicale can still read the body."""
     if environ["REQUEST_METHOD"] not in {"PROPFIND", "REPORT"} or environ.get("HTTP_TRANSFER_ENCODING"):
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
@@ -57,7 +57,7 @@ def question(environ: dict[str, Any], auth: Auth, storage: Storage) -> Question 
     words, names = _without_names(body)
     if len(words) > _LONG_WORDS or len(body) != int(length):
         return None
-    return Question((*map(environ.get, PARTS), any(map(environ.get, PROXY)), head, words, bool(names)), names)
+    return KeyedRequest((*map(environ.get, PARTS), any(map(environ.get, PROXY)), head, words, bool(names)), names)
 
 
 def _user(authorization: str, auth: Auth) -> str:

@@ -17,7 +17,7 @@ from radicale_plugin.body import Spooled, assemble
 from radicale_plugin.cache import LONGEST, Cache
 from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
-from radicale_plugin.question import Question
+from radicale_plugin.request_key import KeyedRequest
 from radicale_plugin.sample import Piece
 
 #: The largest form that is kept, in bytes.
@@ -45,7 +45,7 @@ class _Form:
     told: Told
 
 
-class Repeats:
+class AnswerCache:
     """The latest answers. It can be shared between threads."""
 
     def __init__(self, most: int) -> None:
@@ -53,13 +53,13 @@ class Repeats:
         self._most = most
         self._kept: Cache[Final | _Form] = Cache()
 
-    def answer(self, tx: Tx, question: Question) -> Final | None:
+    def answer(self, tx: Tx, request: KeyedRequest) -> Final | None:
         """The answer to a request, if it follows from an earlier one; else None."""
-        kept = self._kept.get(question.key)
+        kept = self._kept.get(request.key)
         if not isinstance(kept, _Form):
             return kept
         told = kept.told
-        asked = replace(told.asked, names=dict.fromkeys(question.names))
+        asked = replace(told.asked, names=dict.fromkeys(request.names))
         try:
             body, compressed = assemble(filled(tx, asked, told.parts, most=self._most), gzip=told.gzip)
         except TooMuch:
@@ -67,16 +67,16 @@ class Repeats:
         encoding = [("Content-Encoding", "gzip")] if compressed else []
         return kept.status, [*kept.headers, *encoding, ("Content-Length", str(len(body)))], body
 
-    def keep(self, question: Question, told: Told, answer: Final) -> Final:
+    def keep(self, request: KeyedRequest, told: Told, answer: Final) -> Final:
         """Keep an answer that is valid until the calendar changes. Returns the answer to send."""
         status, headers, body = answer
         asked = told.asked
-        if question.names:
-            if asked.only_names and tuple(asked.names) == question.names:
+        if request.names:
+            if asked.only_names and tuple(asked.names) == request.names:
                 lasting = [one for one in headers if one[0] not in {"Content-Encoding", "Content-Length"}]
                 form = _Form(status, lasting, replace(told, asked=replace(asked, names={})))
-                self._kept.put(question.key, form, _FORM)
+                self._kept.put(request.key, form, _FORM)
         elif asked.lasts and len(body) <= LONGEST:
             answer = status, headers, body if isinstance(body, bytes) else b"".join(body)
-            self._kept.put(question.key, answer, len(body))
+            self._kept.put(request.key, answer, len(body))
         return answer

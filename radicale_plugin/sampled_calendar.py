@@ -1,4 +1,4 @@
-"""The merged calendar as Radicale is shown it: one sample item in place of all that a request asks for."""
+"""The merged calendar as it is shown to Radicale: one sample item in place of all items that a request asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from radicale.app.report import test_filter as passes
 from radicale.item import Item
 
 from bridge.domain.model import Interval
-from bridge.store import published, whole
+from bridge.store import calendar_file, published
 from bridge.store.db import Db
 from radicale_plugin.asked import Asked
 from radicale_plugin.collection import MergedCalendar
@@ -18,24 +18,24 @@ from radicale_plugin.expansion import Effort, Expansion, TooMuch
 from radicale_plugin.filters import Wanted, understand
 from radicale_plugin.sample import ABSENT, PRESENT, Measured, Sample
 
-#: How many busy times are in memory at once, besides what they come to.
+#: How many busy times are held in memory at a time, besides the merged ones.
 _AT_ONCE = 10_000
 
 
 class SampledCalendar(MergedCalendar):
-    """Takes down which items are asked for, and answers with samples."""
+    """Notes which items are asked for, and answers with samples."""
 
     def __init__(self, db: Db, asked: Asked) -> None:
         super().__init__(db, asked.head)
         self._asked = asked
 
     def children(self) -> Iterator[Item]:
-        """Everything."""
+        """A sample. It notes that every item is asked for."""
         self._asked.everything = True
         yield self._sample()
 
     def sync(self, old_token: str = "") -> tuple[str, Iterable[str]]:
-        """The current token, and samples of what changed and of what went."""
+        """The current token, and samples of a changed and of a removed item."""
         if not old_token:
             self._asked.everything = True
             return self.token, (PRESENT,)
@@ -46,7 +46,7 @@ class SampledCalendar(MergedCalendar):
         return self.token, (PRESENT, ABSENT)
 
     def get_multi(self, hrefs: Iterable[str]) -> Iterator[tuple[str, Item | None]]:
-        """Samples of what is there and of what is not."""
+        """Samples of an item that exists, and of one that does not."""
         given = list(hrefs)
         self._asked.name(href for href in given if href not in {PRESENT, ABSENT})
         self._asked.lasts &= not self._asked.names
@@ -56,7 +56,7 @@ class SampledCalendar(MergedCalendar):
             yield PRESENT, self._sample()
 
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[Item, bool]]:
-        """A sample, if anything may match."""
+        """A sample, if any item may match."""
         given = list(filters)
         try:
             yield from self._sampled(given)
@@ -73,17 +73,17 @@ class SampledCalendar(MergedCalendar):
         elif wanted is not None:
             self._asked.lasts = False
             self._look_for(wanted, given)
-        # Where items are named beside the calendar itself, the sample is there already.
+        # Where items are named in addition to the calendar itself, they have added the sample already.
         if wanted is not None and not self._asked.names:
             yield self._sample(), True
 
     def serialize(self, vcf_to_ics: bool = False, ShareActions: dict[str, object] | None = None) -> str:  # noqa: N803
-        """The whole calendar; or in its place an empty text, of the right length."""
+        """An empty text: for GET, the calendar is filled in later; otherwise it reports the calendar's length."""
         if self._asked.whole:
             self._asked.everything = True
             return ""
         with self._db.read() as tx:
-            return Measured("", sum(map(len, whole.chunks(tx, self._head.user_id))))
+            return Measured("", sum(map(len, calendar_file.chunks(tx, self._head.user_id))))
 
     def _look_for(self, wanted: Wanted, filters: list[ET.Element]) -> None:
         """Note which items match."""
@@ -107,7 +107,7 @@ class SampledCalendar(MergedCalendar):
         self._asked.found = list(found)
 
     def _busy(self, span: Interval) -> list[Interval]:
-        """When there is something in the span, cut to it, in order, what overlaps or touches made one."""
+        """The busy times in the span, cut to it, in order; those that overlap or touch are joined."""
         user_id, effort = self._head.user_id, Effort()
         merged: list[tuple[int, int]] = []
         with self._db.read() as tx:
@@ -124,7 +124,7 @@ class SampledCalendar(MergedCalendar):
 
 
 def _merged(times: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The times in order, what overlaps or touches made one, without those that have no length."""
+    """The times in order, without those of no length; those that overlap or touch are joined."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(times):
         if merged and start <= merged[-1][1]:
