@@ -46,6 +46,7 @@ def restore(source: Path, store: Path, *, take_key: Callable[[str], None], now: 
     whoever knew the former: sync-tokens and cursors are refused, so that everybody lists anew, and nobody is signed in.
     Raises `StoreUnusable` while a bridge works on the store, and for a file that is no backup, or a newer one.
     """
+    store = store.resolve()  # a link stays, and goes on leading to the store
     store.parent.mkdir(parents=True, exist_ok=True)
     with at_work(store) as alone:
         if not alone:

@@ -14,7 +14,8 @@ def at_work(store: Path) -> Iterator[bool]:
 
     So with the lock held, every lease in the outbox at the start of the block was left by a process that has died.
     """
-    with store.with_suffix(".lock").open("w") as lock:
+    # Of the file itself: two processes may name it by different links.
+    with store.resolve().with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -153,6 +153,19 @@ def test_nothing_is_restored_while_a_bridge_works(connected: Command) -> None:
     assert rows(STORE, "SELECT id FROM users") == ["anna"]
 
 
+def test_a_link_to_a_store_is_that_store(connected: Command) -> None:
+    connected.done("backup", "copy.db")
+    elsewhere = Path("elsewhere.db")
+    STORE.rename(elsewhere)
+    STORE.symlink_to(elsewhere.resolve())
+    with at_work(elsewhere):
+        assert "a bridge is using it: stop it first" in connected.refused("restore", "copy.db", "--yes")
+    connected.done("restore", "copy.db", "--yes")
+    assert STORE.is_symlink()
+    assert connected.json("user", "list") != []
+    assert list(Path().glob("elsewhere.db.before-*")) != []
+
+
 def test_nothing_is_restored_while_somebody_reads(connected: Command) -> None:
     connected.done("backup", "copy.db")
     db = Db(STORE, read_only=True)
