@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import subprocess
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from .conftest import APPOINTMENTS, EVENTS, WEEK
+from bridge.remote.memory import MemoryServer
+from bridge.service import users
+from tests.service.conftest import NOW, World, make_world
+from tests.service.told import assert_told
+
+from .conftest import APPOINTMENTS, EVENTS, SCOPES, Api
 
 PROCESSES, CONNECTIONS = 3, 4
 
@@ -46,40 +52,54 @@ asyncio.run(main())
 """
 
 
-@asynccontextmanager
-async def serving(path):
-    """The address of a process of its own that serves the API over this store."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SERVER, str(path)),
-        cwd=Path(__file__).parents[2],
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        port = int(await asyncio.wait_for(process.stdout.readline(), 60))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.stdin.close()
-        await asyncio.wait_for(process.wait(), 30)
+@dataclass
+class Served:
+    """A store, and the addresses of the processes that serve the API over it."""
+
+    world: World
+    token: str
+    addresses: list[str]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    world = asyncio.run(make_world(tmp_path_factory.mktemp("served") / "bridge.db", MemoryServer()))
+    _, token = users.add_token(world.db, label="test", location_ids=("loc",), scopes=SCOPES, now=NOW)
+    with ExitStack() as stack:
+        processes = [stack.enter_context(process(world.db.path)) for _ in range(PROCESSES)]
+        yield Served(world, token, [f"http://127.0.0.1:{int(one.stdout.readline())}" for one in processes])
+    assert_told(world.db)
+    world.db.close()
+
+
+@contextmanager
+def process(path):
+    """A process of its own that serves the API over this store. It says at which port."""
+    command = [sys.executable, "-c", SERVER, str(path)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        try:
+            yield started
+        finally:
+            started.stdin.close()
+            started.wait(60)
 
 
 @pytest.fixture
-async def crowd(api):
+async def crowd(served):
     """The same API by several connections to each of several processes."""
     async with AsyncExitStack() as stack:
-        addresses = [await stack.enter_async_context(serving(api.world.db.path)) for _ in range(PROCESSES)]
         sessions = [
             await stack.enter_async_context(aiohttp.ClientSession(address, connector=aiohttp.TCPConnector(limit=1)))
-            for address in addresses
+            for address in served.addresses
             for _ in range(CONNECTIONS)
         ]
-        yield [replace(api, client=session) for session in sessions]
+        yield [Api(session, served.world, served.token, asyncio.Event()) for session in sessions]
 
 
-def bodies(api):
-    """For several half hours, so that some are raced for at each moment."""
-    hours = range(10, 18)
-    return [api.body(startTime=f"2027-03-09T{hour}:00:00", endTime=f"2027-03-09T{hour}:30:00") for hour in hours]
+def body(api, day, hour=10):
+    """Half an hour. Each test has a day of its own: they share a store."""
+    return api.body(startTime=f"2027-03-{day}T{hour}:00:00", endTime=f"2027-03-{day}T{hour}:30:00")
 
 
 async def at_once(crowd, asks):
@@ -87,41 +107,43 @@ async def at_once(crowd, asks):
     return await asyncio.gather(*(asyncio.gather(*(ask(one) for one in crowd)) for ask in asks))
 
 
-async def booked(api):
-    listed = await api("GET", EVENTS, params={**WEEK, "userId": "ada"})
-    return [event["startTime"] for event in listed.json["events"]]
+async def booked(crowd, day):
+    """What there is on a day."""
+    span = {"startTime": f"2027-03-{day}T00:00:00+01:00", "endTime": f"2027-03-{day}T23:00:00+01:00"}
+    listed = await crowd[0]("GET", EVENTS, params={**span, "userId": "ada"})
+    return [event["startTime"][:19] for event in listed.json["events"]]
 
 
-async def test_each_slot_is_booked_once(api, crowd):
-    slots = bodies(api)
-    answers = await at_once(crowd, [lambda one, body=body: one("POST", APPOINTMENTS, body) for body in slots])
+async def test_each_slot_is_booked_once(crowd):
+    wanted = [body(crowd[0], "09", hour) for hour in range(10, 18)]
+    answers = await at_once(crowd, [lambda one, slot=slot: one("POST", APPOINTMENTS, slot) for slot in wanted])
     for of_slot in answers:
         counted = collections.Counter((answer.status, answer.json.get("code")) for answer in of_slot)
         assert counted == {(201, None): 1, (409, "slot_unavailable"): len(crowd) - 1}
-    assert [start[:19] for start in await booked(api)] == [body["startTime"] for body in slots]
+    assert await booked(crowd, "09") == [slot["startTime"] for slot in wanted]
 
 
-async def test_a_request_with_one_key_is_carried_out_once(api, crowd):
-    key = {"Idempotency-Key": "k1"}
-    (answers,) = await at_once(crowd, [lambda one: one("POST", APPOINTMENTS, bodies(api)[0], headers=key)])
+async def test_a_request_with_one_key_is_carried_out_once(crowd):
+    wanted, key = body(crowd[0], "10"), {"Idempotency-Key": "k1"}
+    (answers,) = await at_once(crowd, [lambda one: one("POST", APPOINTMENTS, wanted, headers=key)])
     assert {answer.status for answer in answers} == {201}
     assert len({answer.json["id"] for answer in answers}) == 1
     assert sum("Idempotency-Replayed" in answer.headers for answer in answers) == len(crowd) - 1
-    assert len(await booked(api)) == 1
+    assert len(await booked(crowd, "10")) == 1
 
 
-async def test_one_external_id_is_one_appointment(api, crowd):
-    path = "/v1/appointments/by-external-id/crm-1"
-    (answers,) = await at_once(crowd, [lambda one: one("PUT", path, bodies(api)[0])])
+async def test_one_external_id_is_one_appointment(crowd):
+    wanted, path = body(crowd[0], "11"), "/v1/appointments/by-external-id/crm-1"
+    (answers,) = await at_once(crowd, [lambda one: one("PUT", path, wanted)])
     assert sorted(answer.status for answer in answers) == [*[200] * (len(crowd) - 1), 201]
     assert {answer.json["version"] for answer in answers} == {1}
-    assert len(await booked(api)) == 1
+    assert len(await booked(crowd, "11")) == 1
 
 
-async def test_of_many_changes_of_one_version_one_is_made(api, crowd):
-    made = await api.book()
-    path, seen = f"{APPOINTMENTS}/{made['id']}", {"If-Match": '"1"'}
+async def test_of_many_changes_of_one_version_one_is_made(crowd):
+    made = await crowd[0]("POST", APPOINTMENTS, body(crowd[0], "12"))
+    path, seen = f"{APPOINTMENTS}/{made.json['id']}", {"If-Match": made.headers["ETag"]}
     asks = [lambda one, n=n: one("PUT", path, {"title": f"By {n}"}, headers=seen) for n in range(3)]
     answers = [answer for of_ask in await at_once(crowd, asks) for answer in of_ask]
     assert sorted(answer.status for answer in answers) == [200, *[412] * (len(answers) - 1)]
-    assert (await api("GET", path)).json["event"]["version"] == 2
+    assert (await crowd[0]("GET", path)).json["event"]["version"] == 2
