@@ -149,7 +149,7 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
             uids |= mirror.uids_of_calendar(tx, calendar.id)
             for booked in bookings.appointments_in(tx, calendar.id):
                 # The href of its event is kept, in case the account is connected again.
-                after = replace(book.remember(tx, booked), calendar_id=None)
+                after = replace(book.forget_event(tx, booked), calendar_id=None)
                 if booked.sync_state == SyncState.PENDING:
                     after = replace(after, sync_state=SyncState.FAILED, sync_error=_DISCONNECTED)
                 bookings.put_appointment(tx, after)

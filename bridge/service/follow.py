@@ -119,13 +119,14 @@ def _changed(
         _not_taken(tx, booked, changed, policy=policy, now=delta.now)
         return None
     if not changed and not merged.contested:
-        if booked.carried is not None and item.uid == booked.uid:
-            bookings.put_appointment(tx, replace(booked, carried=None))  # its event says the same
+        if item.uid == booked.uid and (known := _known_by(tx, booked, item)) != booked:
+            booked = known
+            bookings.put_appointment(tx, booked)
         if booked.fields.rrule is not None:
             delta.appointment(tx, booked)  # the texts of single times may differ though the times do not
         return None
     if item.uid == booked.uid:
-        after = replace(after, carried=None)  # its event has the single times
+        after = _known_by(tx, after, item)
     if changed:
         after = replace(after, version=booked.version + 1, updated_at=delta.now)
         log.info("appointment %s: changed in iCloud: %s", booked.id, ", ".join(changed))
@@ -147,6 +148,13 @@ def _changed(
             changes.appointment(tx, *parts, origin=ChangeOrigin.ICLOUD, now=delta.now)
     delta.appointment(tx, after)
     return after
+
+
+def _known_by(tx: Tx, booked: Appointment, item: MirrorItem) -> Appointment:
+    """The Appointment with the text that tells of its single times from now on: that of its event, where it is read."""
+    booked = replace(booked, carried=None)
+    is_read = mirror.get(tx, item.calendar_id, item.href) is not None
+    return booked if is_read else book.remember(booked, item.ics)
 
 
 def _not_taken(tx: Tx, booked: Appointment, changed: Sequence[str], *, policy: TwoWay, now: int) -> None:

@@ -155,7 +155,7 @@ def assign(
         moved = _bring_appointments(tx, new_primary, appointments, now=now)
     for calendar in dropped:  # only now: moved appointments take along what was read of their events
         for booked in bookings.appointments_in(tx, calendar.id):
-            bookings.put_appointment(tx, book.remember(tx, booked))
+            bookings.put_appointment(tx, book.forget_event(tx, booked))
         mirror.remove_all(tx, calendar.id)
     delta = publish.Delta(user, now)
     delta.upstream(tx, sorted(uids))

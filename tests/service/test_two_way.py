@@ -12,7 +12,7 @@ from bridge.errors import Unreachable
 from bridge.remote.memory import failing
 from bridge.service import book, connect, mirror, push, roles, users
 from bridge.service.visibility import Listing
-from bridge.store import published
+from bridge.store import occurrences, published
 
 from .agreement import assert_agreement, run_to_quiescence
 from .conftest import NOW
@@ -46,7 +46,7 @@ def rewrite(world, old, new):
 
 def busy(world):
     with world.db.read() as tx:
-        return [(b.start, b.end) for b in published.busy(tx, "ada", Interval(NOW, NOW + 60 * DAY))]
+        return [(b.start, b.end) for b in occurrences.busy(tx, "ada", Interval(NOW, NOW + 60 * DAY))]
 
 
 # --- Recurring appointments ------------------------------------------------------------------------------------------
@@ -135,6 +135,22 @@ async def test_a_moved_instance_stays_where_it_is_though_its_calendar_is_not_rea
         assert len(world.server.writes) == 1
     assert listed(world) == wanted
     assert_agreement(world)
+
+
+async def test_a_moved_instance_goes_along_to_a_calendar_that_is_not_read(world):
+    made = await weekly(world)
+    override(world, SECOND, SECOND + 7200)
+    await poll(world)
+    wanted = listed(world)
+    name, text = the_event(world)
+    world.server.edit(world.urls["Home"], name, None)
+    third = SECOND + 7 * DAY
+    world.server.edit(world.urls["Hobby"], name, text.replace("RRULE:", f"EXDATE:{stamp(third)}\r\nRRULE:"))
+    await poll(world)
+    assert world.stored(made).calendar_id == world.ids["Hobby"]
+    assert listed(world) == [one for one in wanted if one[0] != third]
+    assert [start for start, _ in busy(world)] == [start for start, _ in listed(world)]
+    assert [one["changed"] for one in told(world)[3:]] == [["rrule"]]
 
 
 @pytest.mark.parametrize("primary", ["Home", "Hobby"])

@@ -24,7 +24,7 @@ from bridge.service.book.create import Created, NewAppointment, create_appointme
 from bridge.service.book.events import delete_event
 from bridge.service.book.instances import Scope, single_time
 from bridge.service.book.update import UNSET, AppointmentChange, update_appointment
-from bridge.service.book.upstream import detach, new_uid, queue, remember, under_uid, upcoming
+from bridge.service.book.upstream import detach, forget_event, new_uid, queue, remember, under_uid, upcoming
 
 __all__ = [
     "UNSET",
@@ -40,6 +40,7 @@ __all__ = [
     "detach",
     "expire_holds",
     "find_by_external_id",
+    "forget_event",
     "get_appointment",
     "get_blocked_slot",
     "list_appointments",

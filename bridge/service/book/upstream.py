@@ -103,16 +103,21 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
     return booked
 
 
-def remember(tx: Tx, booked: Appointment) -> Appointment:
-    """The Appointment with what its event says of single times, which is about to be read no longer.
+def remember(booked: Appointment, event: str) -> Appointment:
+    """The Appointment with what the text of its event says of single times, where that is not read any more.
 
     The user may have moved some of them, and is busy then, whether the bridge looks or not. Nothing else is kept.
     """
-    event = mirror.get(tx, booked.calendar_id or "", booked.href or "")
-    if not booked.wanted_upstream or booked.carried is not None or event is None or "RECURRENCE-ID" not in event.ics:
+    if not booked.wanted_upstream or "RECURRENCE-ID" not in event:
         return booked
     plain = ical.upstream_event(booked, now=booked.updated_at, onto=None)
-    return replace(booked, carried=ical.with_single_times_of(plain, event.ics))
+    return replace(booked, carried=ical.with_single_times_of(plain, event))
+
+
+def forget_event(tx: Tx, booked: Appointment) -> Appointment:
+    """The Appointment before its Calendar is read no longer."""
+    event = mirror.get(tx, booked.calendar_id or "", booked.href or "")
+    return booked if event is None or booked.carried is not None else remember(booked, event.ics)
 
 
 def new_uid() -> str:
