@@ -14,7 +14,7 @@ from radicale.storage import BaseCollection
 
 from bridge import CALENDAR_DESCRIPTION, CALENDAR_NAME
 from bridge.domain.model import Interval, PublishedItem
-from bridge.store import calendar_file, published
+from bridge.store import calendar_file, occurrences, published
 from bridge.store.db import Db
 from radicale_plugin.busy import BusyItem
 from radicale_plugin.expansion import Effort, Expansion, TooMuch
@@ -201,12 +201,12 @@ class MergedCalendar(_ReadOnly):
         """The items that touch the span, by their stored occurrences and, outside the horizon, by computed ones."""
         user_id, effort = self._head.user_id, Effort()
         with self._db.read() as tx:
-            stored = dict.fromkeys(published.touching(tx, user_id, span))
+            stored = dict.fromkeys(occurrences.touching(tx, user_id, span))
             beyond = {item.href: item for item in published.unexpanded(tx, user_id, span)}
             names = [href for href in stored if href not in beyond]
             for first in range(0, len(names), _AT_ONCE):
                 some = names[first : first + _AT_ONCE]
-                times = published.occurrences(tx, user_id, some, span)
+                times = occurrences.of_items(tx, user_id, some, span)
                 for item in published.get(tx, user_id, some):
                     yield item, partial(times.__getitem__, item.href)
         for item in beyond.values():

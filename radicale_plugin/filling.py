@@ -7,7 +7,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from bridge.domain.model import Interval, PublishedItem
-from bridge.store import fragments, published
+from bridge.store import fragments, occurrences, published
 from bridge.store.db import Tx
 from bridge.store.fragments import Field, Template
 from radicale_plugin.asked import Asked
@@ -64,13 +64,13 @@ def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most:
     beyond = {item.href for item in published.unexpanded(tx, user_id, span)}
     names = [*asked.names, *asked.found]
     if asked.within is not None:
-        names += published.touching(tx, user_id, asked.within)
+        names += occurrences.touching(tx, user_id, asked.within)
     if asked.everything:
-        names += dict.fromkeys([*published.touching(tx, user_id, span), *beyond])
+        names += dict.fromkeys([*occurrences.touching(tx, user_id, span), *beyond])
     written, effort = 0, Effort()
     for first in range(0, len(names), _AT_ONCE):
         some = names[first : first + _AT_ONCE]
-        stored = published.occurrences(tx, user_id, [name for name in some if name not in beyond], span)
+        stored = occurrences.of_items(tx, user_id, [name for name in some if name not in beyond], span)
         for item in published.get(tx, user_id, some):
             further = Expansion(item, span, time_zone, effort)
             times = further.times() if item.href in beyond else stored.get(item.href, ())

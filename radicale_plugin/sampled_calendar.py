@@ -10,7 +10,7 @@ from radicale.app.report import test_filter as passes
 from radicale.item import Item
 
 from bridge.domain.model import Interval
-from bridge.store import calendar_file, published
+from bridge.store import calendar_file, occurrences, published
 from bridge.store.db import Db
 from radicale_plugin.asked import Asked
 from radicale_plugin.collection import MergedCalendar
@@ -97,7 +97,7 @@ class SampledCalendar(MergedCalendar):
             return
         with self._db.read() as tx:
             beyond = published.unexpanded(tx, self._head.user_id, span)
-            found = dict.fromkeys(published.touching(tx, self._head.user_id, span) if beyond else ())
+            found = dict.fromkeys(occurrences.touching(tx, self._head.user_id, span) if beyond else ())
         if not beyond:
             self._asked.within = span
         effort = Effort()
@@ -113,7 +113,7 @@ class SampledCalendar(MergedCalendar):
         with self._db.read() as tx:
             beyond = published.unexpanded(tx, user_id, span)
             computed = (one for item in beyond for one in Expansion(item, span, self._head.time_zone, effort).times())
-            stored = published.taken(tx, user_id, span, leave_out=[item.href for item in beyond])
+            stored = occurrences.taken(tx, user_id, span, leave_out=[item.href for item in beyond])
             times = chain(stored, ((one.start, one.end) for one in computed))
             while some := list(islice(times, _AT_ONCE)):
                 merged = _merged(merged + some)

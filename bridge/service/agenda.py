@@ -9,7 +9,7 @@ from bridge.domain.model import Appointment, Calendar, Interval, ItemKind, Title
 from bridge.service import people, publish
 from bridge.store import accounts, blocked_slots, bookings
 from bridge.store.db import Db, Tx
-from bridge.store.published import Busy
+from bridge.store.occurrences import Busy
 
 
 @dataclass(frozen=True, slots=True)

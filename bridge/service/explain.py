@@ -15,7 +15,7 @@ from bridge.errors import Unknown
 from bridge.service import publish
 from bridge.service.status import CalendarStatus, of_user
 from bridge.service.visibility import Locations, sees
-from bridge.store import accounts, blocked_slots, bookings, mirror, outbox, overview, published, users
+from bridge.store import accounts, blocked_slots, bookings, mirror, occurrences, outbox, overview, published, users
 from bridge.store.db import Db, Tx
 from bridge.store.outbox import Told
 
@@ -202,7 +202,7 @@ def _at(tx: Tx, user: User, at: int, now: int) -> tuple[list[Finding], bool]:
     return sorted(found, key=lambda one: (not one.blocks, one.start, one.end, one.id)), bool(busy)
 
 
-def _upstream(tx: Tx, user: User, span: Interval, busy: list[published.Busy]) -> Iterator[Finding]:
+def _upstream(tx: Tx, user: User, span: Interval, busy: list[occurrences.Busy]) -> Iterator[Finding]:
     busy_then = {one.href for one in busy}
     served = set(published.hrefs_with_prefix(tx, user.id, publish_rules.SLOT_PREFIX)) - busy_then
     for calendar_id, read in _read(tx, user).items():
@@ -222,7 +222,7 @@ def _of_item(tx: Tx, user: User, item: MirrorItem, read: Read, span: Interval | 
     return [decide.of_verdict(item, calendar, one, published=published_too, echo=echo) for one in verdicts]
 
 
-def _booked(tx: Tx, user: User, span: Interval, busy: list[published.Busy]) -> Iterator[Finding]:
+def _booked(tx: Tx, user: User, span: Interval, busy: list[occurrences.Busy]) -> Iterator[Finding]:
     told = set()
     for one in busy:
         booked = bookings.appointment(tx, one.source_id) if one.kind == ItemKind.APPOINTMENT else None

@@ -15,7 +15,7 @@ from bridge.domain.slot_rules import SlotRules
 from bridge.domain.slots import Booked, Person
 from bridge.errors import CalendarsStale
 from bridge.service import publish
-from bridge.store import booking_calendars, bookings, published, schedules, sources, users
+from bridge.store import booking_calendars, bookings, occurrences, published, schedules, sources, users
 from bridge.store.db import Tx
 from bridge.store.sources import Source
 
@@ -188,7 +188,7 @@ def _hours(tx: Tx, calendar: BookingCalendar, members: Iterable[User]) -> tuple[
 def _taken(tx: Tx, user: User, span: Interval, leave_out: set[str]) -> list[tuple[int, int]]:
     if published.unexpanded(tx, user.id, span):
         return [(one.start, one.end) for one in publish.busy(tx, user, span) if one.href not in leave_out]
-    return list(published.taken(tx, user.id, span, leave_out=leave_out))
+    return list(occurrences.taken(tx, user.id, span, leave_out=leave_out))
 
 
 def _full_days(times: Iterable[tuple[int, int]], per_day: int, time_zone: str) -> list[Interval]:

@@ -23,9 +23,9 @@ from bridge.domain.model import (
 )
 from bridge.errors import Unreadable
 from bridge.service import changes
-from bridge.store import accounts, blocked_slots, bookings, mirror, outbox, published, users
+from bridge.store import accounts, blocked_slots, bookings, mirror, occurrences, outbox, published, users
 from bridge.store.db import Db, Tx
-from bridge.store.published import Busy
+from bridge.store.occurrences import Busy
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def publish_crm_slot(tx: Tx, slot: BlockedSlot, *, now: int) -> None:
 def busy(tx: Tx, user: User, span: Interval) -> list[Busy]:
     """The User's busy times in the span, ordered by start: stored ones, and computed ones outside the horizon."""
     beyond = {item.href: item for item in published.unexpanded(tx, user.id, span)}
-    found = [stored for stored in published.busy(tx, user.id, span) if stored.href not in beyond]
+    found = [stored for stored in occurrences.busy(tx, user.id, span) if stored.href not in beyond]
     for item in beyond.values():
         found += [
             Busy(o.start, o.end, o.all_day, item.href, item.kind, item.source_id)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SyncState
 from bridge.store.db import Row, Tx
-from bridge.store.published import LONG
+from bridge.store.occurrences import LONG
 
 
 def put_appointment(tx: Tx, appointment: Appointment) -> None:

@@ -11,7 +11,8 @@ from enum import Enum
 
 from bridge.domain.model import Interval
 from bridge.store.db import Tx
-from bridge.store.published import TOUCHING, by_href
+from bridge.store.occurrences import TOUCHING
+from bridge.store.published import by_href
 
 #: The iCalendar text without the escapes that it has in XML.
 _PLAIN = "CASE WHEN escaped THEN replace(replace(replace(ics, '&lt;', '<'), '&gt;', '>'), '&amp;', '&') ELSE ics END"

@@ -13,7 +13,7 @@ from bridge.domain.model import Interval
 from bridge.errors import RemoteError
 from bridge.service import mirror, push
 from bridge.store import mirror as mirror_store
-from bridge.store import published
+from bridge.store import occurrences
 from tests import upstreams
 from tests.service.conftest import NOW, event
 from tests.service.real import make_real_world
@@ -157,7 +157,7 @@ def writes(world, name="Home"):
 def busy(world, first=NOW, last=NOW + 60 * DAY):
     """When the merged calendar is busy."""
     with world.db.read() as tx:
-        return [(b.start, b.end) for b in published.busy(tx, "ada", Interval(first, last))]
+        return [(b.start, b.end) for b in occurrences.busy(tx, "ada", Interval(first, last))]
 
 
 def blocked(world):

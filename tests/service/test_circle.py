@@ -8,7 +8,7 @@ from bridge.domain.model import Interval, ItemKind, Role, SlotSettings, SyncStat
 from bridge.errors import AccountNotConnected, Forbidden, SecretUnreadable, SlotUnavailable, Unreachable
 from bridge.service import book, connect, mirror, preview, push, roles, users
 from bridge.service.book import AppointmentChange
-from bridge.store import bookings, published
+from bridge.store import bookings, occurrences
 
 from .conftest import NOW, event
 
@@ -249,7 +249,7 @@ async def test_a_colleague_who_reads_an_appointment_s_event_is_kept_busy_by_it_a
     await mirror.mirror_account(world.context, account.id)
 
     with world.db.read() as tx:
-        (slot,) = published.busy(tx, "bob", Interval(made.fields.start, made.fields.end))
+        (slot,) = occurrences.busy(tx, "bob", Interval(made.fields.start, made.fields.end))
     assert slot.kind == ItemKind.ICLOUD
     kept = world.stored(made)
     assert (kept.fields.title, kept.href) == ("Intro call", href)

@@ -8,7 +8,7 @@ from bridge.domain.model import Interval, ItemKind, TwoWay
 from bridge.errors import SlotUnavailable, Unreachable
 from bridge.remote.memory import MemoryRemote
 from bridge.service import book, connect, mirror, push, roles, users
-from bridge.store import accounts, published
+from bridge.store import accounts, occurrences
 
 from .agreement import assert_agreement, run_to_quiescence
 from .conftest import NOW
@@ -51,7 +51,9 @@ def at_another_time(text):
 
 def busy(world):
     with world.db.read() as tx:
-        return sorted((b.start, b.end, b.kind) for b in published.busy(tx, "ada", Interval(NOW - DAY, NOW + 60 * DAY)))
+        return sorted(
+            (b.start, b.end, b.kind) for b in occurrences.busy(tx, "ada", Interval(NOW - DAY, NOW + 60 * DAY))
+        )
 
 
 def book_at(world, start):

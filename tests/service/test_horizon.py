@@ -11,7 +11,7 @@ from bridge.domain import publish as decide
 from bridge.domain.model import Interval
 from bridge.errors import SlotUnavailable
 from bridge.service import book, mirror, publish
-from bridge.store import published
+from bridge.store import occurrences, published
 
 from .conftest import NOW, event
 
@@ -28,7 +28,7 @@ async def weekly(world, count=1):
 def stored(world, span):
     with world.db.read() as tx:
         hrefs = published.all_hrefs(tx, "ada")
-        return {href: sorted(times) for href, times in published.occurrences(tx, "ada", hrefs, span).items()}
+        return {href: sorted(times) for href, times in occurrences.of_items(tx, "ada", hrefs, span).items()}
 
 
 def revision(world):

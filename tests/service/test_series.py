@@ -14,7 +14,7 @@ from bridge.domain.model import Interval
 from bridge.service import book, mirror, push
 from bridge.service.book import AppointmentChange
 from bridge.service.visibility import Listing
-from bridge.store import published
+from bridge.store import occurrences
 
 from .conftest import NOW
 
@@ -145,5 +145,5 @@ async def test_random_changes(world, rule, seed):
             assert in_icloud(world) == wanted, step
             assert [(one.fields.start, one.fields.title) for one in listed(world)] == wanted, step
         with world.db.read() as tx:
-            busy = [(b.start, b.kind) for b in published.busy(tx, "ada", SPAN)]
+            busy = [(b.start, b.kind) for b in occurrences.busy(tx, "ada", SPAN)]
         assert busy == [(start, "appointment") for start, _ in wanted], step
