@@ -203,7 +203,8 @@ def after_push(error: BridgeError, attempts: int, *, now: int) -> PushOutcome:
         case Forbidden() | NotFound() | PreconditionFailed():
             return Dead() if attempts >= FORBIDDEN_ATTEMPTS else RetryAt(now + wait)
         case Throttled():
-            return RetryAt(now + int(max(error.retry_after or 0, wait)))
+            # However long a server wants to be left alone: a date of its own may be wrong by years.
+            return RetryAt(now + int(min(max(error.retry_after or 0, wait), PUSH_BACKOFF[-1])))
         case Unreachable() | ServerFault() | BadAnswer() | AccountNotConnected():
             return RetryAt(now + wait)
         case _:

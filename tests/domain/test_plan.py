@@ -69,6 +69,7 @@ def test_a_throttle_is_honoured_when_it_asks_for_more():
         (errors.ServerFault("u"), 3, plan.RetryAt(NOW + 15)),
         (errors.BadAnswer("u"), 1, plan.RetryAt(NOW + 2)),
         (errors.Throttled("u", retry_after=90), 1, plan.RetryAt(NOW + 90)),
+        (errors.Throttled("u", retry_after=10 * 366 * 86_400), 1, plan.RetryAt(NOW + 3600)),
         (errors.CredentialsWithheld("u"), 1, plan.Dead()),
     ],
 )
