@@ -1,6 +1,6 @@
-"""One small tree of errors. Each class carries facts; sentences and HTTP statuses are made elsewhere, once.
+"""Every error of the bridge, in one small tree. The classes carry facts as attributes, and no sentences.
 
-`bridge.web.problems` turns these into HTTP answers, `bridge.sentences` into words for the command line.
+`bridge.web.problems` turns them into HTTP answers, `bridge.sentences` into sentences for the command line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class BridgeError(Exception):
-    """Anything the bridge reports by itself. Facts are attributes."""
+    """The base class of all errors that the bridge raises."""
 
 
 # --- What a remote CalDAV server did -------------------------------------------------------------------------------
@@ -18,7 +18,7 @@ class BridgeError(Exception):
 
 @dataclass
 class RemoteError(BridgeError):
-    """A remote did not do what was asked. `url` never carries credentials; `detail` never carries a body."""
+    """A remote server did not do what it was asked. `url` has no credentials in it, and `detail` no body."""
 
     url: str
     detail: str = ""
@@ -40,11 +40,11 @@ class Forbidden(RemoteError):
 
 
 class NotFound(RemoteError):
-    """404 or 410: nothing lives at this address."""
+    """404 or 410: there is nothing at this address."""
 
 
 class PreconditionFailed(RemoteError):
-    """412 on a write: the object exists already, or is not the version we knew."""
+    """412 on a write: the object exists already, or is not the version that was named."""
 
 
 class Refused(RemoteError):
@@ -52,31 +52,31 @@ class Refused(RemoteError):
 
 
 class TokenRejected(RemoteError):
-    """The sync-token is unknown to the server: list everything and compare. Never a sign of deletion."""
+    """The server does not know the sync-token: everything has to be listed. Never a sign that objects are deleted."""
 
 
 @dataclass
 class Throttled(RemoteError):
-    """429 or 503. `retry_after` is the server's wish in seconds, if it gave one; iCloud's is often too short."""
+    """429 or 503. `retry_after` is what the server asks for, in seconds; None: nothing. iCloud's is often too short."""
 
     retry_after: float | None = None
 
 
 class NoAnswer(StrEnum):
-    """Why there was no answer: each calls for something else."""
+    """Why there was no answer. Each reason needs another remedy."""
 
     UNKNOWN_HOST = "unknown_host"
     NOT_LISTENING = "not_listening"
-    #: TLS could not be begun: most often the certificate can't be verified.
+    #: No TLS connection: mostly because the certificate can't be verified.
     UNTRUSTED = "untrusted"
     TIMEOUT = "timeout"
-    #: Anything else, such as a network that is down, or a connection that broke off.
+    #: Anything else, such as a network that is down, or a broken connection.
     BROKEN = "unreachable"
 
 
 @dataclass
 class Unreachable(RemoteError):
-    """No answer, and why."""
+    """The server did not answer."""
 
     why: NoAnswer = NoAnswer.BROKEN
 
@@ -86,7 +86,7 @@ class ServerFault(RemoteError):
 
 
 class BadAnswer(RemoteError):
-    """An answer that can't be trusted: malformed, truncated or partial. Nothing may be concluded from it."""
+    """An answer that is malformed, truncated or incomplete. Nothing may be concluded from it."""
 
 
 class CredentialsWithheld(RemoteError):
@@ -101,9 +101,9 @@ class NotTaken(BridgeError):
     """A receiver did not take a webhook. `reason` is a short sentence that quotes nothing of its answer."""
 
     reason: str
-    #: None: it did not answer.
+    #: The HTTP status; None: it did not answer.
     status: int | None = None
-    #: Its wish in seconds, if it gave one.
+    #: Its Retry-After in seconds; None: it sent none.
     retry_after: float | None = None
 
 
@@ -112,7 +112,7 @@ class NotTaken(BridgeError):
 
 @dataclass
 class Unreadable(BridgeError):
-    """A calendar object that can't be read. `reason` is a sentence that quotes nothing of it."""
+    """A calendar object can't be read. `reason` is a sentence that quotes nothing of the object."""
 
     reason: str
 
@@ -122,14 +122,14 @@ class Unreadable(BridgeError):
 
 @dataclass
 class SecretsKeyMissing(BridgeError):
-    """No key to open the stored secrets with. A new key is never made silently, as it could not open them."""
+    """There is no key for the stored secrets. A new key would not open them, so none is made."""
 
     source: str
 
 
 @dataclass
 class SecretsKeyRefused(BridgeError):
-    """There is a key, but it is not to be used, or can't be.
+    """There is a key, but it can't or must not be used.
 
     `reason` is one of: `open_to_others`, `malformed`, `unreadable`, `not_written`, `another`.
     """
@@ -141,14 +141,14 @@ class SecretsKeyRefused(BridgeError):
 
 @dataclass
 class SecretUnreadable(BridgeError):
-    """The key does not open this secret: it is another key, or the secret was damaged."""
+    """The key does not open this secret: it is a different key, or the secret is damaged."""
 
     source: str
 
 
 @dataclass(frozen=True)
 class SettingProblem:
-    """One thing wrong in a settings file: where, what, and what to do."""
+    """One problem in a settings file: where, what is wrong, and what to do."""
 
     where: str
     line: int | None
@@ -158,7 +158,7 @@ class SettingProblem:
 
 @dataclass
 class SettingsInvalid(BridgeError):
-    """The settings file can't be used; every problem is listed."""
+    """The settings file can't be used. `problems` are all of its problems."""
 
     path: str
     problems: tuple[SettingProblem, ...]
@@ -185,7 +185,7 @@ class StoreNotWritable(BridgeError):
 
 @dataclass
 class CannotListen(BridgeError):
-    """A server can't listen where it should. `setting` names the table that says where."""
+    """A server can't listen at its address. `setting` is the table of the settings that sets it."""
 
     setting: str
     host: str
@@ -195,7 +195,7 @@ class CannotListen(BridgeError):
 
 @dataclass
 class ChildFailed(BridgeError):
-    """A server that `bridge serve` started ended before it ever answered. It has said why by itself."""
+    """A server that `bridge serve` started ended before its first answer. It has printed the reason itself."""
 
     name: str
     status: int
@@ -206,17 +206,17 @@ class ChildFailed(BridgeError):
 
 @dataclass
 class Unknown(BridgeError):
-    """No such thing, or it belongs to somebody else: both look the same from outside."""
+    """There is no such thing, or the caller must not know of it: both look the same to them."""
 
     kind: str
     id: str
-    #: The User among whose things it was looked for; None: among all.
+    #: The User whose things were searched; None: all were.
     user_id: str | None = None
 
 
 @dataclass
 class Exists(BridgeError):
-    """It is there already."""
+    """There is one already."""
 
     kind: str
     id: str
@@ -241,7 +241,7 @@ class FieldProblem:
 
 @dataclass
 class Invalid(BridgeError):
-    """A request whose fields can't be used; all problems at once."""
+    """The fields of a request can't be used. `problems` are all of their problems."""
 
     problems: tuple[FieldProblem, ...]
 
@@ -267,10 +267,10 @@ class SlotUnavailable(BridgeError):
 
 @dataclass
 class CalendarsStale(BridgeError):
-    """Calendars of these Users were not read, or too long ago: whether they are free can't be told."""
+    """Calendars of these Users were never read, or too long ago, so it is not known whether they are free."""
 
     user_ids: tuple[str, ...]
-    #: Those of them who have to give an account's new password first.
+    #: Those of them with an Account that needs a new password.
     needs_password: tuple[str, ...] = ()
 
 
@@ -286,7 +286,7 @@ class NotBookable(BridgeError):
 
 @dataclass
 class VersionMismatch(BridgeError):
-    """If-Match named another version than the current one; None: there is none yet."""
+    """If-Match named another version than the current one. `current` None: there is none yet."""
 
     current: int | None
 
@@ -301,7 +301,7 @@ class ReadOnly(BridgeError):
 
 @dataclass
 class SetByAdministrator(BridgeError):
-    """The settings file at `path` declares this, so that it can only be changed there."""
+    """The settings file at `path` declares this, so it can only be changed there."""
 
     kind: str
     id: str
@@ -317,7 +317,7 @@ class NotWritable(BridgeError):
 
 @dataclass
 class NoPrimaryCalendar(BridgeError):
-    """The User has no Primary calendar, so an appointment has nowhere to go."""
+    """The User has no Primary calendar to which an appointment could be written."""
 
     user_id: str
 
@@ -332,16 +332,16 @@ class DuplicateExternalId(BridgeError):
 
 @dataclass
 class KeyReused(BridgeError):
-    """An Idempotency-Key came with another request before."""
+    """The Idempotency-Key was used for another request before."""
 
 
 class CursorExpired(BridgeError):
-    """What a cursor of the change feed stands for is no longer kept, or never was in this store: list anew."""
+    """The changes after this cursor are no longer kept, or are of another store: everything has to be listed."""
 
 
 @dataclass
 class AccountNotConnected(BridgeError):
-    """Connecting failed for a reason that a person can mend.
+    """An Account can't be connected, for a reason that a person can remedy.
 
     `reason` is one of: `bad_password`, `not_app_specific_password`, `wrong_host`, `not_caldav`, `no_calendars`,
     `throttled`, `server_error`, `forbidden`, `insecure_url`, `unknown_provider`, or a NoAnswer's: `unknown_host`,
