@@ -29,14 +29,14 @@ def text(facts: dict[str, Any], time_zone: str, now: dt.datetime) -> str:
     }
     private = facts["upstream"][0]
     return f"""
-The bridge is running. iCloud is played by a CalDAV server on this machine, with a week of sample events.
+The bridge is running. A CalDAV server on this machine stands in for iCloud, with a week of sample events.
 
 Subscribe (Thunderbird, DAVx5, Evolution, vdirsyncer …)
   address    {facts["caldav_url"]}
   user       {facts["user"]}
   password   {facts["password"]}
 
-Settings and status, in a browser: sign in with the same user and password
+Settings pages, for a browser: sign in with the same user and password
   {facts["settings_url"]}
 
 Book an appointment
@@ -45,13 +45,13 @@ Book an appointment
 Block time in the CRM
 {_post(facts, "calendars/events/block-slots", slot)}
 
-Look into the merged calendar: both are there, among the blocked slots from "iCloud"
+List the merged calendar: both are there, among the blocked slots from "iCloud"
   curl -s -u {facts["user"]}:{facts["password"]} {facts["caldav_url"]} | grep SUMMARY
 
-Look into "iCloud": only the appointment arrived
+List the Primary calendar in "iCloud": only the appointment has arrived there
   curl -s -u {private["user"]}:{private["password"]} {private["primary"]} | grep SUMMARY
 
-Ctrl-C ends the demo.
+Press Ctrl-C to stop the demo.
 """
 
 

@@ -93,7 +93,7 @@ def test_what_it_prints_can_be_pasted(start: Started) -> None:
     program = start()
     program.line("The bridge is running")
     text = ""
-    while "Ctrl-C ends the demo" not in text:
+    while "Press Ctrl-C to stop the demo" not in text:
         text += program.line() + "\n"
     commands = [line.strip() for line in re.findall(r"^ +curl (?:.*\\\n)*.*$", text, re.MULTILINE)]
     assert len(commands) == 4
