@@ -1,1 +1,1 @@
-"""aiohttp only: routes, handlers, request parsing, pages."""
+"""The HTTP API and the settings pages, on aiohttp: routes, handlers, parsing of requests, answers."""

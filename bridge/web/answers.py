@@ -1,4 +1,4 @@
-"""From what the use cases return to JSON. Field names are HighLevel's, then the bridge's own."""
+"""The JSON of answers, made from what the use cases return. Fields have HighLevel's names, and then our own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.web.times import format_time, format_utc
 
 
 def events(shown: Iterable[dict[str, Any]], more: Mapping[str, str]) -> str:
-    """A listing. Each of its events is encoded by itself: all in one step would hold up every other thread."""
+    """A listing. Each event is encoded by itself: encoding all in one step would block every other thread."""
     listed = ", ".join(json.dumps(document, ensure_ascii=False) for document in shown)
     rest = "".join(f", {json.dumps(name)}: {json.dumps(value)}" for name, value in more.items())
     return f'{{"events": [{listed}]{rest}}}'
@@ -88,7 +88,7 @@ def blocked_slot(slot: BlockedSlot) -> dict[str, Any]:
 
 
 def blocked_slot_view(view: BlockedSlotView) -> dict[str, Any]:
-    """Blocked time in a listing, in the shape of a calendar event that is no appointment."""
+    """Blocked time in a listing, with the fields of a calendar event that is not an appointment."""
     return {
         "id": view.id,
         "locationId": view.location_id,

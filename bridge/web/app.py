@@ -23,7 +23,7 @@ MAX_BODY = 256 * 1024
 
 
 def make_web_app(context: Context, settings: Settings | None = None) -> web.Application:
-    """The HTTP API and the pages over the use cases."""
+    """The application with the HTTP API and the settings pages."""
     middlewares = [middleware.errors, middleware.authentication, limits, audit, guard.pages]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[CONTEXT] = context
@@ -40,5 +40,5 @@ def make_web_app(context: Context, settings: Settings | None = None) -> web.Appl
 
 
 async def _let_go(app: web.Application) -> None:
-    """Those who wait for changes or for iCloud are answered now, rather than cut off when the server has to end."""
+    """At shutdown, answer requests that wait for changes or for iCloud, rather than cutting them off."""
     app[WATCH].close()

@@ -26,7 +26,7 @@ from bridge.web.shapes.base import is_id
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/events/appointments"
-#: How often a waiting request looks whether iCloud has spoken, in seconds.
+#: Seconds between two looks of a waiting request at its appointment.
 LOOK_AGAIN = 0.05
 
 
@@ -113,14 +113,14 @@ async def _update(
             calendar_id = body.value.calendar_id or current.booking_calendar_id
             user_id = body.value.assigned_user_id or current.user_id
             refreshed = await refresh(context, current.location_id, calendar_id, user_id)
-            continue  # it may have changed while others were asked
+            continue  # it may have changed while calendars were read
         try:
             appointment = book.update_appointment(
                 context.db,
                 appointment_id,
                 change(current),
                 locations=locations,
-                # A change is worked out from what is there: if that is no longer so, it is worked out again.
+                # The change depends on the present version: if that has changed meanwhile, start over.
                 expected_version=current.version if expected is None else expected,
                 scope=scope,
                 check_slot=not body.value.ignore_free_slot_validation,
@@ -195,7 +195,7 @@ async def list_all(request: web.Request) -> web.Response:
 
 
 def _may_take_time(body: AppointmentBody) -> bool:
-    """Whether a change may need time that has to be free."""
+    """Whether a change may take time that has to be free."""
     times = {"calendar_id", "assigned_user_id", "start_time", "end_time", "timezone", "all_day", "rrule"}
     return not body.ignore_free_slot_validation and bool(body.model_fields_set & {*times, "appointment_status"})
 
@@ -220,7 +220,7 @@ def _etag(appointment: Appointment) -> str:
 
 
 async def _waited(request: web.Request, response: web.Response) -> web.Response:
-    """With `Prefer: wait=N`, the appointment as it is once iCloud has spoken, or after N seconds."""
+    """With `Prefer: wait=N`: the appointment once iCloud has accepted or refused it, or after N seconds."""
     seconds = requests.wait_seconds(request)
     if not seconds:
         return response
@@ -238,7 +238,7 @@ async def _waited(request: web.Request, response: web.Response) -> web.Response:
 
 
 async def _settled(now: Callable[[], Appointment], seconds: int, watch: Watch) -> Appointment:
-    """As iCloud has it, or as it is when the time is up or the server stops."""
+    """The appointment once its push has an outcome, or when the time is up or the server stops."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while now().sync_state == SyncState.PENDING and not watch.closed:  # noqa: ASYNC110 - the store tells nobody

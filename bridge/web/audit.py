@@ -1,4 +1,4 @@
-"""Who changed by the API how the bridge works, in the audit log. Bookings are none of it; they have the change feed."""
+"""Audit log entries for changes of the set-up through the API. Bookings are in the change feed instead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOLD = ("/v1/webhooks", "/v1/calendars/schedules", "/v1/calendars/{calendarId}"
 async def audit(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Note what was changed of webhooks, schedules and booking calendars, once it was."""
+    """Record successful changes of webhooks, schedules and booking calendars."""
     response = await handler(request)
     resource = request.match_info.route.resource
     path = resource.canonical if resource else ""
@@ -33,6 +33,6 @@ async def audit(
 
 
 def note(request: web.Request, action: str, subject: str) -> None:
-    """Write into the audit log what the token was used for. `subject` is an id, never a secret or a title."""
+    """Record in the audit log what the token was used for. `subject` is an id, never a secret or a title."""
     context = request.app[CONTEXT]
     log.record(context.db, f"token:{request[TOKEN].id}", action, subject, now=context.clock())

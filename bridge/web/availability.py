@@ -1,6 +1,6 @@
 """Free slots, availability and free-busy over HTTP.
 
-All of it is worked out beside the loop: bookings shall not wait for somebody's question about a hundred Users.
+Answers are computed in threads: bookings must not wait for a question about a hundred Users.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bridge.web.shapes.availability import AvailabilityBody, FreeBusyBody, FreeS
 from bridge.web.times import format_time, format_utc
 
 DAY = 86_400
-#: The longest spans that can be asked for, in seconds; with an hour for the clocks being put back.
+#: The longest spans that can be asked for, in seconds. Each has an hour more, for days on which the clocks go back.
 LONGEST_SLOTS = 31 * DAY + 3600
 LONGEST_PERIODS = 92 * DAY + 3600
 LONGEST_FREE_BUSY = 366 * DAY
@@ -181,7 +181,7 @@ def _at_most(asked: int | None, setting: int) -> int:
 
 
 def _by_day(found: FreeSlots, span: Interval, zone: ZoneInfo, *, ranges: bool) -> dict[str, dict[str, list[Any]]]:
-    """HighLevel's map of days, those without a slot too."""
+    """HighLevel's map of days, including those without a slot."""
     days: dict[str, dict[str, list[Any]]] = {day: {"slots": []} for day in _days(span, zone)}
     for start in found.starts:
         text = dt.datetime.fromtimestamp(start, zone).isoformat()
@@ -200,12 +200,12 @@ def _days(span: Interval, zone: ZoneInfo) -> Iterable[str]:
 
 
 def _as_of(known: Known, now: int) -> dict[str, str]:
-    """Without sources there is nothing to be late: what the bridge knows, it knows now."""
+    """How recent the answer is. Without sources, it is as recent as the request."""
     return {AS_OF: format_utc(known.as_of if known.as_of is not None else now)} if known.complete else {}
 
 
 def _teller(zone: str) -> Callable[[int], str]:
-    """Tells instants in a zone; the same one, as many calendars have, only once."""
+    """A function that formats instants in a zone, and remembers them, since many calendars have the same ones."""
     return functools.cache(lambda at: format_time(at, zone=zone, utc_offset=0))
 
 

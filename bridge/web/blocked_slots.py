@@ -77,7 +77,7 @@ def _update(request: web.Request, body: Body[BlockedSlotBody], slot_id: str) -> 
                 slot_id,
                 _change(body.value, body.problems, current, now=context.clock()),
                 locations=locations,
-                # A change is worked out from what is there: if that is no longer so, it is worked out again.
+                # The change depends on the present version: if that has changed meanwhile, start over.
                 expected_version=current.version if expected is None else expected,
                 now=context.clock(),
             )
@@ -147,7 +147,7 @@ def _new(
 def _change(
     body: BlockedSlotBody, problems: Iterable[FieldProblem], current: BlockedSlot, *, now: int
 ) -> dict[str, Any]:
-    """A change to a blocked slot: only what was sent; null clears. Raises `Invalid`."""
+    """A change of a blocked slot: only the fields that were sent; null clears a field. Raises `Invalid`."""
     reader = Reader(list(problems))
     sent = body.model_fields_set
     zone = reader.zone(body.timezone) if "timezone" in sent else current.time_zone

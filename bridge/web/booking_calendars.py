@@ -1,4 +1,4 @@
-"""Booking calendars over HTTP: what CRMs call calendars, with their settings."""
+"""Booking calendars over HTTP. CRMs call them calendars."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge.web.times import format_utc
 PATH = "/v1/calendars"
 #: The longest slot, in minutes.
 LONGEST_SLOT = 1440
-#: What a booking calendar is where its settings don't say otherwise.
+#: The settings of a booking calendar on which the CRM has set nothing.
 _DEFAULTS: dict[str, Any] = {
     "calendarType": "round_robin",
     "slotDurationUnit": "mins",
@@ -34,7 +34,7 @@ _DEFAULTS: dict[str, Any] = {
     "autoConfirm": True,
     "isActive": True,
 }
-#: Kept elsewhere than among the settings.
+#: Fields that are not stored among the settings.
 _APART = {"locationId", "name", "teamMembers", "userIds", "slotDuration", "anyFreeTime"}
 #: HighLevel's spelling of some settings.
 _MISSPELT = {"appoinmentPerSlot": "appointmentPerSlot", "appoinmentPerDay": "appointmentPerDay"}
@@ -106,7 +106,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 def document(calendar: BookingCalendar) -> dict[str, Any]:
-    """A booking calendar as it is answered."""
+    """The JSON of a booking calendar."""
     settings = {**_DEFAULTS, **calendar.settings}
     members = settings.pop("teamMembers", None) or [{"userId": user_id} for user_id in calendar.user_ids]
     per_hour = 60 if settings["slotDurationUnit"] == "hours" else 1
@@ -134,11 +134,11 @@ def _answer(request: web.Request, calendar: BookingCalendar) -> web.Response:
 
 
 def _change(reader: Reader, body: CalendarBody, current: BookingCalendar | None) -> CalendarChange:
-    """What a body sets. Raises `Invalid`."""
+    """The change that a body describes. Raises `Invalid`."""
     sent: dict[str, Any] = body.model_dump(by_alias=True, exclude_unset=True, mode="json")
     settings = {_MISSPELT.get(name, name): value for name, value in sent.items() if name not in _APART}
     for name in ("id", "dateAdded", "dateUpdated"):
-        settings.pop(name, None)  # of a calendar that was read and is sent back
+        settings.pop(name, None)  # read-only fields, in a calendar that was read and is sent back
     user_ids = body.user_ids
     if body.team_members is not None:
         first = [m.user_id for m in body.team_members if (m.model_extra or {}).get("isPrimary") is True]

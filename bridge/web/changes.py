@@ -1,4 +1,4 @@
-"""`GET /v1/changes`: what happened since, at once or as soon as something does."""
+"""`GET /v1/changes`: the changes after a cursor, at once or as soon as there are any."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridge.web.shapes.changes import ChangesQuery
 from bridge.web.times import format_utc
 
 PATH = "/v1/changes"
-#: How often one that waits is looked after, in seconds.
+#: Seconds after which a waiting request checks whether its client is still there.
 LOOK_AFTER = 1.0
 
 
@@ -29,7 +29,7 @@ async def read(request: web.Request) -> web.Response:
     reader.done()
     types, limit, locations = _types(query.types), query.limit, requests.locations_of(request)
     db = request.app[CONTEXT].db
-    # A month of other locations' changes takes a moment to pass over.
+    # In a thread: skipping a month of changes of other locations takes a moment.
     page = await beside(request, lambda: changes.read(db, query.cursor, locations=locations, types=types, limit=limit))
     watch = request.app[WATCH]
     deadline = asyncio.get_running_loop().time() + query.wait_seconds
@@ -43,10 +43,10 @@ async def read(request: web.Request) -> web.Response:
 
 
 def _types(names: Collection[str]) -> frozenset[ChangeType] | None:
-    """The types meant by resources and types; None: all."""
+    """The types that `resources` and `types` select; None: all."""
     if not names:
         return None
-    # Whoever follows some has to know when they have to be listed anew.
+    # `ResyncRequired` concerns everybody who follows any of the types.
     return frozenset(t for t in ChangeType if t in names or _about(t) in names or t == ChangeType.RESYNC_REQUIRED)
 
 
@@ -59,7 +59,7 @@ def _about(type_: ChangeType) -> Resource:
 
 
 def _gone(request: web.Request) -> bool:
-    """Whether nobody waits for the answer any more."""
+    """Whether the client has closed the connection."""
     return request.transport is None or request.transport.is_closing()
 
 

@@ -1,8 +1,8 @@
-"""Every code that a problem can have, with its status and what it means. The documentation is held to it."""
+"""Every code that a problem can have, with its status and its meaning. A test compares the documentation with it."""
 
 from __future__ import annotations
 
-#: By code: the status, and a few words.
+#: The status and a few words, by code.
 CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "the request or one of its headers is invalid"),
     "malformed_json": (400, "not a JSON object, or a field occurs twice"),
@@ -43,7 +43,7 @@ CODES: dict[str, tuple[int, str]] = {
 
 BODY = ("malformed_json", "request_timeout", "payload_too_large", "unsupported_media_type", "validation_failed")
 STALE = ("calendar_stale", "icloud_auth_failed")
-#: What a time that is booked can meet.
+#: The codes with which a booking can be refused because of its time.
 BOOKING = (
     "not_found",
     "slot_unavailable",

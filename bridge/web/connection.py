@@ -1,4 +1,4 @@
-"""Connections of clients: what can't even be read as a request is answered like every other problem."""
+"""Connections of clients. What is not even a valid HTTP request is answered like every other problem."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bridge.web.requests import ENCODINGS
 
 log = logging.getLogger(__name__)
 
-#: No line for each request: paths and queries are nobody's business but the client's.
+#: Requests are not logged: paths and queries may be confidential.
 _QUIET: dict[str, Any] = {"access_log": None}
 
 
 async def listen(runner: web.AppRunner, listener: socket.socket) -> asyncio.Server:
-    """Serve an application that was set up to those who connect to `listener`, until the server is closed."""
+    """Serve an application, which must be set up, to clients that connect to `listener`."""
     loop = asyncio.get_running_loop()
     if runner.server is None:
         raise RuntimeError("the application is not set up")
@@ -31,7 +31,7 @@ async def listen(runner: web.AppRunner, listener: socket.socket) -> asyncio.Serv
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's side of a connection, but for what it says when it can't make sense of what it gets."""
+    """aiohttp's handler of a connection, with our own answer to what is not a valid request."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Refuse what is no HTTP. It is neither logged nor repeated: there may be a token in it."""
+        """Refuse what is not HTTP. It is neither logged nor quoted: it may contain a token."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         log.debug("%s sends what is no request: %s", request.remote, type(exc).__name__)
@@ -55,7 +55,7 @@ class Connection(web.RequestHandler):
         return response
 
     def log_exception(self, *args: Any, exc_info: BaseException | None = None, **rest: Any) -> None:
-        """Log what is wrong with the bridge; what is wrong with a body that nobody reads is the client's."""
+        """Log faults of the bridge, but not faults in a body that no handler reads."""
         if isinstance(exc_info, web.RequestPayloadError):
             log.debug("the rest of a request can't be read: %s", type(exc_info).__name__)
         else:

@@ -30,7 +30,7 @@ async def explain(request: web.Request) -> web.Response:
         reader.wrong("at", "missing", "Give the time, in epoch milliseconds or RFC 3339.")
     reader.done()
     now = context.clock()
-    # Both read every event of a user.
+    # In a thread: both read every event of a User.
     if key is not None:
         things = await beside(request, lambda: explain_service.thing(context.db, key, now=now, locations=locations))
         return web.json_response({"events": [_thing(one) for one in things]})

@@ -1,4 +1,4 @@
-"""From the fields of an appointment to what booking takes. All that is wrong is said at once."""
+"""Reading the fields of an appointment for booking. All problems are reported at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.web.reader import Reader
 from bridge.web.shapes.appointments import MOST_METADATA, AppointmentBody
 from bridge.web.times import Time, day_of, start_of
 
-#: Fields that live in the bridge only, kept as they are.
+#: Fields that the bridge only keeps and returns.
 _KEPT = ("meeting_location_type", "meeting_location_id", "metadata", "contact", "reminders", "to_notify")
 
 
@@ -90,7 +90,7 @@ def _new_days(reader: Reader, body: AppointmentBody, zone: str | None) -> tuple[
 def appointment_change(
     body: AppointmentBody, problems: Iterable[FieldProblem], current: Appointment
 ) -> AppointmentChange:
-    """A change to an appointment: only what was sent; null clears. Raises `Invalid`."""
+    """A change of an appointment: only the fields that were sent; null clears a field. Raises `Invalid`."""
     reader = Reader(list(problems))
     sent = body.model_fields_set
     kept = _kept(reader, body, current.extra)
@@ -125,7 +125,7 @@ def appointment_change(
 
 
 def replacement(new: NewAppointment, current: Appointment) -> AppointmentChange:
-    """The change that makes an appointment the new one, whatever it was. Whose time it takes stays, if nobody says."""
+    """The change that turns an appointment into the new one. It keeps its User, unless another one is named."""
     return AppointmentChange(
         fields={field.name: getattr(new.fields, field.name) for field in dataclasses.fields(new.fields)},
         utc_offset=new.utc_offset,
@@ -137,10 +137,10 @@ def replacement(new: NewAppointment, current: Appointment) -> AppointmentChange:
 
 
 def _changed_times(reader: Reader, body: AppointmentBody, current: Appointment) -> tuple[dict[str, Any], int | None]:
-    """The times as they are after the change, and the offset that a new start was written with.
+    """The times after the change, and the UTC offset with which a new start was written.
 
-    A new start alone moves the end along. An all-day appointment keeps to whole days: those it had, when it gets
-    another time zone; those it touches, when it becomes one.
+    A new start without an end moves the end as well. An all-day appointment covers whole days: the same days if only
+    its time zone changes, or all days that it touches if it becomes an all-day one.
     """
     was = current.fields
     zone = reader.zone(body.timezone) if "timezone" in body.model_fields_set else was.time_zone
@@ -167,7 +167,7 @@ def _changed_times(reader: Reader, body: AppointmentBody, current: Appointment) 
 
 
 def _invitee(reader: Reader, wanted: bool | None, contact: object) -> str | None:
-    """The address to invite the contact at; None where they are not to be invited."""
+    """The address at which to invite the contact; None where they are not to be invited."""
     if not wanted or reader.is_wrong("contact"):
         return None
     email = contact.get("email") if isinstance(contact, dict) else None
@@ -179,7 +179,7 @@ def _invitee(reader: Reader, wanted: bool | None, contact: object) -> str | None
 
 
 def _kept(reader: Reader, body: AppointmentBody, before: Mapping[str, object]) -> dict[str, object]:
-    """What is kept of a body, as it is kept. Of objects, only the members that were sent are changed (RFC 7396)."""
+    """The fields of a body that are only kept. In objects, only the members that were sent are changed (RFC 7396)."""
     simple = {name for name in _KEPT if name not in {"contact", "metadata", "reminders"}}
     values = body.model_dump(include=simple, exclude_none=True, by_alias=True)
     if body.contact is not None:

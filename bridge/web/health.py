@@ -1,4 +1,4 @@
-"""Whether the process is up, and whether it can serve. No data, hence no token."""
+"""Health checks. They tell no data, so they need no token."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 def once(
     request: web.Request, fingerprint: str, carry_out: CarryOut[T], answer_to: Callable[[T], Answer]
 ) -> web.Response:
-    """Carry the request out, or give the answer that it got before. Raises `Problem` for a key that can't be one."""
+    """Carry out the request, or return the answer that it got before. Raises `Problem` for an invalid key."""
     context = request.app[CONTEXT]
     answer, replayed = idempotency.once(
         context.db, _claim(request, fingerprint), carry_out, answer_to, now=context.clock()
@@ -29,7 +29,7 @@ def once(
 
 
 def response(answer: Answer, *, replayed: bool = False) -> web.Response:
-    """The answer as it is sent."""
+    """The HTTP response for an answer."""
     headers = {**answer.headers, "Idempotency-Replayed": "true"} if replayed else answer.headers
     return web.Response(status=answer.status, text=answer.body, content_type="application/json", headers=headers)
 
@@ -39,7 +39,7 @@ def _claim(request: web.Request, fingerprint: str) -> Claim | None:
     if key is None:
         return None
     key = key.strip()
-    if len(key) > 1 and key[0] == key[-1] == '"':  # a structured field's string; many send it bare
+    if len(key) > 1 and key[0] == key[-1] == '"':  # an RFC 8941 string; many send it without quotes
         key = key[1:-1]
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
         raise Problem(400, "bad_request", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
@@ -47,7 +47,7 @@ def _claim(request: web.Request, fingerprint: str) -> Claim | None:
 
 
 def shown_once(response: web.Response, name: str, secret: Sequence[str]) -> web.Response:
-    """The answer with a secret, if one was made just now: what is kept of an answer, and given again, has none."""
+    """The answer, with the secret if it was made just now: the stored answer, for repetitions, has no secret."""
     if not secret or "Idempotency-Replayed" in response.headers:
         return response
     document = {**json.loads(response.text or "{}"), name: secret[-1]}

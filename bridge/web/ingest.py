@@ -1,6 +1,6 @@
-"""`POST /v1/ingest/highlevel`: HighLevel's own webhooks feed the bridge.
+"""`POST /v1/ingest/highlevel`: booking from HighLevel's own webhooks.
 
-HighLevel sends again only what it gets 429 for; any other refusal is final to it, a 5xx too.
+HighLevel only repeats what is answered with 429. Any other refusal is final, even a 5xx.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PATH = "/v1/ingest/highlevel"
 SOURCE = "highlevel"
 TYPES = ("AppointmentCreate", "AppointmentUpdate", "AppointmentDelete")
-#: How far a webhook's timestamp may be off, in seconds, and when HighLevel tries again.
+#: Seconds by which a webhook's timestamp may be off, and seconds after which HighLevel tries again.
 OLDEST, AGAIN = 300, 600
 
 
@@ -81,7 +81,7 @@ def _read(body: bytes) -> HighLevelMessage:
 
 
 def _is_fresh(message: HighLevelMessage, now: int) -> bool:
-    """Whether it was sent just now. One without a timestamp is known by its id alone."""
+    """Whether it was sent just now. Without a timestamp, only its id tells whether it is a repetition."""
     if message.timestamp is None:
         return message.webhook_id is not None
     try:
@@ -92,7 +92,7 @@ def _is_fresh(message: HighLevelMessage, now: int) -> bool:
 
 
 def _is_repeated(context: Context, message: HighLevelMessage, now: int) -> bool:
-    """Whether it came before, while it was fresh: HighLevel repeats what it got 429 for with the same timestamp."""
+    """Whether it was received before, when it was fresh: HighLevel's repetitions have the same timestamp."""
     return message.webhook_id is not None and ingest.came_before(context.db, message.webhook_id, now=now)
 
 
@@ -135,7 +135,7 @@ def _carry_out(
     try:
         new = replace(new, source=SOURCE, source_updated_at=told.date_updated)
         made = book.create_appointment(context.db, new, now=context.clock())
-    except DuplicateExternalId:  # it came twice at once
+    except DuplicateExternalId:  # it was received twice at the same time
         return _carry_out(context, settings, message, location_id, told)
     return _done("booked", id_=made.appointment.id)
 
@@ -156,7 +156,7 @@ def _instant(text: str | None) -> dt.datetime | None:
 def _body(
     context: Context, settings: HighLevelSettings, location_id: str, told: HighLevelAppointment
 ) -> AppointmentBody:
-    """The appointment as the API's own body for it. Raises `Invalid`, `Unknown` for a calendar that is not ours."""
+    """The appointment as a body of our own API. Raises `Invalid`, and `Unknown` for a calendar that is not ours."""
     calendar_id = settings.calendars.get(told.calendar_id or "", told.calendar_id)
     user_id = settings.users.get(told.assigned_user_id or "", told.assigned_user_id)
     if user_id not in book.members(context.db, location_id, calendar_id or ""):

@@ -1,4 +1,4 @@
-"""Where the application and its requests keep what handlers need."""
+"""The keys under which the application and its requests hold what handlers need."""
 
 from aiohttp import web
 

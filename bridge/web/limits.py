@@ -1,4 +1,4 @@
-"""How many requests a token has: so many in a burst, so many in a day. Counted in memory, by each process."""
+"""Rate limits: how many requests each token has within ten seconds and within a day, counted in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BURST, DAY = 10.0, 86_400.0
 
 @dataclass(slots=True)
 class _Window:
-    """So many requests in so many seconds, counted from the first one on."""
+    """A limit of requests within some seconds, which begin with the first request."""
 
     seconds: float
     most: int
@@ -26,39 +26,39 @@ class _Window:
 
     @property
     def left(self) -> int:
-        """How many there are yet."""
+        """How many requests are left."""
         return max(0, self.most - self.count)
 
     def at(self, now: float) -> _Window:
-        """This one or, where its time is over, it anew."""
+        """This window, or a new one if it is over."""
         if now - self.began >= self.seconds:
             self.began, self.count = now, 0
         return self
 
     def ends_in(self, now: float) -> float:
-        """Seconds until there are so many again."""
+        """Seconds until the window is over."""
         return max(0.0, self.began + self.seconds - now)
 
 
 @dataclass(slots=True)
 class Limits:
-    """What tokens have left. `burst` and `daily` are how many requests one has in ten seconds, and in a day."""
+    """The requests that tokens have left. Each has `burst` requests in ten seconds, and `daily` in a day."""
 
     burst: int
     daily: int
-    #: Seconds that only ever rise.
+    #: A clock in seconds that never goes back.
     clock: Callable[[], float] = time.monotonic
     _windows: dict[str, tuple[_Window, _Window]] = field(default_factory=dict)
 
     def take(self, token_id: str) -> dict[str, str]:
-        """Count a request of a token. Returns HighLevel's headers. Raises `Problem` (429) for one too many."""
+        """Count a request of a token. Returns HighLevel's headers. Raises `Problem` (429) above the limit."""
         now = self.clock()
         windows = self._windows.get(token_id)
         if windows is None:
             windows = self._windows[token_id] = (_Window(BURST, self.burst), _Window(DAY, self.daily))
         burst, day = (window.at(now) for window in windows)
         full = [window for window in (burst, day) if not window.left]
-        if not full:  # one that is refused takes nothing from the day
+        if not full:  # a refused request does not count for the day
             burst.count += 1
             day.count += 1
         headers = {
@@ -85,7 +85,7 @@ LIMITS = web.AppKey("limits", Limits)
 
 @web.middleware
 async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request, if it came with a token."""
+    """Count the request, if it has a token."""
     token = request.get(TOKEN)
     if token is not None:
         request[RATE] = request.app[LIMITS].take(token.id)

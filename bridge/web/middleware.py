@@ -1,4 +1,4 @@
-"""What every request goes through: its id, its errors, its token."""
+"""What every request passes: getting an id, authentication, and turning errors into answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: What aiohttp itself refuses, in the API's words.
+#: Answers to what aiohttp itself refuses.
 _REFUSALS = {
     404: ("not_found", "There is nothing at this address. Paths begin with /v1/; see the documentation."),
     405: ("method_not_allowed", "This address does not take this method; see the Allow header."),
@@ -37,7 +37,7 @@ def new_trace_id() -> str:
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, and whatever goes wrong its answer."""
+    """Give the request an id, and turn exceptions into answers."""
     trace_id = request[TRACE_ID] = new_trace_id()
     try:
         response = await handler(request)
@@ -60,7 +60,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = problems.answer(UNREADABLE, path=request.path, trace_id=trace_id)
     except Exception as error:  # the outermost frame
         left = isinstance(error, ConnectionError) and request.transport is None
-        # A client that has left in the middle of its request gets no answer.
+        # The client has closed the connection in the middle of its request, so there is nobody to answer.
         response = web.Response(status=400) if left else _unexpected(request, trace_id)
     response.headers["X-Request-Id"] = trace_id
     for name, value in request.get(RATE, {}).items():
@@ -87,12 +87,12 @@ def _refusal(request: web.Request, error: web.HTTPException, trace_id: str) -> w
 
 @web.middleware
 async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A bearer token for everything under /v1/, save what is open to all."""
+    """Require a bearer token for everything under /v1/, except for what is public."""
     if not request.path.startswith("/v1/") or request.path in request.app[OPEN]:
         return await handler(request)
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip()
-    # What is not ASCII is no token of ours, and may be no text at all.
+    # Our tokens are ASCII. Other bytes may not even be text.
     known = scheme.lower() == "bearer" and secret.isascii()
     token = users.authenticate_token(request.app[CONTEXT].db, secret) if known else None
     if token is None:
@@ -107,7 +107,7 @@ async def authentication(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def needs(scope: str, handler: Handler) -> Handler:
-    """A handler that asks for a scope first; `admin` includes all of them."""
+    """A handler that requires a scope of the token. `admin` includes all scopes."""
 
     async def checked(request: web.Request) -> web.StreamResponse:
         if not request[TOKEN].scopes & {scope, "admin"}:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the declared operations and the shapes that parse and answer them."""
+"""The OpenAPI 3.1 document, made from the declared operations and the shapes of their requests and answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bridge.web.shapes.problems import ProblemAnswer
 from bridge.web.shapes.webhooks import Message
 
 REF = "#/components/schemas/{model}"
-#: What generated clients call shapes: by the API's own words, where the code has another use for these.
+#: The names of shapes in generated clients, where these differ from those in the code.
 NAMES = {
     "AppointmentBody": "AppointmentUpdate",
     "Availability": "AvailabilityResponse",
@@ -46,7 +46,7 @@ NAMES = {
     "UserBody": "UserUpdate",
     "WebhookBody": "WebhookUpdate",
 }
-#: Bodies of which some fields are needed only to create something have two names.
+#: Bodies with fields that are required only to create something have a second name.
 _UPDATE, _CREATE = "Update", "Create"
 TEXT: dict[str, Any] = {"type": "string"}
 NUMBER: dict[str, Any] = {"type": "integer"}
@@ -96,7 +96,7 @@ _DESCRIPTION = (
     " future, `appointmentStatus`, `sync.state`, `origin`, `type`, `kind` and `code` may get new values, and answers"
     " may get new fields: your program should be able to handle them."
 )
-#: What parameters mean that don't say it by their names.
+#: Descriptions of parameters whose names don't explain themselves.
 _MEANINGS = {
     "startTime": "Epoch milliseconds, or RFC 3339 with an offset.",
     "endTime": "Epoch milliseconds, or RFC 3339 with an offset; 366 days after the start at most.",
@@ -116,7 +116,7 @@ _MEANINGS = {
 
 
 def document(operations: Mapping[str, Sequence[Operation]], *, server: str = "/") -> dict[str, Any]:
-    """The document of these operations, which are grouped by what they are about."""
+    """The document of these operations, which are grouped by subject."""
     every = [operation for of_tag in operations.values() for operation in of_tag]
     needed = _needed(every)
     paths: dict[str, dict[str, Any]] = {}
@@ -313,7 +313,7 @@ def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _needed(operations: Iterable[Operation]) -> dict[str, tuple[str, ...]]:
-    """The fields that can't be left out where something is created, by the name of the body."""
+    """The fields that are required to create something, by the name of the body."""
     found: dict[str, tuple[str, ...]] = {}
     for operation in operations:
         if operation.body is not None and operation.needed:
@@ -355,7 +355,7 @@ def _headers(names: Iterable[str]) -> dict[str, Any]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is there or it isn't."""
+    """The schema without null: a parameter is either present or not."""
     rest = {key: value for key, value in schema.items() if key not in {"title", "anyOf"}}
     if rest.get("default", ...) is None:
         del rest["default"]

@@ -1,4 +1,4 @@
-"""What the API offers, declared once: routes are made from it, and so is the OpenAPI document."""
+"""The operations of the API. Routes and the OpenAPI document are both made from their declarations."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from bridge.web.shapes.base import Query, Shape
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. Its handler's docstring is what is said of it."""
+    """One method of one path. Its description is the docstring of its handler."""
 
     method: str
     path: str
     handler: Handler
-    #: The scope that a token needs; None: anybody may ask.
+    #: The scope that a token needs; None: no token is needed.
     scope: str | None
-    #: The name that generated clients give it: HighLevel's, where HighLevel has it.
+    #: The `operationId`: HighLevel's, where HighLevel has the operation.
     id: str
-    #: By status; None: an answer without a JSON body.
+    #: The shapes of answers by status; None: an answer without a JSON body.
     answers: Mapping[int, type[BaseModel] | None]
     body: type[Shape] | None = None
-    #: The fields of the body that can't be left out.
+    #: The required fields of the body.
     needed: tuple[str, ...] = ()
     query: type[Query] | None = None
     #: Codes of problems that it can answer, besides those that follow from the rest of the declaration.
     problems: tuple[str, ...] = ()
-    #: Headers of its good answers, by the names that `bridge.web.openapi` explains.
+    #: Headers of successful answers. `bridge.web.openapi` has their descriptions.
     gives: tuple[str, ...] = ()
     #: Whether it takes an Idempotency-Key.
     once: bool = False
@@ -42,7 +42,7 @@ class Operation:
 
     @property
     def route(self) -> web.RouteDef:
-        """The route that serves it."""
+        """The aiohttp route of the operation."""
         handler = self.handler if self.scope is None else needs(self.scope, self.handler)
         return web.route(self.method, self.path, handler, expect_handler=_expected)
 

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: the one place that gives a BridgeError its status, code and sentence (RFC 9457)."""
+"""Errors as HTTP answers (RFC 9457): the only place that gives a BridgeError its status, code and sentence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """An answer that is a problem. `facts` are extension members."""
+    """An answer that reports a problem. `facts` are extension members of its document (RFC 9457 section 3.2)."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Problem(Exception):
 
 
 def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one branch for each refusal
-    """What a refused use case is to an HTTP client. None: no client can be the cause of it."""
+    """The problem for an error; None for errors that no request can cause."""
     match error:
         case Unknown():
             return Problem(404, "not_found", f"There is no such {error.kind} here: check the id and the location.")
@@ -194,7 +194,7 @@ def invalid(problems: tuple[FieldProblem, ...]) -> Problem:
 
 
 def document(problem: Problem, *, path: str, trace_id: str) -> dict[str, Any]:
-    """The problem in the words of RFC 9457, with the keys that HighLevel's clients look for beside them."""
+    """The JSON of the problem (RFC 9457), with the keys that HighLevel's clients read as well."""
     return {
         "type": f"urn:crm-calendar-bridge:problem:{problem.code.replace('_', '-')}",
         "title": problem.code.replace("_", " ").capitalize(),
@@ -211,7 +211,7 @@ def document(problem: Problem, *, path: str, trace_id: str) -> dict[str, Any]:
 
 
 def answer(problem: Problem, *, path: str, trace_id: str) -> web.Response:
-    """The problem as a response."""
+    """The HTTP response for the problem."""
     return web.Response(
         status=problem.status,
         body=json.dumps(document(problem, path=path, trace_id=trace_id), ensure_ascii=False).encode(),

@@ -1,4 +1,4 @@
-"""Reads the fields of a request. All that is wrong is said at once."""
+"""Reading the fields of a request. All problems are reported at once."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ LONGEST = 366 * DAY
 
 @dataclass(slots=True)
 class Reader:
-    """Reads fields and gathers what is wrong with them: one problem for each field, the first."""
+    """Reads fields, and collects their problems: the first one of each field."""
 
     problems: list[FieldProblem] = field(default_factory=list)
 
     def wrong(self, name: str, code: str, detail: str) -> None:
-        """Note what is wrong with a field."""
+        """Note a problem of a field."""
         if not self.is_wrong(name):
             self.problems.append(FieldProblem(f"/{name}", code, detail))
 
     def is_wrong(self, name: str) -> bool:
-        """Whether something is known to be wrong with a field, or with part of it."""
+        """Whether a field, or a part of it, has a problem."""
         return any(problem.pointer.split("/")[1] == name for problem in self.problems)
 
     def done(self) -> None:
-        """Raises `Invalid` if anything was wrong."""
+        """Raises `Invalid` if there is any problem."""
         if self.problems:
             raise Invalid(tuple(self.problems))
 
     def location(self, location_id: str | None) -> str:
-        """The location, which has to be known by now."""
+        """The location, which is a problem if it is not known."""
         if location_id is None:
             self.wrong("locationId", "missing", "Name the location.")
         return location_id or ""
 
     def zone(self, name: str | None) -> str | None:
-        """A time zone. UTC stands in for a wrong one, so that the times are looked at too: nothing comes of it."""
+        """A time zone. For an invalid one, UTC is returned, so that the times can be checked as well."""
         if name is not None and not is_time_zone(name):
             self.wrong("timezone", "invalid_time_zone", "Use an IANA time zone name such as Europe/Berlin.")
         return "UTC" if self.is_wrong("timezone") else name
 
     def time(self, name: str, value: str | float | None, zone: str | None) -> Time | None:
-        """An instant; None where none was given, or none that can be read."""
+        """An instant; None where none was given, or it is invalid."""
         try:
             return None if value is None else parse_time(value, zone)
         except BadTime as error:
@@ -58,7 +58,7 @@ class Reader:
             return None
 
     def day(self, name: str, value: str | float | None, zone: str) -> dt.date | None:
-        """A day; None where none was given, or none that can be read."""
+        """A day; None where none was given, or it is invalid."""
         try:
             return None if value is None else parse_day(value, zone)
         except BadTime as error:
@@ -66,7 +66,7 @@ class Reader:
             return None
 
     def order(self, start: int, end: int) -> None:
-        """An end has to come after its start, and not too long after."""
+        """Check that an end is after its start, and not too long after it."""
         if end <= start:
             detail = "The end has to come after the start; of whole days, it is the day after the last."
             self.wrong("endTime", "end_before_start", detail)
@@ -75,14 +75,14 @@ class Reader:
 
     @contextlib.contextmanager
     def gathering(self) -> Iterator[None]:
-        """What others find wrong meanwhile is said with the rest."""
+        """Add the problems of an `Invalid` that is raised within the block to those of this Reader."""
         try:
             yield
         except Invalid as error:
             self.problems += error.problems
 
     def rrule(self, text: str | None) -> str | None:
-        """A recurrence rule, as it is kept."""
+        """A recurrence rule in the form in which it is stored."""
         try:
             return read_rrule(text) if text else None
         except Invalid as error:

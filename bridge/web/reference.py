@@ -14,14 +14,14 @@ OPENAPI, DOCS = "/v1/openapi.json", "/v1/docs"
 
 
 class Reference:
-    """The document, in the forms it is asked for in."""
+    """The OpenAPI document in the forms in which it is served."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
 
     @cached_property
     def text(self) -> str:
-        """As JSON."""
+        """The document as JSON."""
         return json.dumps(self.document, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""What is asked for over HTTP: bodies, queries, headers, and what the token may see."""
+"""Reading requests: bodies, queries, headers, and the locations that the token may see."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ S = TypeVar("S", bound=Shape)
 Q = TypeVar("Q", bound=Query)
 T = TypeVar("T")
 
-#: The entries of a page where a cursor came without a limit.
+#: The number of entries of a page, where a cursor is sent without a limit.
 PAGE = 200
 
-#: The most that names of ignored fields take in the answer's header; more, and clients refuse it.
+#: The longest list of ignored fields in an answer's header: clients refuse long headers.
 LONGEST_HEADER = 1000
 
 
-#: How long a body may take to arrive, in seconds.
+#: Seconds that a body may take to arrive.
 BODY_SECONDS = 30.0
-#: How bodies may be encoded.
+#: The encodings that are accepted for bodies.
 READ_ENCODINGS = {"", "identity", "gzip", "deflate"}
 ENCODINGS = Problem(
     415,
@@ -48,15 +48,15 @@ ENCODINGS = Problem(
 
 @dataclass(frozen=True, slots=True)
 class Body(Generic[S]):
-    """A JSON body in its shape. What is wrong with a field by itself is in `problems`; the field counts as not sent."""
+    """A JSON body in its shape. `problems` are those of single fields; these fields count as not sent."""
 
     value: S
     problems: tuple[FieldProblem, ...]
-    #: Of the canonical form: two bodies that say the same have the same.
+    #: A digest of the canonical form: bodies with the same meaning have the same one.
     fingerprint: str
 
     def ignored(self) -> dict[str, str]:
-        """The header that names fields nobody knows, if there are any."""
+        """The header that names unknown fields of the request, if there are any."""
         names = [name for name in self.value.unknown() if name.isascii() and name.isprintable()]
         text = ", ".join(names)
         if len(text) > LONGEST_HEADER:
@@ -64,11 +64,11 @@ class Body(Generic[S]):
         return {"X-Ignored-Fields": text} if text else {}
 
     def with_values(self, **values: object) -> Body[S]:
-        """The same body, as if it said these too."""
+        """The body, as if these fields had been sent as well."""
         return replace(self, value=self.value.model_copy(update=values))
 
     def strict(self) -> Body[S]:
-        """The same body, with unknown fields for problems: on paths of the bridge's own, they are mistakes."""
+        """The body, with unknown fields as problems: on paths that HighLevel does not have, these are mistakes."""
         unknown = (
             FieldProblem(f"/{name}", "unknown_field", "There is no such field.") for name in self.value.unknown()
         )
@@ -76,7 +76,7 @@ class Body(Generic[S]):
 
 
 async def raw_body(request: web.Request) -> bytes:
-    """The body as it came. Raises `Problem` (408) when it does not come to an end."""
+    """The bytes of the body. Raises `Problem` (408) when it takes too long to arrive."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
@@ -94,7 +94,7 @@ async def body_of(request: web.Request, shape: type[S]) -> Body[S]:
     raw = await raw_body(request)
     try:
         document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
-        # Half a character, which JSON can spell, is nothing that can be stored or sent: it does not encode.
+        # JSON can contain half of a surrogate pair, which can't be encoded, and so neither stored nor sent.
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         detail = "The body is not well-formed JSON in UTF-8, or names a field twice."
@@ -111,7 +111,7 @@ async def body_of(request: web.Request, shape: type[S]) -> Body[S]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two fields with one name, readers take different ones: nobody could say what is booked."""
+    """A JSON object, refused if it has a key twice: programs disagree about which of the two counts."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError
@@ -143,7 +143,7 @@ def _problems(wrong: Iterable[Mapping[str, Any]]) -> tuple[FieldProblem, ...]:
 
 
 def problems_of(error: ValidationError) -> tuple[FieldProblem, ...]:
-    """What is wrong with the fields of a shape, each by itself."""
+    """The problems of single fields of a shape."""
     return _problems(error.errors(include_url=False, include_input=False))
 
 
@@ -166,7 +166,7 @@ def location_for(request: web.Request, given: str | None) -> str | None:
 
 
 def query_of(request: web.Request, shape: type[Q]) -> tuple[Q, Reader]:
-    """The query in its shape, and a Reader that knows what is wrong with it. Empty fields count as not sent.
+    """The query in its shape, and a Reader with its problems. Empty fields count as not sent.
 
     Lists come as `name=a&name=b`, `name[]=a`, or `name=a,b`. Unknown fields are left alone.
     """
@@ -187,8 +187,8 @@ def query_of(request: web.Request, shape: type[Q]) -> tuple[Q, Reader]:
 
 
 def query_time(reader: Reader, name: str, value: str | float | None) -> int | None:
-    """An instant in a query, in Unix seconds; None where none was given, or none that can be read."""
-    # An unencoded "+" of an offset arrives as a space.
+    """An instant in a query, in Unix seconds; None where none was given, or it is invalid."""
+    # A "+" in a query that is not encoded, as in a UTC offset, arrives as a space.
     time = reader.time(name, value.replace(" ", "+") if isinstance(value, str) else value, None)
     return None if time is None else time.at
 
@@ -196,7 +196,7 @@ def query_time(reader: Reader, name: str, value: str | float | None) -> int | No
 def query_span(
     reader: Reader, names: tuple[str, str], values: tuple[str | float | None, str | float | None]
 ) -> Interval:
-    """The span between two fields that are needed. Raises `Invalid`."""
+    """The span between two required fields. Raises `Invalid`."""
     times = []
     for name, value in zip(names, values, strict=True):
         if value is None:
@@ -211,7 +211,7 @@ def query_span(
 
 
 def listing(request: web.Request) -> Listing:
-    """What a listing's query asks for. Raises `Problem` (400, 404) and `Invalid`."""
+    """The Listing that a query asks for. Raises `Problem` (400, 404) and `Invalid`."""
     query, reader = query_of(request, EventsQuery)
     if not any(request.query.get(name) for name in ("userId", "calendarId", "groupId")):
         raise Problem(400, "missing_scope_parameter", "Say whose: give userId, calendarId or groupId.")
@@ -231,7 +231,7 @@ def listing(request: web.Request) -> Listing:
         include_deleted=query.include_deleted,
         updated_after=updated_after,
         after=after,
-        # One more, which tells whether there is another page.
+        # One more than wanted, which tells whether there is another page.
         limit=None if limit is None else limit + 1,
     )
 
@@ -239,7 +239,7 @@ def listing(request: web.Request) -> Listing:
 def page(
     listing: Listing, found: Sequence[T], place: Callable[[T], tuple[int, str]]
 ) -> tuple[Sequence[T], dict[str, str]]:
-    """What of a listing goes onto this page, and where the next one begins, if there is one."""
+    """The part of a listing that goes onto this page, and the cursor of the next page, if there is one."""
     if listing.limit is None or len(found) < listing.limit:
         return found, {}
     shown = found[: listing.limit - 1]
@@ -261,7 +261,7 @@ def _place(reader: Reader, cursor: str | None) -> tuple[int, str]:
 
 
 def expected_version(request: web.Request) -> int | None:
-    """The version in If-Match; None without one, or with `*`; one that nothing can have, for an ETag of others.
+    """The version in If-Match; None without one, or with `*`; for a foreign ETag, a version that nothing has.
 
     Raises `Problem` (428) where the settings want one.
     """
@@ -274,12 +274,12 @@ def expected_version(request: web.Request) -> int | None:
 
 
 def tag_of(document: Mapping[str, Any]) -> str:
-    """The ETag of what has no version: it is another one as soon as anything in the answer is."""
+    """An ETag for what has no version: a digest of the answer."""
     return f'"{hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:24]}"'
 
 
 def tagged(request: web.Request, name: str, document: Mapping[str, Any], **rest: Any) -> web.Response:
-    """An answer of one such thing with its ETag; to a GET by whoever has it already, 304."""
+    """An answer with such an ETag; 304 for a GET whose If-None-Match names it."""
     tag = tag_of(document)
     if request.method == "GET" and has_it_already(request, tag):
         return web.Response(status=304, headers={"ETag": tag})
@@ -293,25 +293,25 @@ def expect_tag(request: web.Request, tag: str) -> None:
 
 
 def refuse_if_absent(request: web.Request) -> None:
-    """Raises `VersionMismatch` for an If-Match on something that is not there yet (RFC 9110 section 13.1.1)."""
+    """Raises `VersionMismatch` for an If-Match on something that does not exist (RFC 9110 section 13.1.1)."""
     if "If-Match" in request.headers:
         raise VersionMismatch(None)
 
 
 def refuse_if_present(request: web.Request, version: int) -> None:
-    """Raises `VersionMismatch` for `If-None-Match: *` on something that is there (RFC 9110 section 13.1.2)."""
+    """Raises `VersionMismatch` for `If-None-Match: *` on something that exists (RFC 9110 section 13.1.2)."""
     if request.headers.get("If-None-Match", "").strip() == "*":
         raise VersionMismatch(version)
 
 
 def has_it_already(request: web.Request, etag: str) -> bool:
-    """Whether If-None-Match says that the sender has this version."""
+    """Whether If-None-Match names this version."""
     known = _tags(request.headers.get("If-None-Match", ""))
     return etag in known or "*" in known
 
 
 def _if_match(request: web.Request) -> str | None:
-    """What If-Match names; None for anything that is there."""
+    """The ETags that If-Match names; None for `*`, or without the header."""
     if "If-Match" not in request.headers and request.app[SETTINGS].api.require_if_match:
         detail = "Send If-Match with the ETag of what you have seen, or with * to change whatever is there."
         raise Problem(428, "precondition_required", detail)
@@ -320,7 +320,7 @@ def _if_match(request: web.Request) -> str | None:
 
 
 def _tags(text: str) -> list[str]:
-    """ETags in a list of them. Proxies that compress an answer mark its ETag as weak, though it says the same."""
+    """The ETags in a header. W/ is ignored: proxies that compress an answer mark its ETag as weak."""
     return [part.strip().removeprefix("W/") for part in text.split(",")]
 
 

@@ -1,4 +1,4 @@
-"""Schedules over HTTP: working hours of Users, and of booking calendars themselves."""
+"""Schedules over HTTP: working hours of Users, and of booking calendars."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ async def update_of_calendar(request: web.Request) -> web.Response:
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
-    """A schedule as it is answered."""
+    """The JSON of a schedule."""
     return {
         "id": schedule.id,
         "locationId": schedule.location_id,
@@ -183,7 +183,7 @@ def _answer(request: web.Request, schedule: Schedule, **rest: Any) -> web.Respon
 
 
 def _change(reader: Reader, body: ScheduleBody) -> ScheduleChange:
-    """What a body sets. Raises `Invalid`."""
+    """The change that a body describes. Raises `Invalid`."""
     zone = reader.zone(body.timezone)
     rules = None
     if body.rules is not None:

@@ -1,4 +1,4 @@
-"""Instants as CRMs write them, and back. Pure."""
+"""Parsing and formatting the times of the API. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.domain.rfc3339 import format_time, format_utc
 
 __all__ = ["BadTime", "Time", "day_of", "format_time", "format_utc", "parse_day", "parse_time", "start_of"]
 
-#: Years that an appointment can lie in. Epoch seconds taken for milliseconds would fall into 1970.
+#: The years in which times can be. Epoch seconds that are taken for milliseconds would be in 1970.
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 _RFC3339 = re.compile(
@@ -24,7 +24,7 @@ _LAST = int(dt.datetime(LAST_YEAR + 1, 1, 1, tzinfo=dt.UTC).timestamp())
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """An instant (Unix seconds, UTC) and the offset from UTC, in seconds, that it was written with."""
+    """An instant (Unix seconds, UTC), and the UTC offset (in seconds) with which it was written."""
 
     at: int
     utc_offset: int
@@ -62,7 +62,7 @@ def parse_time(value: str | float, zone: str | None) -> Time:
 
 
 def parse_day(value: str | float, zone: str) -> dt.date:
-    """The day meant: a date, local time in `zone`, or the day in `zone` that an instant falls on. Raises `BadTime`."""
+    """The day of a date, of a local time, or of an instant in `zone`. Raises `BadTime`."""
     if (milliseconds := _epoch(value)) is not None:
         return day_of(_from_epoch(milliseconds).at, zone)
     day, clock, offset = _parts(value)
@@ -83,7 +83,7 @@ def start_of(day: dt.date, zone: str) -> Time:
 
 
 def _epoch(value: str | float) -> int | None:
-    """The value as epoch milliseconds, if that is what it is. (A query has everything as text.)"""
+    """The value if it is epoch milliseconds, which in a query are text; otherwise None."""
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"-?\d{9,16}", value, re.ASCII) else None
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: subscriptions, their secrets, and what became of deliveries."""
+"""Webhooks over HTTP: subscriptions, their secrets, and their deliveries."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ async def replay(request: web.Request) -> web.Response:
 
 
 def _change(request: web.Request, reader: Reader, body: Body[WebhookBody]) -> WebhookChange:
-    """What a body says. Raises `Invalid`."""
+    """The change that a body describes. Raises `Invalid`."""
     with reader.gathering():
         webhooks.check_url(body.value.url, request.app[SETTINGS].webhooks.networks)
     reader.done()
