@@ -194,7 +194,13 @@ def list_passwords(db: Db, user_id: str) -> list[passwords.CalendarPassword]:
     with db.read() as tx:
         if users.get(tx, user_id) is None:
             raise Unknown("user", user_id)
-        return passwords.list_for(tx, user_id)
+        found = passwords.list_for(tx, user_id)
+    # Collected into the store from time to time only; whoever looks wants to see the use of a moment ago.
+    uses = passwords.last_use_directory(db.path)
+    return [
+        replace(one, last_used_at=max(one.last_used_at or 0, passwords.last_use(uses, one.id) or 0) or None)
+        for one in found
+    ]
 
 
 def revoke_password(db: Db, user_id: str, password_id: str, now: int) -> None:

@@ -96,6 +96,14 @@ def collect_last_use(directory: Path) -> dict[str, int]:
     return {path.name: int(path.stat().st_mtime) for path in directory.iterdir()}
 
 
+def last_use(directory: Path, password_id: str) -> int | None:
+    """When a password was last used, as far as that has not been forgotten; None: it has no file."""
+    try:
+        return int((directory / password_id).stat().st_mtime)
+    except FileNotFoundError:
+        return None
+
+
 def forget_use(directory: Path, ids: Iterable[str]) -> None:
     """Remove the files of passwords that are gone."""
     for password_id in ids:

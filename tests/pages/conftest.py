@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from playwright.sync_api import Browser, sync_playwright
 
 from bridge.remote.memory import MemoryServer
 from bridge.service import sessions, users
 from bridge.settings import Settings
 from bridge.web.app import make_web_app
+from tests.pages import live
 from tests.service.conftest import World, make_world
 
 
@@ -126,3 +130,46 @@ async def close(site: Site) -> None:
         await client.session.close()
     await site.server.close()
     site.world.db.close()
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{CHROMIUM} is missing: apt-get install chromium")
+        pytest.skip(f"{CHROMIUM} is missing, so the pages are not tried in a browser: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # No sandbox, which needs more than a container gives; only our own pages are opened.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory):
+    with live.serving(tmp_path_factory.mktemp("live") / "bridge") as bridge:
+        yield bridge
+
+
+@pytest.fixture(params=live.DEVICES)
+def page(request, browser: Browser, bridge):
+    """A new browser on one of the devices. Nothing it opens may ask for anything elsewhere, or trip over itself."""
+    context = browser.new_context(**live.DEVICES[request.param], locale="de-DE", accept_downloads=True)
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    asked, errors = [], []
+    page.on("request", lambda sent: asked.append(sent.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith(bridge.url)] == []
+    assert errors == []
+
+
+@pytest.fixture
+def person(bridge):
+    return bridge.person()

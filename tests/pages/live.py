@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -21,6 +24,11 @@ from tests.e2e.processes import BRIDGE, Program
 from tests.upstreams import icloud
 from tests.upstreams.icloud import Cloud, CloudLogin
 
+DEVICES = {
+    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+    "desk": {"viewport": {"width": 1280, "height": 900}},
+}
+BERLIN = ZoneInfo("Europe/Berlin")
 RADICALE = Path(__file__).parents[2] / "config" / "radicale.conf"
 _numbers = count(1)
 _axe = Axe()
@@ -48,6 +56,7 @@ class Bridge:
     radicale: int = field(default_factory=upstreams.free_port)
     #: Whether phones find it.
     public: bool = False
+    _plain: str = ""
 
     @property
     def url(self) -> str:
@@ -58,14 +67,14 @@ class Bridge:
         return Db(self.folder / "data" / "bridge.db")
 
     def write_settings(self) -> None:
-        (self.folder / "config").mkdir(parents=True)
+        self.settings_file.parent.mkdir(parents=True)
         pages, calendars = (
             ('public_url = "http://bridge.example.com/"', 'public_url = "https://dav.example.com/"')
             if self.public
             else ("", "")
         )
         hosts = json.dumps(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
-        (self.folder / "config" / "bridge.toml").write_text(
+        self.settings_file.write_text(
             f"""[sidecar]
 port = {self.sidecar}
 {pages}
@@ -84,6 +93,36 @@ url = "{self.cloud.url}"
 credential_hosts = {hosts}
 """
         )
+
+    @property
+    def settings_file(self) -> Path:
+        return self.folder / "config" / "bridge.toml"
+
+    def declare(self, person: Person, *, primary: str, conflicts: tuple[str, ...]) -> None:
+        """An administrator edits the settings file while the bridge runs."""
+        secret = self.folder / f"{person.id}.password"
+        secret.touch(mode=0o600)
+        secret.write_text(person.cloud.password)
+        self._plain = self.settings_file.read_text()
+        self.settings_file.write_text(
+            f"""{self._plain}
+[pages]
+other_servers = true
+[[users]]
+id = "{person.id}"
+location = "loc"
+time_zone = "Europe/Berlin"
+[[users.accounts]]
+username = "{person.cloud.username}"
+password_file = "{secret}"
+primary = "{primary}"
+conflicts = {json.dumps(conflicts)}
+"""
+        )
+
+    def forget_declarations(self) -> None:
+        """They take it out again."""
+        self.settings_file.write_text(self._plain)
 
     def person(self) -> Person:
         """Somebody new, with an Apple Account and four calendars there."""
@@ -163,3 +202,41 @@ def choose(page: Page, bridge: Bridge, *, primary: str, conflicts: tuple[str, ..
         expect(page.get_by_role("heading", level=1)).to_have_text("What this will do")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_have_text("The calendars to check for conflicts are saved.")
+
+
+def event(uid: str, title: str, start: dt.datetime, *, hours: float = 1, recurring: str = "") -> str:
+    begins, ends = (f"{at.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}" for at in (start, start + dt.timedelta(hours=hours)))
+    return (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//phone//EN\r\nBEGIN:VEVENT\r\n"
+        f"UID:{uid}\r\nDTSTAMP:20270301T000000Z\r\nDTSTART:{begins}\r\nDTEND:{ends}\r\n{recurring}"
+        f"SUMMARY:{title}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+
+
+def all_day(uid: str, title: str, first: str, end: str) -> str:
+    return (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//phone//EN\r\nBEGIN:VEVENT\r\n"
+        f"UID:{uid}\r\nDTSTAMP:20270301T000000Z\r\nDTSTART;VALUE=DATE:{first}\r\nDTEND;VALUE=DATE:{end}\r\n"
+        f"SUMMARY:{title}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+
+
+def tomorrow(hour: int) -> dt.datetime:
+    return dt.datetime.now(BERLIN).replace(hour=hour, minute=0, second=0, microsecond=0) + dt.timedelta(days=1)
+
+
+def api(bridge, token: str, path: str, body: dict) -> dict:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{bridge.url}/v1{path}", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+
+
+def reload_until(page: Page, wanted):
+    """Reload until the bridge has noticed: it looks every second or two."""
+    for _ in range(60):
+        page.reload()
+        if wanted.count():
+            break
+        page.wait_for_timeout(250)
+    return wanted.first

@@ -6,6 +6,7 @@ import plistlib
 import re
 from dataclasses import replace
 from html import unescape
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +16,7 @@ from bridge.errors import AccountNotConnected, Forbidden, NoAnswer, Throttled, U
 from bridge.service import book, connect, mirror, push, roles, users
 from bridge.settings import Settings
 from tests.pages.conftest import close, make_site
+from tests.pages.qr import scanned
 from tests.service.conftest import NOW, event
 
 PROFILE = ("/profile/integrations", "/profile/calendars", "/profile/subscribe")
@@ -550,6 +552,7 @@ async def test_a_configuration_profile_is_a_property_list_with_what_apple_asks_f
         profile = plistlib.loads(await response.read())
     assert profile["PayloadType"] == "Configuration"
     assert profile["PayloadVersion"] == 1
+    assert profile["PayloadRemovalDisallowed"] is False
     (account,) = profile["PayloadContent"]
     for payload in (profile, account):
         assert re.fullmatch(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", payload["PayloadUUID"])
@@ -557,6 +560,8 @@ async def test_a_configuration_profile_is_a_property_list_with_what_apple_asks_f
         assert payload["PayloadDisplayName"]
     assert profile["PayloadUUID"] != account["PayloadUUID"]
     assert account["PayloadType"] == "com.apple.caldav.account"
+    assert account["PayloadVersion"] == 1
+    assert account["CalDAVAccountDescription"]
     assert account["CalDAVHostName"] == "dav.example.com"
     assert account["CalDAVPort"] == 443
     assert account["CalDAVPrincipalURL"] == "/ada/"
@@ -568,17 +573,35 @@ async def test_a_configuration_profile_is_a_property_list_with_what_apple_asks_f
 
 async def test_the_steps_have_the_values_filled_in(site):
     told = (await (await site.signed_in()).get("/profile/subscribe")).text
-    for program in ("iPhone and iPad", "Mac", "Thunderbird", "DAVx⁵", "Evolution", "vdirsyncer"):
-        assert program in told
+    address = "http://127.0.0.1:5232/ada/crm/"
+    for program, values in (
+        ("iPhone and iPad, by hand", (f"Server: {address}", "User name: ada ;")),
+        (
+            "Mac, by hand",
+            ("User name: ada ;", "Server address: 127.0.0.1 ; server path: /ada/ ; port: 5232 ; Use SSL: no"),
+        ),
+        ("Thunderbird", (f"User name: ada ; location: {address}",)),
+        ("Android, with DAVx⁵", (f"Base URL: {address} ; user name: ada ;",)),
+        ("Evolution", (f"URL: {address} ; User: ada",)),
+        ("vdirsyncer", ("[storage crm_bridge]",)),
+    ):
+        steps = told.partition("Step by step")[2].partition(f" {program} ")[2]
+        assert [value for value in values if value not in steps[:700]] == [], program
     assert 'url = "http://127.0.0.1:5232/ada/crm/"' in told
     assert 'username = "ada"' in told
 
 
 async def test_a_phone_goes_on_by_a_code_that_signs_in_once(public_site):
     ada = await public_site.signed_in()
-    assert "<svg" in (await ada.get("/profile/subscribe")).html.partition('id="qr"')[2]
+    here = (await ada.get("/profile/subscribe")).html.partition('id="qr"')[2]
+    assert scanned(here) == "http://bridge.example.com/profile/subscribe"
     shown = await ada.post("/profile/subscribe/phone", via="/profile/subscribe")
-    assert "<svg" in shown.html
+    link = urlsplit(scanned(shown.html.partition("<main")[2]))
+    assert link.netloc == "bridge.example.com"
+    phone = await public_site.browser()
+    assert (await phone.post(link.path)).status == 200
+    assert (await phone.get("/profile/subscribe")).url == "/profile/subscribe"
+    assert "used already" in (await ada.get(link.path)).text
     assert "/link/" not in shown.html  # only in the code
     assert "It works once" in shown.text
 

@@ -1,0 +1,113 @@
+"""The pages by keyboard alone, and as a screen reader is told of them."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.pages import live
+
+
+def test_by_keyboard_alone(page: Page, bridge, person):
+    live.sign_in(page, bridge, person)
+    page.goto(f"{bridge.url}/profile/subscribe")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.get_by_label("Which device or program?").focus()
+    page.keyboard.type("Evolution")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("A password for Evolution")
+
+    # The menu opens with Enter, and closes with Escape, which leads back to it.
+    menu = page.locator("details.who summary")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_hidden()
+    expect(menu).to_be_focused()
+
+
+def test_choosing_by_keyboard_alone(page: Page, bridge, person):
+    live.sign_in(page, bridge, person)
+    live.connect(page, person)
+    page.goto(f"{bridge.url}/profile/calendars/primary")
+    page.get_by_role("link", name="Subscribe").focus()
+    page.keyboard.press("Tab")  # into the choices; "Club" can't be chosen
+    expect(page.get_by_role("radio", name="Home")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("radio", name="Work")).to_be_checked()
+    for heading in ("What this will do", "Calendar Configuration"):
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        page.get_by_role("link", name="Subscribe").focus()
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("region", name="Primary Calendar")).to_contain_text("Work")
+
+
+def test_everything_is_reached_by_tab_and_shows_that_it_has_the_focus(page: Page, bridge, person):
+    person.cloud.put(person.calendars["Home"], "dentist.ics", live.event("dentist", "Dentist", live.tomorrow(10)))
+    live.sign_in(page, bridge, person)
+    live.connect(page, person)
+    live.choose(page, bridge, primary="Home", conflicts=("Work",))
+    for path in (
+        *("/profile/integrations", "/profile/integrations/connect?provider=icloud", "/profile/calendars"),
+        *("/profile/calendars/primary", "/profile/calendars/conflicts", "/profile/subscribe", "/status"),
+        *(f"/calendar?view={view}&date={live.tomorrow(10).date()}" for view in ("day", "week", "month")),
+    ):
+        page.goto(bridge.url + path)
+        reached = _walk_by_tab(page)
+        assert [stop for stop in reached if not stop["marked"] or not stop["name"]] == [], path
+        assert reached[0]["name"] == "Skip to the content"
+        assert page.evaluate(_MISSED) == [], path
+
+
+#: What can be seen and used, and was not reached. Of radio buttons one is, the others are by the arrows.
+_MISSED = """() => [...document.querySelectorAll('a[href], button, input, summary, [tabindex="0"]')]
+  .filter((one) => one.checkVisibility() && !one.disabled && one.type !== 'radio' && !one.dataset.reached)
+  .map((one) => one.outerHTML.slice(0, 200))"""
+
+
+def _walk_by_tab(page: Page) -> list[dict]:
+    """Everything that has the focus in turn: its name, and whether an outline tells."""
+    stops = []
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(
+            """() => {
+              const one = document.activeElement;
+              if (one === document.body || one.dataset.reached) return null;
+              one.dataset.reached = 'yes';
+              const label = one.labels && one.labels.length ? one.labels[0].innerText : '';
+              const name = one.getAttribute('aria-label') || one.innerText || label;
+              return { name: name.trim(), marked: getComputedStyle(one).outlineStyle === 'solid' };
+            }"""
+        )
+        if stop is None:
+            return stops
+        stops.append(stop)
+    return stops
+
+
+def test_a_screen_reader_finds_a_table_where_it_is_drawn_as_a_list(browser: Browser, bridge, person):
+    context = browser.new_context(**live.DEVICES["phone"])
+    page = context.new_page()
+    page.goto(f"{bridge.url}/sign-in/admin")
+    page.get_by_label("API token").fill(bridge.token("admin"))
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("searchbox").fill(person.id)
+    page.get_by_role("button", name="Search").click()
+    assert page.locator("tbody tr").first.evaluate("e => getComputedStyle(e).display") == "block"
+    # As the browser tells it, which goes by how it is drawn.
+    tree = context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    told = [(node["role"]["value"], node["name"]["value"]) for node in tree if not node["ignored"] and "name" in node]
+    assert [name for role, name in told if role == "columnheader"] == [
+        *("User", "Location", "Accounts", "Waiting", "Health")
+    ]
+    assert [role for role, _ in told if role in {"table", "rowheader", "cell"}] == ["table", "rowheader", *["cell"] * 4]
+    assert ("cell", "Location: loc") in told
+    context.close()
