@@ -9,7 +9,6 @@ from bridge.service.context import Context
 from bridge.settings import Settings
 from bridge.web import middleware, openapi
 from bridge.web.audit import audit
-from bridge.web.beside import threads
 from bridge.web.keys import CONTEXT, OPEN, SETTINGS, WATCH
 from bridge.web.limits import LIMITS, Limits, limits
 from bridge.web.pages import guard, sign_in
@@ -17,6 +16,7 @@ from bridge.web.pages.attempts import Attempts
 from bridge.web.pages.routes import ROUTES as PAGES
 from bridge.web.reference import REFERENCE, Reference
 from bridge.web.routes import OPERATIONS, ROUTES
+from bridge.web.threads import threads
 
 #: Appointments are small.
 MAX_BODY = 256 * 1024

@@ -17,12 +17,12 @@ from bridge.service.changes import Watch
 from bridge.service.idempotency import Answer
 from bridge.service.refresh import Refreshed, refresh
 from bridge.web import answers, fields, idempotency, requests
-from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT, WATCH
 from bridge.web.problems import Problem
 from bridge.web.requests import Body
 from bridge.web.shapes.appointments import AppointmentBody, ScopeQuery
 from bridge.web.shapes.base import is_id
+from bridge.web.threads import in_thread
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars/events/appointments"
@@ -191,7 +191,7 @@ async def list_all(request: web.Request) -> web.Response:
         shown, more = requests.page(wanted, found, lambda one: (one.fields.start, one.id))
         return answers.events(map(answers.appointment, shown), more)
 
-    return web.Response(text=await beside(request, answer), content_type="application/json")
+    return web.Response(text=await in_thread(request, answer), content_type="application/json")
 
 
 def _may_take_time(body: AppointmentBody) -> bool:

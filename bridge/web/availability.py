@@ -19,11 +19,11 @@ from bridge.service import availability
 from bridge.service.availability import FreeSlots, Occupied, Offer, Offers, Participants, Question
 from bridge.service.people import Known
 from bridge.web import requests
-from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.reader import Reader
 from bridge.web.shapes.availability import AvailabilityBody, FreeBusyBody, FreeSlotsQuery
+from bridge.web.threads import in_thread
 from bridge.web.times import format_time, format_utc
 
 DAY = 86_400
@@ -58,7 +58,7 @@ async def free_slots(request: web.Request) -> web.Response:
         days = _by_day(found, span, ZoneInfo(zone or found.time_zone), ranges=query.slot_format == "range")
         return web.json_response(days, headers=_as_of(found.known, now))
 
-    return await beside(request, answer)
+    return await in_thread(request, answer)
 
 
 async def ask(request: web.Request) -> web.Response:
@@ -90,7 +90,7 @@ async def ask(request: web.Request) -> web.Response:
         }
         return web.json_response(document, headers=_as_of(found.known, now))
 
-    return await beside(request, answer)
+    return await in_thread(request, answer)
 
 
 async def free_busy(request: web.Request) -> web.Response:
@@ -132,7 +132,7 @@ async def free_busy(request: web.Request) -> web.Response:
         }
         return web.json_response(document, headers=body.ignored())  # Google's programs send more than the bridge needs
 
-    return await beside(request, answer)
+    return await in_thread(request, answer)
 
 
 def _question(reader: Reader, asked: AvailabilityBody) -> Question:

@@ -14,11 +14,11 @@ from bridge.service import book
 from bridge.service.book import BlockedSlotView, NewBlockedSlot
 from bridge.service.idempotency import Answer
 from bridge.web import answers, idempotency, requests
-from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT
 from bridge.web.reader import Reader
 from bridge.web.requests import Body
 from bridge.web.shapes.blocked_slots import BlockedSlotBody
+from bridge.web.threads import in_thread
 
 PATH = "/v1/calendars/events/block-slots"
 
@@ -97,7 +97,7 @@ async def list_all(request: web.Request) -> web.Response:
         shown, more = requests.page(wanted, found, lambda one: (one.start, one.id))
         return answers.events(map(answers.blocked_slot_view, shown), more)
 
-    return web.Response(text=await beside(request, answer), content_type="application/json")
+    return web.Response(text=await in_thread(request, answer), content_type="application/json")
 
 
 def _answer(slot: BlockedSlot, body: Body[BlockedSlotBody], *, status: int) -> Answer:

@@ -11,9 +11,9 @@ from aiohttp import web
 from bridge.service import changes
 from bridge.service.changes import Change, ChangeType, Page, Resource
 from bridge.web import requests
-from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT, WATCH
 from bridge.web.shapes.changes import ChangesQuery
+from bridge.web.threads import in_thread
 from bridge.web.times import format_utc
 
 PATH = "/v1/changes"
@@ -30,7 +30,9 @@ async def read(request: web.Request) -> web.Response:
     types, limit, locations = _types(query.types), query.limit, requests.locations_of(request)
     db = request.app[CONTEXT].db
     # In a thread: skipping a month of changes of other locations takes a moment.
-    page = await beside(request, lambda: changes.read(db, query.cursor, locations=locations, types=types, limit=limit))
+    page = await in_thread(
+        request, lambda: changes.read(db, query.cursor, locations=locations, types=types, limit=limit)
+    )
     watch = request.app[WATCH]
     deadline = asyncio.get_running_loop().time() + query.wait_seconds
     while not page.changes and not watch.closed and not _gone(request):

@@ -9,10 +9,10 @@ from aiohttp import web
 from bridge.service import explain as explain_service
 from bridge.service.explain import Finding, ThingExplained, TimeExplained
 from bridge.web import requests
-from bridge.web.beside import beside
 from bridge.web.keys import CONTEXT
 from bridge.web.problems import Problem
 from bridge.web.shapes.explain import ExplainQuery
+from bridge.web.threads import in_thread
 from bridge.web.times import format_utc
 
 PATH = "/v1/explain"
@@ -32,11 +32,11 @@ async def explain(request: web.Request) -> web.Response:
     now = context.clock()
     # In a thread: both read every event of a User.
     if key is not None:
-        things = await beside(request, lambda: explain_service.thing(context.db, key, now=now, locations=locations))
+        things = await in_thread(request, lambda: explain_service.thing(context.db, key, now=now, locations=locations))
         return web.json_response({"events": [_thing(one) for one in things]})
     user_id = query.user_id
     assert user_id is not None and at is not None, "or the reader would have complained"  # noqa: S101
-    told = await beside(request, lambda: explain_service.time(context.db, user_id, at, now=now, locations=locations))
+    told = await in_thread(request, lambda: explain_service.time(context.db, user_id, at, now=now, locations=locations))
     return web.json_response(_time(told))
 
 
