@@ -49,6 +49,7 @@ def _write(target: BinaryIO, found: Exported) -> None:
         for name, document in (
             ("user", found.person),
             ("appointments", found.appointments),
+            ("notes", found.notes),
             ("blocked_slots", found.blocked_slots),
             ("changes", found.changes),
             ("audit", found.audit),

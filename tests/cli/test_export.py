@@ -38,6 +38,7 @@ def test_everything_of_a_user_in_one_archive(anna: Command, home: Login, tmp_pat
     assert person["calendar_passwords"][0]["label"] == "first"
     merged = icalendar.Calendar.from_ical(content["calendar.ics"])
     assert [str(event["SUMMARY"]) for event in merged.walk("VEVENT")] == ["Busy"]
+    assert json.loads(content["notes.json"]) == []
     (mirrored,) = json.loads(content["mirrored.json"])
     assert mirrored["calendar"] == "Private"
     assert "SUMMARY:Dentist" in content[mirrored["ics"]]
