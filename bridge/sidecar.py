@@ -22,7 +22,7 @@ from bridge.reload import Follower
 from bridge.settings import Settings
 from bridge.store.lock import at_work
 from bridge.web.app import make_web_app
-from bridge.web.connection import listen
+from bridge.web.listening import listen
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bridge.web import problems, requests
 from bridge.web.app import make_web_app
-from bridge.web.connection import listen
+from bridge.web.listening import listen
 
 from .conftest import SLOTS
 
