@@ -1,4 +1,4 @@
-"""Every refusal in words, with what to type or do next: for the command line and the log."""
+"""Sentences for every error, with what to type or do next: for the command line and the log."""
 
 from __future__ import annotations
 
