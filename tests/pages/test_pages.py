@@ -728,6 +728,9 @@ async def test_an_administrator_makes_links_and_signs_users_out(site):
     made = await admin.post("/users/ada/link", via="/users/ada")
     (link,) = re.findall(r"http://127\.0\.0\.1:8080(/link/[\w-]+)", made.html)
     assert (await (await site.browser()).post(link)).url == "/profile/integrations"
+    told = (await admin.get("/users/ada")).text
+    assert "bridge user export ada ada.zip" in told
+    assert "bridge user remove ada" in told
     await admin.post("/users/ada/sign-out", via="/users/ada")
     assert (await ada.get("/status")).url.startswith("/sign-in")
 
