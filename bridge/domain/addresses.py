@@ -1,4 +1,4 @@
-"""Where a receiver of webhooks may live: in public, or in networks that the settings name. Pure."""
+"""To which addresses webhooks may be sent: public ones, and those in networks that the settings name. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 LONGEST_URL = 2000
-#: A part of a name, as DNS can look it up; underscores are common.
+#: A label of a host name. Underscores are not allowed, but common.
 _LABEL = re.compile("[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 LONGEST_NAME = 253
 #: Ways to write an IPv4 address that browsers and resolvers know: one number, octal, hexadecimal, fewer parts.
 _NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)", re.ASCII)
-#: Names that lead nowhere (RFC 6761, 7686, 9476), and those that never lead out of a network (RFC 6762, 8375).
+#: Domains that never resolve (RFC 6761, 7686, 9476), and those of local networks (RFC 6762, 8375).
 _NOWHERE = {"invalid", "onion", "alt"}
 _INSIDE = (".local", ".internal", ".home.arpa")
 _THIS_MACHINE = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
@@ -23,7 +23,7 @@ _NOT_PUBLIC = "This address is not public. Networks that receivers may live in a
 
 
 def url_problem(url: str, networks: Iterable[Network]) -> str | None:
-    """What is wrong with a receiver's address as it is written, if anything is. Names are looked up when connecting."""
+    """What is wrong with a receiver's URL; None: nothing. Host names are only looked up when connecting."""
     networks = tuple(networks)
     try:
         parts = urlsplit(url)
@@ -47,7 +47,7 @@ def url_problem(url: str, networks: Iterable[Network]) -> str | None:
 
 
 def _name_problem(name: str, *, encrypted: bool, networks: tuple[Network, ...]) -> str | None:
-    """What is wrong with a host's name, as far as that can be told without looking it up."""
+    """What is wrong with a host name, as far as can be told without looking it up; None: nothing."""
     if _NUMBER.fullmatch(name):
         return "Write an IP address in its usual form, such as 192.0.2.1."
     labels = name.split(".")
@@ -69,12 +69,12 @@ def may_reach(address: Address, *, encrypted: bool, networks: Iterable[Network])
     return encrypted and inner.is_global and not inward
 
 
-#: An IPv4 address stands in the last 32 bits (RFC 6052).
+#: Addresses that contain an IPv4 address in the last 32 bits (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def _inner(address: Address) -> Address:
-    """The address that is really meant: IPv6 has several ways to write an IPv4 one."""
+    """The IPv4 address that an IPv6 address contains, as IPv6 has several forms for that; else the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,4 +1,4 @@
-"""How deliveries of webhooks are signed, after Standard Webhooks 1.0. Pure."""
+"""Signing deliveries of webhooks (Standard Webhooks 1.0). Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PREFIXES = {Signature.V1: "whsec_", Signature.V1A: "whsk_"}
 
 
 def secret_text(signature: Signature, key: bytes) -> str:
-    """A secret as Standard Webhooks writes it. `key` is 32 random bytes."""
+    """A secret in the form of Standard Webhooks. `key` is 32 random bytes."""
     return _PREFIXES[signature] + base64.b64encode(key).decode()
 
 
 def public_key(secret: str) -> str:
-    """The public key to a secret of a key pair."""
+    """The public key of a key pair, from its secret."""
     return "whpk_" + base64.b64encode(_pair(secret).public_key().public_bytes_raw()).decode()
 
 

@@ -1,4 +1,4 @@
-"""Webhooks after Standard Webhooks 1.0: who wants what, and what an answer means. Pure."""
+"""Webhooks (Standard Webhooks 1.0): what to send to which subscription, and what an answer means. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bridge.domain.changes import Change, ChangeOrigin, ChangeType, Resource
 from bridge.domain.rfc3339 import format_utc
 from bridge.errors import NotTaken
 
-#: Stands for every event.
+#: The name that stands for every event.
 ALL = "*"
-#: What `POST /v1/webhooks/{id}/test` sends.
+#: The type of the message that `POST /v1/webhooks/{id}/test` sends.
 TEST = "WebhookTest"
-#: What can be asked for. A test is sent whatever was.
+#: The types to which one can subscribe. A test is always sent.
 EVENTS = (ALL, *(str(type_) for type_ in ChangeType))
 #: A CRM does not hear its own writes unless it asks to.
 DEFAULT_ORIGINS = (ChangeOrigin.ICLOUD, ChangeOrigin.BRIDGE)
@@ -30,57 +30,57 @@ class Signature(StrEnum):
 
 
 class WebhookStatus(StrEnum):
-    """How a receiver is doing."""
+    """The state of a receiver."""
 
     ACTIVE = "active"
     #: Several deliveries in a row have failed.
     FAILING = "failing"
-    #: Left alone: it said that it is gone, or failed for days. What happens meanwhile is kept for it.
+    #: Nothing is sent: it answered 410, or failed for days. Changes are kept for it meanwhile.
     DISABLED = "disabled"
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
-    #: Given up, visibly.
+    #: It was given up.
     DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A subscription: where news of some locations goes."""
+    """A subscription: to which address changes of some locations are sent."""
 
     id: str
     #: Empty: every location.
     location_ids: frozenset[str]
-    #: Whose token made it.
+    #: The id of the token that made it.
     token_id: str
     url: str
     events: tuple[str, ...]
     origins: tuple[ChangeOrigin, ...]
     description: str
     signature: Signature
-    #: Sealed, as are those that it had, each with the instant until which it signs too.
+    #: The sealed secret. The sealed former ones come with the instants until which they sign as well.
     secret: bytes = field(repr=False)
     former_secrets: tuple[tuple[bytes, int], ...] = field(repr=False)
     active: bool
     status: WebhookStatus
     status_reason: str
     failing_since: int | None
-    #: Deliveries that failed in a row.
+    #: How many deliveries in a row have failed.
     failures: int
-    #: The receiver asked to be left alone until then.
+    #: Nothing is sent before this instant, by request of the receiver.
     rest_until: int
-    #: The last change that was looked at for it.
+    #: The sequence number of the last change that was looked at for it.
     place: int
     created_at: int
     updated_at: int
 
     @property
     def listening(self) -> bool:
-        """Whether anything is sent to it."""
+        """Whether deliveries are sent to it."""
         return self.active and self.status != WebhookStatus.DISABLED
 
 
@@ -88,18 +88,18 @@ class Webhook:
 class Delivery:
     """One message to one receiver."""
 
-    #: The `webhook-id`: the same at each attempt.
+    #: The `webhook-id`, which is the same for each attempt.
     id: str
     webhook_id: str
-    #: Of the change; None: it tells of none.
+    #: The sequence number of the change; None: it does not report one.
     sequence: int | None
     type: str
-    #: What it is about. One at a time, in order.
+    #: The resource that it is about. Deliveries about the same one are sent one at a time, in order.
     resource_id: str
     body: str
     state: DeliveryState
     attempts: int
-    #: None: when the earlier ones about the same thing are settled.
+    #: None: once the earlier ones about the same resource are settled.
     next_attempt_at: int | None
     last_status: int | None
     last_reason: str | None
@@ -112,12 +112,12 @@ class Delivery:
 
 
 def wants(webhook: Webhook, change: Change) -> bool:
-    """Whether a subscription is to be told of a change."""
+    """Whether a change is to be sent to a subscription."""
     news = change.news
     if webhook.location_ids and news.location_id not in webhook.location_ids:
         return False
     if news.type == ChangeType.RESYNC_REQUIRED:
-        # It stands for many changes to blocked slots: whoever follows those has to know.
+        # It stands for many changes of blocked slots, so it is sent to everybody who follows these.
         named = {ALL, str(ChangeType.RESYNC_REQUIRED)} & set(webhook.events)
         follows = any(event.startswith("BlockedSlot") for event in webhook.events)
         return bool(named or follows) and bool({ChangeOrigin.ICLOUD, ChangeOrigin.BRIDGE} & set(webhook.origins))
@@ -129,7 +129,7 @@ def message_id(webhook_id: str, sequence: int) -> str:
     return f"msg_{hashlib.sha256(f'{webhook_id}/{sequence}'.encode()).hexdigest()[:24]}"
 
 
-#: What the message has for a change to a resource, by the name of HighLevel's where it has one.
+#: The key of the resource in a message, which is HighLevel's where HighLevel has one.
 _KEYS = {
     Resource.APPOINTMENT: "appointment",
     Resource.BLOCKED_SLOT: "blockedSlot",
@@ -139,7 +139,7 @@ _KEYS = {
 
 
 def change_body(change: Change, message: str, *, now: int) -> str:
-    """The message that tells of a change: HighLevel's shape, with `change` beside it."""
+    """The message for a change: in HighLevel's shape, with `change` in addition."""
     news = change.news
     told = {
         "sequence": change.sequence,
@@ -173,29 +173,29 @@ BACKOFF = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 #: A receiver is `failing` after so many failures in a row, and `disabled` when they have gone on for so many seconds.
 FAILING_AFTER = 5
 DISABLED_AFTER = 5 * 86_400
-#: Asked to slow down without being told for how long, a receiver is left alone for so many seconds at most.
+#: The longest pause in seconds for a receiver that throttles without saying for how long.
 LONGEST_REST = 300
-#: No wish of a receiver's is honoured for longer, in seconds.
+#: The longest Retry-After that is honoured, in seconds.
 LONGEST_RETRY_AFTER = 86_400
-#: Answers of a receiver, or a proxy before it, that has too much to do.
+#: The statuses with which receivers, or proxies before them, throttle.
 _SLOW_DOWN = {429, 502, 504}
 GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What a failed attempt means for the delivery and for its receiver."""
+    """The consequences of a failed attempt, for the delivery and for its receiver."""
 
-    #: When it is tried again; None: it is given up.
+    #: When the delivery is tried again; None: it is given up.
     retry_at: int | None
-    #: Until when the receiver gets nothing at all.
+    #: Until when nothing at all is sent to the receiver.
     rest_until: int
     status: WebhookStatus
     status_reason: str
 
 
 def after_failure(webhook: Webhook, error: NotTaken, attempts: int, *, now: int, jitter: float) -> Failed:
-    """What it means that a delivery's attempt, the `attempts`th, failed. `jitter` is from 0 to 1."""
+    """The consequences of a failed attempt, the `attempts`-th of its delivery. `jitter` is from 0 to 1."""
     failing_since = webhook.failing_since if webhook.failing_since is not None else now
     if error.status == GONE:
         return Failed(now, 0, WebhookStatus.DISABLED, "The receiver answered 410 Gone.")

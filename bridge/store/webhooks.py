@@ -18,7 +18,7 @@ def add(tx: Tx, webhook: Webhook) -> None:
 
 
 def change(tx: Tx, webhook: Webhook) -> None:
-    """Bring what its owner decides about a subscription up to date."""
+    """Update what the owner of a subscription can set."""
     tx.execute(
         "UPDATE webhooks SET url = :url, events = :events, origins = :origins, description = :description,"
         " active = :active, secret = :secret, former_secrets = :former_secrets,"
@@ -44,7 +44,7 @@ def all_webhooks(tx: Tx) -> list[Webhook]:
 
 
 def count(tx: Tx, location_ids: Collection[str]) -> int:
-    """How many subscriptions there are that tell of just these locations."""
+    """How many subscriptions there are to exactly these locations."""
     of = {"location_ids": json.dumps(sorted(location_ids))}
     found: int = tx.execute("SELECT COUNT(*) FROM webhooks WHERE location_ids = :location_ids", of).fetchone()[0]
     return found
@@ -56,7 +56,7 @@ def any_secret(tx: Tx) -> bool:
 
 
 def open_deliveries(tx: Tx) -> dict[str, tuple[int, int]]:
-    """How many deliveries wait, and how many were given up, by subscription."""
+    """The numbers of waiting deliveries, and of those that were given up, by subscription."""
     rows = tx.execute(
         "SELECT webhook_id, SUM(state = 'pending') AS waiting, SUM(state = 'dead') AS dead FROM webhook_deliveries"
         " WHERE state IN ('pending', 'dead') GROUP BY webhook_id"
@@ -65,7 +65,7 @@ def open_deliveries(tx: Tx) -> dict[str, tuple[int, int]]:
 
 
 def behind(tx: Tx, *, head: int) -> list[Webhook]:
-    """The subscriptions that listen and have not been told of all changes, those that lack least first."""
+    """The active subscriptions that are behind the change feed, those with the fewest missing changes first."""
     rows = tx.execute(
         f"SELECT {_WEBHOOK} FROM webhooks WHERE active = 1 AND status <> 'disabled' AND place < :head"
         " ORDER BY place DESC, id",
@@ -75,12 +75,12 @@ def behind(tx: Tx, *, head: int) -> list[Webhook]:
 
 
 def move_to(tx: Tx, webhook_id: str, place: int) -> None:
-    """The changes up to this one have been looked at; or, where it is an earlier one, are to be looked at again."""
+    """Set the last change that was looked at for a subscription. An earlier one makes changes be looked at again."""
     tx.execute("UPDATE webhooks SET place = :place WHERE id = :id", {"id": webhook_id, "place": place})
 
 
 def note_success(tx: Tx, webhook_id: str) -> None:
-    """The receiver takes deliveries."""
+    """Note that the receiver accepted a delivery."""
     tx.execute(
         "UPDATE webhooks SET status = 'active', status_reason = '', failing_since = NULL, failures = 0, rest_until = 0"
         " WHERE id = :id",
@@ -89,7 +89,7 @@ def note_success(tx: Tx, webhook_id: str) -> None:
 
 
 def note_failure(tx: Tx, webhook_id: str, status: WebhookStatus, reason: str, *, rest_until: int, now: int) -> None:
-    """The receiver did not take a delivery."""
+    """Note that the receiver did not accept a delivery."""
     tx.execute(
         "UPDATE webhooks SET status = :status, status_reason = :reason, failures = failures + 1,"
         " failing_since = COALESCE(failing_since, :now),"
@@ -102,9 +102,9 @@ def note_failure(tx: Tx, webhook_id: str, status: WebhookStatus, reason: str, *,
 
 
 def put_delivery(tx: Tx, delivery: Delivery) -> None:
-    """Add a delivery, to wait for the earlier ones about the same thing.
+    """Add a delivery, which waits for earlier ones about the same resource.
 
-    One that is settled is sent again instead; one that waits goes on waiting.
+    If there is one with this id already: a settled one is sent again, and a waiting one goes on waiting.
     """
     columns = _DELIVERY.split(", ")
     values = f":{', :'.join(columns)}".replace(
@@ -166,7 +166,7 @@ def due(tx: Tx, webhook_id: str, *, now: int, tests_only: bool, busy: Collection
 
 
 def settle(tx: Tx, delivery_id: str, state: DeliveryState, *, status: int | None, reason: str | None, now: int) -> None:
-    """The delivery was made, or is given up: it is the turn of the next one about the same thing."""
+    """Settle a delivery that was accepted or is given up. The next one about the same resource is then due."""
     row = tx.execute(
         "UPDATE webhook_deliveries SET state = :state, attempts = attempts + 1, last_status = :status,"
         " last_reason = :reason, last_attempt_at = :now, updated_at = :now WHERE id = :id"
@@ -183,7 +183,7 @@ def settle(tx: Tx, delivery_id: str, state: DeliveryState, *, status: int | None
 
 
 def put_off(tx: Tx, delivery_id: str, *, until: int, status: int | None, reason: str, now: int) -> None:
-    """The delivery failed, and is tried again."""
+    """Note that an attempt failed, and when the delivery is tried again."""
     tx.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, next_attempt_at = :until, last_status = :status,"
         " last_reason = :reason, last_attempt_at = :now, updated_at = :now WHERE id = :id",
@@ -201,7 +201,7 @@ def send_again(tx: Tx, delivery_id: str, *, now: int) -> None:
 
 
 def bring_forward(tx: Tx, webhook_id: str | None = None, *, now: int) -> None:
-    """Make everything that waits due now: for one subscription, which takes deliveries again, or for all."""
+    """Make every waiting delivery due now, for one subscription or for all."""
     tx.execute(
         "UPDATE webhook_deliveries SET next_attempt_at = :now WHERE state = 'pending' AND next_attempt_at > :now"
         " AND (:webhook_id IS NULL OR webhook_id = :webhook_id)",
@@ -213,7 +213,7 @@ def bring_forward(tx: Tx, webhook_id: str | None = None, *, now: int) -> None:
 
 
 def supersede(tx: Tx, webhook_id: str, resource_id: str, type_: str, *, below: int, now: int) -> None:
-    """A later one says the same: those of this type that wait are not needed any more, unless one was tried."""
+    """Delete waiting deliveries of this type that were never tried: a later one replaces them."""
     tx.execute(
         "DELETE FROM webhook_deliveries WHERE webhook_id = :webhook_id AND resource_id = :resource_id AND type = :type"
         " AND state = 'pending' AND sequence < :below AND attempts = 0"
@@ -223,12 +223,12 @@ def supersede(tx: Tx, webhook_id: str, resource_id: str, type_: str, *, below: i
 
 
 def prune(tx: Tx, *, before: int) -> None:
-    """Forget deliveries that were settled before an instant."""
+    """Delete deliveries that were settled before an instant."""
     tx.execute("DELETE FROM webhook_deliveries WHERE updated_at < :before AND state <> 'pending'", {"before": before})
 
 
 def release(tx: Tx, *, now: int) -> None:
-    """Make due what waits for an earlier one that is not there any more, as it was deleted rather than settled."""
+    """Make deliveries due that wait for an earlier one which was deleted rather than settled."""
     tx.execute(
         "UPDATE webhook_deliveries SET next_attempt_at = :now WHERE state = 'pending' AND next_attempt_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries e WHERE e.webhook_id = webhook_deliveries.webhook_id"
@@ -238,7 +238,7 @@ def release(tx: Tx, *, now: int) -> None:
     )
 
 
-#: An earlier delivery about the same thing that is not settled.
+#: An earlier delivery about the same resource that is not settled.
 _EARLIER = (
     "SELECT 1 FROM webhook_deliveries e WHERE e.webhook_id = :webhook_id AND e.resource_id = :resource_id"
     " AND e.state = 'pending' AND e.sequence < :sequence"

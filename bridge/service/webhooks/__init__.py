@@ -1,8 +1,8 @@
-"""Webhooks: subscriptions, and the deliveries that tell receivers of changes.
+"""Webhooks: subscriptions, and the deliveries that report changes to their receivers.
 
-What happened is in the change feed before anybody is told of it. Each subscription has a place in the feed; from there
-deliveries are made, in one transaction with the new place, and kept until the receiver has taken them or they are given
-up. A crash anywhere leads to a delivery that is made again, under the same id.
+Changes are recorded in the change feed first. Each subscription has a place in the feed. Deliveries for the changes
+after it are made in one transaction with its new place, and kept until the receiver has accepted them, or they are
+given up. After a crash at any point, a delivery may be sent again, under the same id.
 """
 
 from bridge.domain.webhooks import EVENTS, Delivery, DeliveryState, Signature, Webhook

@@ -1,4 +1,4 @@
-"""Deliveries: made from what has happened, and as the owner of a subscription sees them."""
+"""Deliveries: making them for changes, and showing, repeating and testing them for the owner of a subscription."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from bridge.service.webhooks import subscriptions
 from bridge.store import changes, webhooks
 from bridge.store.db import Db, Tx
 
-#: Changes that are looked at in one transaction for one subscription.
+#: How many changes are looked at in one transaction for one subscription.
 BATCH = 200
-#: `ResyncRequired` waits for so many seconds, and gives way to a later one: a first mirror says it many times.
+#: Seconds that a `ResyncRequired` waits, to be replaced by a later one: a first mirror run causes many of them.
 SETTLE_SECONDS = 10
-#: Settled deliveries are kept for so long, in seconds.
+#: Seconds for which settled deliveries are kept.
 KEEP_SECONDS = 30 * 86_400
 
 # --- From changes to deliveries --------------------------------------------------------------------------------------
 
 
 def spread(context: Context) -> bool:
-    """Make deliveries of what has happened. True when there is more to do."""
+    """Make deliveries for new changes. True when there are more changes to look at."""
     with context.db.read() as tx:
         if not webhooks.behind(tx, head=changes.head(tx)):
-            return False  # the usual case costs no write
+            return False  # mostly there is nothing new, and then nothing has to be written
     now = context.clock()
     with context.db.write() as tx:
         head = changes.head(tx)
-        # One that has much to catch up with comes last, a batch at a time.
+        # Subscriptions that are far behind come last, and get one batch at a time.
         return any(_spread(tx, webhook, head, now=now) for webhook in webhooks.behind(tx, head=head))
 
 
@@ -42,7 +42,7 @@ def _spread(tx: Tx, webhook: Webhook, head: int, *, now: int) -> bool:
     place = webhook.place
     forgotten = changes.forgotten(tx)
     if place < forgotten:
-        # Paused for longer than changes are kept: what happened can't be told any more, only that something did.
+        # It was paused for longer than changes are kept: they are lost, so everything has to be listed.
         content = {"resync": {"userId": None, "reason": "history_expired"}}
         webhooks.put_delivery(tx, _told_once(webhook, str(ChangeType.RESYNC_REQUIRED), content, now=now))
         place = forgotten
@@ -75,7 +75,7 @@ def _spread(tx: Tx, webhook: Webhook, head: int, *, now: int) -> bool:
 
 
 def _told_once(webhook: Webhook, type_: str, content: dict[str, Any], *, now: int) -> Delivery:
-    """A delivery that tells of no change."""
+    """A delivery that does not report a change."""
     message = f"msg_{secrets.token_hex(12)}"
     location_id = next(iter(webhook.location_ids)) if len(webhook.location_ids) == 1 else None
     text = decide.body(type_, message, location_id, content, now=now)
@@ -112,13 +112,13 @@ def _delivery(
 
 
 def prune(tx: Tx, *, now: int) -> None:
-    """Forget deliveries that were settled long ago."""
+    """Delete deliveries that were settled long ago."""
     webhooks.prune(tx, before=now - KEEP_SECONDS)
     webhooks.release(tx, now=now)
 
 
 def bring_forward(tx: Tx, *, now: int) -> None:
-    """Make everything that waits due now: the clock that it was planned by was wrong."""
+    """Make every waiting delivery due now: it was planned by a clock that was wrong."""
     webhooks.bring_forward(tx, now=now)
 
 
@@ -146,7 +146,7 @@ def list_deliveries(
 
 
 def retry(db: Db, webhook_id: str, delivery_id: str, *, locations: Locations, now: int) -> Delivery:
-    """Send a delivery again, whatever became of it, under the id that it had. Raises `Unknown`."""
+    """Send a delivery again, whatever its state, under the same id. Raises `Unknown`."""
     with db.write() as tx:
         subscriptions.find(tx, webhook_id, locations)
         if webhooks.delivery(tx, webhook_id, delivery_id) is None:
@@ -158,7 +158,7 @@ def retry(db: Db, webhook_id: str, delivery_id: str, *, locations: Locations, no
 
 
 def replay(context: Context, webhook_id: str, cursor: str, *, locations: Locations) -> None:
-    """Tell of everything after a cursor of the change feed again. Deliveries have the ids that they had.
+    """Send everything after a cursor of the change feed again. Deliveries have the same ids as before.
 
     Raises `Unknown`, `CursorExpired`, `Invalid`.
     """

@@ -1,4 +1,4 @@
-"""Delivering: what is due is posted, and what came of it is recorded."""
+"""Posting deliveries that are due, and recording the outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.store import webhooks
 
 log = logging.getLogger(__name__)
 
-#: Deliveries under way at once for one receiver, and for one that fails; in all.
+#: How many deliveries are posted at the same time: to one receiver, to a failing one, and in total.
 FOR_EACH, FOR_A_FAILING_ONE, PARALLEL = 4, 1, 200
 
 
@@ -26,27 +26,27 @@ class Receivers(Protocol):
     """Posts to receivers of webhooks."""
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
-        """Post once. Returns the status, a success. Raises `NotTaken`."""
+        """Post once. Returns the status, which is a success. Raises `NotTaken` for everything else."""
         ...
 
 
 @dataclass(slots=True)
 class Deliveries:
-    """The deliveries under way in this process, the only one at work. Each receiver waits for itself alone."""
+    """The deliveries being posted, all by this process. A slow receiver delays only its own deliveries."""
 
     context: Context
     receivers: Receivers
-    #: Set when one has ended: there may be room for the next.
+    #: Set when a delivery has ended, so that there may be room for the next.
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    #: By subscription, and by what they are about: of one thing one at a time, sent again or not.
+    #: The tasks by subscription and resource: only one delivery about a resource is posted at a time.
     _under_way: dict[str, dict[str, asyncio.Task[None]]] = field(default_factory=dict)
 
     def start_due(self) -> int:
-        """Begin what is due and has room. Returns how many."""
+        """Start posting deliveries that are due, as far as there is room. Returns how many."""
         started = 0
         now = self.context.clock()
         with self.context.db.read() as tx:
-            # Those with least under way first: however many hang, each gets its turn.
+            # Receivers with the fewest deliveries under way first, so that each gets its turn even if many hang.
             for webhook in sorted(webhooks.waiting(tx, now=now), key=lambda one: len(self._under_way.get(one.id, ()))):
                 mine = self._under_way.setdefault(webhook.id, {})
                 most = FOR_A_FAILING_ONE if webhook.status == WebhookStatus.FAILING else FOR_EACH
@@ -59,18 +59,18 @@ class Deliveries:
         return started
 
     def under_way(self) -> int:
-        """How many are under way."""
+        """How many deliveries are being posted."""
         return sum(map(len, self._under_way.values()))
 
     def tasks(self) -> list[asyncio.Task[None]]:
-        """Those under way."""
+        """The tasks of the deliveries being posted."""
         return [task for mine in self._under_way.values() for task in mine.values()]
 
     async def _deliver(self, webhook: Webhook, delivery: Delivery) -> None:
         try:
             await deliver(self.context, self.receivers, webhook, delivery)
         except Exception:
-            # The outermost frame of a task: one that trips over a bug of ours must not keep the others from going out.
+            # The outermost frame of a task: a delivery that triggers a bug of ours must not stop the others.
             log.exception("delivery %s failed unexpectedly; tried again later", delivery.id)
             _failed(self.context, delivery, NotTaken("unexpected trouble in the bridge: see its log"))
         finally:
@@ -82,7 +82,7 @@ class Deliveries:
 
 
 async def deliver(context: Context, receivers: Receivers, webhook: Webhook, delivery: Delivery) -> None:
-    """Make one attempt, and record what came of it. Trouble is recorded, never raised."""
+    """Make one attempt, and record the outcome. Failures are recorded, never raised."""
     now = context.clock()
     payload = delivery.body.encode()
     try:
@@ -109,7 +109,7 @@ def _delivered(context: Context, delivery: Delivery, status: int) -> None:
         if webhook is not None and webhook.failures and webhook.status != WebhookStatus.DISABLED:
             webhooks.note_success(tx, webhook.id)
             if webhook.status == WebhookStatus.FAILING:
-                webhooks.bring_forward(tx, webhook.id, now=now)  # it is back: nothing waits for its hour
+                webhooks.bring_forward(tx, webhook.id, now=now)  # the receiver is back
                 log.info("webhook %s: takes deliveries again", webhook.id)
 
 
@@ -119,7 +119,7 @@ def _failed(context: Context, delivery: Delivery, error: NotTaken) -> None:
         webhook = webhooks.get(tx, delivery.webhook_id)
         current = webhooks.delivery(tx, delivery.webhook_id, delivery.id)
         if webhook is None or current is None:
-            return  # the subscription has ended
+            return  # the subscription was deleted
         if delivery.type == decide.TEST:
             webhooks.settle(tx, delivery.id, DeliveryState.DEAD, status=error.status, reason=error.reason, now=now)
             return

@@ -1,4 +1,4 @@
-"""Subscriptions: who is told of what, and where; each with a secret that signs what is sent."""
+"""Subscriptions: which changes are sent to which receiver, and the secrets with which deliveries are signed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from bridge.service.visibility import Locations
 from bridge.store import changes, webhooks
 from bridge.store.db import Db, Tx
 
-#: No more subscriptions than these tell of the same locations: each change is a delivery to all of them.
+#: The limit for subscriptions to the same locations: each change is delivered to all of them.
 MOST_WEBHOOKS = 50
-#: Both secrets sign for so long after a rotation, in seconds.
+#: Seconds after a rotation for which the old secret signs as well.
 OVERLAP_SECONDS = 86_400
-#: No more former secrets than these sign beside the new one.
+#: At most this many former secrets sign beside the new one.
 MOST_SECRETS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookChange:
-    """What its owner decides about a subscription. None: as it is, or as it is by default."""
+    """What to set on a subscription. None: leave it as it is, or the default of a new one."""
 
     url: str | None = None
     events: Sequence[str] | None = None
@@ -36,7 +36,7 @@ class WebhookChange:
     active: bool | None = None
 
 
-#: Runs inside the subscription's own transaction, so that what it writes and the subscription are kept together.
+#: Called inside the transaction of the subscription, so that what it writes is committed together with it.
 Also = Callable[[Tx, Webhook], None]
 
 
@@ -50,7 +50,7 @@ def create(
     networks: Iterable[Network],
     also: Also | None = None,
 ) -> tuple[Webhook, str]:
-    """Subscribe to what happens from now on. Returns the subscription and its secret. Raises `Invalid`, `TooMany`."""
+    """Subscribe to changes from now on. Returns the subscription and its secret. Raises `Invalid`, `TooMany`."""
     check_url(change.url, networks)
     now = context.clock()
     webhook_id = f"whk_{secrets.token_hex(12)}"
@@ -99,7 +99,7 @@ def list_all(db: Db, *, locations: Locations) -> list[Webhook]:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a subscription is doing."""
+    """A subscription, with the counts of its waiting deliveries and of those that were given up."""
 
     webhook: Webhook
     waiting: int
@@ -107,7 +107,7 @@ class Standing:
 
 
 def standings(db: Db) -> list[Standing]:
-    """How every subscription is doing, oldest first."""
+    """The standing of every subscription, oldest first."""
     with db.read() as tx:
         counts = webhooks.open_deliveries(tx)
         return [Standing(webhook, *counts.get(webhook.id, (0, 0))) for webhook in webhooks.all_webhooks(tx)]
@@ -116,7 +116,7 @@ def standings(db: Db) -> list[Standing]:
 def update(
     context: Context, webhook_id: str, change: WebhookChange, *, locations: Locations, networks: Iterable[Network]
 ) -> Webhook:
-    """Change a subscription. To set it active, or to give it another address, gives its receiver a new chance.
+    """Change a subscription. Setting it active, or changing its address, clears its record of failures.
 
     Raises `Unknown`, `Invalid`.
     """
@@ -141,14 +141,14 @@ def update(
 
 
 def delete(db: Db, webhook_id: str, *, locations: Locations) -> None:
-    """End a subscription. What waits for it is not delivered. Raises `Unknown`."""
+    """Remove a subscription. Its waiting deliveries are not sent. Raises `Unknown`."""
     with db.write() as tx:
         find(tx, webhook_id, locations)
         webhooks.remove(tx, webhook_id)
 
 
 def rotate_secret(context: Context, webhook_id: str, *, locations: Locations) -> tuple[Webhook, str]:
-    """Give the subscription a new secret; the one it had signs beside it for a day. Raises `Unknown`."""
+    """Give the subscription a new secret. The old one signs as well for a day. Raises `Unknown`."""
     now = context.clock()
     with context.db.write() as tx:
         before = find(tx, webhook_id, locations)
@@ -156,7 +156,8 @@ def rotate_secret(context: Context, webhook_id: str, *, locations: Locations) ->
         after = replace(
             before,
             secret=context.vault.seal(secret, account_id=webhook_id),
-            # All of them, should the answer be lost and the rotation repeated: nobody knows which one the receiver has.
+            # All former secrets: if answers are lost and rotations repeated, it is not known which one the receiver
+            # has.
             former_secrets=((before.secret, now + OVERLAP_SECONDS), *signing_still(before, now=now))[:MOST_SECRETS],
             updated_at=now,
         )
@@ -165,14 +166,14 @@ def rotate_secret(context: Context, webhook_id: str, *, locations: Locations) ->
 
 
 def signing_still(webhook: Webhook, *, now: int) -> tuple[tuple[bytes, int], ...]:
-    """Its former secrets that sign still."""
+    """The former secrets that still sign."""
     return tuple((secret, until) for secret, until in webhook.former_secrets if now < until)
 
 
 def public_key(vault: Vault, webhook: Webhook) -> str | None:
-    """What a receiver verifies signatures with, where that is no secret. None as well: the bridge can't tell.
+    """The key with which a receiver verifies signatures, if that is public. None also where the secret can't be opened.
 
-    Nothing is signed then: what is delivered fails, and says why.
+    In that case nothing can be signed either: deliveries fail, and say why.
     """
     if webhook.signature != Signature.V1A:
         return None
@@ -183,7 +184,7 @@ def public_key(vault: Vault, webhook: Webhook) -> str | None:
 
 
 def check_url(url: str | None, networks: Iterable[Network]) -> None:
-    """Raises `Invalid` for an address that is none, or one that nothing may be sent to."""
+    """Raises `Invalid` for an invalid address, or one to which nothing may be sent."""
     if url is not None and (problem := addresses.url_problem(url, networks)) is not None:
         raise Invalid((FieldProblem("/url", "invalid_value", problem),))
 
