@@ -384,6 +384,29 @@ async def test_settings_of_a_calendar_say_first_what_they_do(site):
     assert "Off" not in week
 
 
+@pytest.mark.parametrize(
+    ("off", "said"),
+    [
+        ("all_day", "all-day events don't block"),
+        ("unanswered", "unanswered invitations don't block"),
+        ("tentative", "tentative events don't block"),
+        ("travel", "travel time doesn't block"),
+    ],
+)
+async def test_each_setting_of_a_calendar_can_be_turned_off_and_on(site, off, said):
+    ada = await site.signed_in()
+    path = f"/profile/calendars/{site.world.ids['Home']}/settings"
+    on = {"titles": "busy", "all_day": "yes", "unanswered": "yes", "tentative": "yes", "travel": "yes"}
+    preview = await ada.post(path, {name: value for name, value in on.items() if name != off})
+    assert said in preview.text
+    await ada.send(path, _hidden(preview))
+    form = (await ada.get(path)).html
+    checked = re.findall(r'name="(\w+)" value="yes" checked', form)
+    assert set(checked) == {"all_day", "unanswered", "tentative", "travel"} - {off}
+    await ada.send(path, _hidden(await ada.post(path, on)))
+    assert said not in (await ada.get("/profile/calendars")).text
+
+
 # --- Calendar --------------------------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,17 @@ async def test_many_wrong_passwords_have_to_wait_but_lock_nobody_else_out(site):
     assert (await (await site.browser()).post("/sign-in", right, X_Forwarded_For="8.8.8.8")).url == "/calendar"
 
 
+async def test_many_wrong_tokens_have_to_wait_too(site):
+    visitor, right = await site.browser(), {"token": site.token("admin")}
+    for _ in range(attempts.FAILURES):
+        assert (await visitor.post("/sign-in/admin", {"token": "brt_no"})).status == 401
+    waiting = await visitor.post("/sign-in/admin", right)
+    assert waiting.status == 429
+    assert "Wait 10 minutes" in waiting.text
+    site.world.later(attempts.SECONDS)
+    assert (await visitor.post("/sign-in/admin", right)).url == "/users"
+
+
 async def test_an_administrator_needs_a_token_with_the_scope_admin(site):
     visitor = await site.browser()
     refused = await visitor.post("/sign-in/admin", {"token": site.token("calendars.write")})
