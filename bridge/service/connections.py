@@ -70,10 +70,11 @@ def list_connections(
 def get(db: Db, connection_id: str, *, locations: Locations) -> Connection:
     """One connection. Raises `Unknown`."""
     with db.read() as tx:
-        for connection in _seen(tx, locations, None):
-            if connection.account.id == connection_id:
-                return connection
-    raise Unknown("connection", connection_id)
+        account = accounts.get(tx, connection_id)
+        user = None if account is None else stored_users.get(tx, account.user_id)
+        if account is None or user is None or not sees(locations, user.location_id):
+            raise Unknown("connection", connection_id)
+        return _connection(tx, account, user.location_id)
 
 
 async def sync(context: Context, connection_id: str, *, locations: Locations) -> tuple[Connection, Outcome]:
@@ -103,5 +104,8 @@ def _seen(tx: Tx, locations: Locations, user_id: str | None) -> Iterator[Connect
     for account in accounts.all_of(tx, user_id):
         location_id = where[account.user_id]
         if sees(locations, location_id):
-            found = accounts.calendars(tx, account_id=account.id)
-            yield Connection(account, location_id, tuple(found))
+            yield _connection(tx, account, location_id)
+
+
+def _connection(tx: Tx, account: Account, location_id: str) -> Connection:
+    return Connection(account, location_id, tuple(accounts.calendars(tx, account_id=account.id)))

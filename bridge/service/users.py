@@ -154,7 +154,7 @@ def list_users(db: Db, *, locations: Locations = None) -> list[User]:
 def booking_calendars_of(db: Db, user_id: str) -> list[str]:
     """The ids of the booking calendars that a User belongs to, oldest first."""
     with db.read() as tx:
-        return [calendar.id for calendar in booking_calendars.of_user(tx, user_id)]
+        return booking_calendars.ids_of_user(tx, user_id)
 
 
 def remove_user(db: Db, user_id: str, *, now: int) -> None:

@@ -26,6 +26,16 @@ def of_user(tx: Tx, user_id: str) -> list[BookingCalendar]:
     return _calendars(tx, member, user_id)
 
 
+def ids_of_user(tx: Tx, user_id: str) -> list[str]:
+    """The ids of the booking calendars that a User belongs to, oldest first."""
+    rows = tx.execute(
+        "SELECT c.id FROM booking_calendar_users m JOIN booking_calendars c ON c.id = m.booking_calendar_id"
+        " WHERE m.user_id = :user_id ORDER BY c.created_at, c.id",
+        {"user_id": user_id},
+    )
+    return [calendar_id for (calendar_id,) in rows]
+
+
 def put(tx: Tx, calendar: BookingCalendar) -> None:
     """Add the booking calendar, or update it, with its Users."""
     tx.execute(

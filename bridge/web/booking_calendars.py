@@ -15,6 +15,7 @@ from bridge.web import idempotency, requests
 from bridge.web.keys import CONTEXT
 from bridge.web.reader import Reader
 from bridge.web.shapes.booking_calendars import CalendarBody, CalendarsQuery
+from bridge.web.threads import in_thread
 from bridge.web.times import format_utc
 
 PATH = "/v1/calendars"
@@ -74,8 +75,12 @@ async def list_all(request: web.Request) -> web.Response:
     query, reader = requests.query_of(request, CalendarsQuery)
     location_id = reader.location(requests.location_for(request, query.location_id))
     reader.done()
-    found = booking_calendars.list_calendars(request.app[CONTEXT].db, location_id)
-    return web.json_response({"calendars": [document(calendar) for calendar in found]})
+
+    def answer() -> web.Response:
+        found = booking_calendars.list_calendars(request.app[CONTEXT].db, location_id)
+        return web.json_response({"calendars": [document(calendar) for calendar in found]})
+
+    return await in_thread(request, answer)
 
 
 async def update(request: web.Request) -> web.Response:

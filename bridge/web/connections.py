@@ -12,6 +12,7 @@ from bridge.service.connections import Connection
 from bridge.web import requests
 from bridge.web.keys import CONTEXT
 from bridge.web.shapes.connections import ConnectionsQuery
+from bridge.web.threads import in_thread
 from bridge.web.times import format_utc
 
 PATH = "/v1/connections"
@@ -21,13 +22,18 @@ async def list_all(request: web.Request) -> web.Response:
     """List the connections that the token can see, of a location or a user if one is named."""
     query, reader = requests.query_of(request, ConnectionsQuery)
     reader.done()
-    found = connections.list_connections(
-        request.app[CONTEXT].db,
-        locations=requests.locations_of(request),
-        location_id=requests.location_for(request, query.location_id),
-        user_id=query.user_id,
-    )
-    return web.json_response({"connections": [_document(connection) for connection in found]})
+    location_id = requests.location_for(request, query.location_id)
+
+    def answer() -> web.Response:
+        found = connections.list_connections(
+            request.app[CONTEXT].db,
+            locations=requests.locations_of(request),
+            location_id=location_id,
+            user_id=query.user_id,
+        )
+        return web.json_response({"connections": [_document(connection) for connection in found]})
+
+    return await in_thread(request, answer)
 
 
 async def read(request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ from bridge.web import audit, idempotency, requests
 from bridge.web.keys import CONTEXT, SETTINGS
 from bridge.web.reader import Reader
 from bridge.web.shapes.users import CalendarPasswordBody, UserBody, UsersQuery
+from bridge.web.threads import in_thread
 from bridge.web.times import format_utc
 
 PATH = "/v1/users"
@@ -67,9 +68,13 @@ async def list_all(request: web.Request) -> web.Response:
     query, reader = requests.query_of(request, UsersQuery)
     reader.done()
     location_id = requests.location_for(request, query.location_id)
-    seen = users.list_users(request.app[CONTEXT].db, locations=requests.locations_of(request))
-    found = [user for user in seen if location_id in {None, user.location_id}]
-    return web.json_response({"users": [_document(request, user) for user in found]})
+
+    def answer() -> web.Response:
+        seen = users.list_users(request.app[CONTEXT].db, locations=requests.locations_of(request))
+        found = [user for user in seen if location_id in {None, user.location_id}]
+        return web.json_response({"users": [_document(request, user) for user in found]})
+
+    return await in_thread(request, answer)
 
 
 async def update(request: web.Request) -> web.Response:

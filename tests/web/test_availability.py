@@ -9,7 +9,8 @@ import pytest
 
 from bridge.errors import RemoteError, Unreachable
 from bridge.remote.memory import failing
-from bridge.service import availability, book
+from bridge.service import availability, book, connections, users
+from bridge.service import booking_calendars as calendar_service
 from tests.service.conftest import NOW, event
 
 APPOINTMENTS = "/v1/calendars/events/appointments"
@@ -255,6 +256,9 @@ async def test_free_busy_about_very_many_is_refused_with_the_number_that_will_do
         (availability, "free_busy", lambda crm: crm("POST", "/v1/freebusy", BUSY_ON_TUESDAY)),
         (book, "list_appointments", lambda crm: crm("GET", "/v1/calendars/events", params=LISTED_ON_TUESDAY)),
         (book, "list_blocked_slots", lambda crm: crm("GET", "/v1/calendars/blocked-slots", params=LISTED_ON_TUESDAY)),
+        (calendar_service, "list_calendars", lambda crm: crm("GET", CALENDARS)),
+        (connections, "list_connections", lambda crm: crm("GET", "/v1/connections")),
+        (users, "list_users", lambda crm: crm.with_token(scopes=("admin",))("GET", "/v1/users")),
     ],
 )
 async def test_no_question_holds_up_a_booking(crm, monkeypatch, module, name, ask):
