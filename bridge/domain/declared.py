@@ -33,8 +33,8 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mark:
-    """A note that the file sets `what` for the User, Account or Calendar with the id `subject`."""
+class DeclaredSetting:
+    """Something that the file sets: `what`, for the User, Account or Calendar with the id `subject`."""
 
     what: What
     user_id: str
@@ -173,7 +173,7 @@ def find(calendars: Iterable[KnownCalendar], name: str) -> list[KnownCalendar]:
     return exact or [one for one in every if one.name.casefold() == name.casefold()]
 
 
-def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], fixed: Iterable[Mark]) -> Plan:
+def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], fixed: Iterable[DeclaredSetting]) -> Plan:
     """What has to change so that the store agrees with the file.
 
     `known` has an entry for every declared User and for every User in `fixed`. It also has the Accounts that only the
@@ -182,39 +182,39 @@ def plan(declared: Sequence[DeclaredUser], known: Mapping[str, KnownUser], fixed
     """
     changes: list[Change] = []
     problems: list[Problem] = []
-    marks = set(fixed)
-    wanted: set[Mark] = set()
+    before = set(fixed)
+    wanted: set[DeclaredSetting] = set()
     for user in declared:
         accounts = by_login(known[user.id])
         _plan_user(user, known[user.id], changes, problems)
         for account in user.accounts:
             _plan_account(user, account, accounts[account.login], changes, problems)
         _plan_roles(user, accounts, changes)
-        mine = marks_of(user, accounts)
+        mine = settings_of(user, accounts)
         if known[user.id].user is not None:  # a new User has nothing yet that could be said to stay as it is
-            changes += [_marked("fix", mark, accounts.values()) for mark in sorted(mine - marks)]
+            changes += [_about("fix", setting, accounts.values()) for setting in sorted(mine - before)]
         wanted |= mine
-    changes += [_marked("release", mark, known[mark.user_id].accounts) for mark in sorted(marks - wanted)]
+    changes += [_about("release", setting, known[setting.user_id].accounts) for setting in sorted(before - wanted)]
     return Plan(tuple(changes), tuple(problems))
 
 
-def marks_of(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount]) -> set[Mark]:
-    """The marks for what the file sets for a User, as far as the Accounts and Calendars are in the store already."""
-    marks = {Mark(What.USER, user.id, user.id)}
+def settings_of(user: DeclaredUser, accounts: Mapping[tuple[str, str], KnownAccount]) -> set[DeclaredSetting]:
+    """What the file sets for a User, as far as the Accounts and Calendars are in the store already."""
+    found = {DeclaredSetting(What.USER, user.id, user.id)}
     if user.two_way is not None:
-        marks.add(Mark(What.TWO_WAY, user.id, user.id))
+        found.add(DeclaredSetting(What.TWO_WAY, user.id, user.id))
     if user.says_primary:
-        marks.add(Mark(What.PRIMARY, user.id, user.id))
+        found.add(DeclaredSetting(What.PRIMARY, user.id, user.id))
     for account in user.accounts:
         known = accounts.get(account.login)
         if known is None or known.id is None:
             continue
-        marks.add(Mark(What.ACCOUNT, user.id, known.id))
+        found.add(DeclaredSetting(What.ACCOUNT, user.id, known.id))
         if account.conflicts is not None:
-            marks.add(Mark(What.CONFLICTS, user.id, known.id))
+            found.add(DeclaredSetting(What.CONFLICTS, user.id, known.id))
         for name in account.slots:
-            marks |= {Mark(What.SLOTS, user.id, one.id) for one in find(known.calendars, name)[:1] if one.id}
-    return marks
+            found |= {DeclaredSetting(What.SLOTS, user.id, one.id) for one in find(known.calendars, name)[:1] if one.id}
+    return found
 
 
 def _plan_user(user: DeclaredUser, known: KnownUser, changes: list[Change], problems: list[Problem]) -> None:
@@ -302,13 +302,13 @@ def chosen_conflicts(account: DeclaredAccount, known: KnownAccount) -> list[Know
     return [one for name in account.conflicts or () for one in find(known.calendars, name)[:1]]
 
 
-def _marked(action: str, mark: Mark, accounts: Iterable[KnownAccount]) -> Change:
-    name = mark.subject
+def _about(action: str, setting: DeclaredSetting, accounts: Iterable[KnownAccount]) -> Change:
+    name = setting.subject
     for account in accounts:
-        if account.id == mark.subject:
+        if account.id == setting.subject:
             name = f"{account.provider} {account.username}"
-        name = next((one.name for one in account.calendars if one.id == mark.subject), name)
-    return Change(mark.user_id, action, mark.what, name)
+        name = next((one.name for one in account.calendars if one.id == setting.subject), name)
+    return Change(setting.user_id, action, setting.what, name)
 
 
 def _set(user: DeclaredUser, what: What, subject: str, value: tuple[str, str, str]) -> Change:

@@ -111,10 +111,10 @@ def _carry_out(context: Context, declaration: Declaration, planned: Planned, *, 
                 _put_user(tx, user, declaration.two_way, now=now)
                 _put_accounts(tx, context, user, planned.homes)
                 _put_calendars(tx, context, user, {change.what for change in changes}, prepared[user.id], now=now)
-        marks = set()
+        settings = set()
         for user in declaration.users:
-            marks |= decide.marks_of(user, decide.by_login(_known_user(tx, context, user.id, user, {})))
-        declared.replace(tx, marks, declaration.path)
+            settings |= decide.settings_of(user, decide.by_login(_known_user(tx, context, user.id, user, {})))
+        declared.replace(tx, settings, declaration.path)
         for change in planned.plan.changes:
             audit.record(tx, actor, _audited(change), change.user_id, now=now)
     return True
@@ -136,11 +136,11 @@ def _audited(change: Change) -> str:
 
 
 def _plan(tx: Tx, context: Context, declaration: Declaration, homes: Mapping[Key, Home]) -> Plan:
-    return decide.plan(declaration.users, _known(tx, context, declaration, homes), declared.marks(tx))
+    return decide.plan(declaration.users, _known(tx, context, declaration, homes), declared.settings(tx))
 
 
 def _known(tx: Tx, context: Context, declaration: Declaration, homes: Mapping[Key, Home]) -> dict[str, KnownUser]:
-    wanted: dict[str, DeclaredUser | None] = {mark.user_id: None for mark in declared.marks(tx)}
+    wanted: dict[str, DeclaredUser | None] = {setting.user_id: None for setting in declared.settings(tx)}
     wanted |= {user.id: user for user in declaration.users}
     return {user_id: _known_user(tx, context, user_id, user, homes) for user_id, user in wanted.items()}
 

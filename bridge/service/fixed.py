@@ -47,8 +47,8 @@ class Fixed:
 def fixed_of(db: Db, user_id: str) -> Fixed:
     """What the settings file sets for a User."""
     with db.read() as tx:
-        marks = declared.marks(tx, user_id)
-    of = {what: frozenset(mark.subject for mark in marks if mark.what == what) for what in What}
+        settings = declared.settings(tx, user_id)
+    of = {what: frozenset(one.subject for one in settings if one.what == what) for what in What}
     return Fixed(
         user=bool(of[What.USER]),
         primary=bool(of[What.PRIMARY]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.domain.declared import Mark, What
+from bridge.domain.declared import DeclaredSetting, What
 from bridge.service import roles, users, webhooks
 from bridge.service.webhooks import Signature, WebhookChange
 from bridge.store import declared
@@ -12,9 +12,11 @@ from bridge.store import declared
 SET = "Set by the administrator"
 
 
-def declare(site, *marks):
+def declare(site, *settings):
     with site.world.db.write() as tx:
-        declared.replace(tx, {Mark(what, "ada", subject) for what, subject in marks}, "config/bridge.toml")
+        declared.replace(
+            tx, {DeclaredSetting(what, "ada", subject) for what, subject in settings}, "config/bridge.toml"
+        )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.domain.declared import DeclaredAccount, DeclaredUser, Mark, What
+from bridge.domain.declared import DeclaredAccount, DeclaredSetting, DeclaredUser, What
 from bridge.domain.model import Role, SlotSettings, Titles, TwoWay
 from bridge.errors import SetByAdministrator, Unauthorized, Unreachable
 from bridge.remote.memory import MemoryServer
@@ -341,8 +341,8 @@ def test_what_was_applied_is_so_and_applied_again_changes_nothing(declarations):
             await apply(world, *said)
             assert not (await planned(world, *said)).plan.changes
             with world.db.read() as tx:
-                marks = declared.marks(tx)
-            assert (Mark(What.USER, "ada", "ada") in marks) == bool(said)
+                settings = declared.settings(tx)
+            assert (DeclaredSetting(What.USER, "ada", "ada") in settings) == bool(said)
             for person in said:
                 user = users.get_user(world.db, "ada")
                 assert (user.name, user.time_zone) == (person.name, person.time_zone)

@@ -148,4 +148,4 @@ async def test_who_is_not_there_has_nothing_to_take(world):
     with world.db.read() as tx, pytest.raises(Unknown):
         export(tx, "nobody")
     with world.db.read() as tx:
-        assert declared.marks(tx) == set()
+        assert declared.settings(tx) == set()
