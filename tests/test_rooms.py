@@ -184,6 +184,14 @@ def test_every_rule_and_exception_is_needed():
         assert not any(within(what, allowed) for allowed in RULES[rule_for(module)]), f"{module} may import {what}"
 
 
+@pytest.mark.parametrize("package", ["bridge", "bridge/service", "bridge/domain/ical", "radicale_plugin"])
+def test_a_package_tells_what_each_of_its_modules_is_for(package):
+    told = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text()))
+    found = [path for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    missing = {path.stem for path in found if not path.stem.startswith("__") and f"`{path.stem}`" not in told}
+    assert not missing, f"name them in the docstring of {package}"
+
+
 def test_nothing_in_production_knows_that_it_is_being_tested():
     for module, path in modules():
         text = path.read_text()
