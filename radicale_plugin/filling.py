@@ -23,42 +23,44 @@ def filled(tx: Tx, asked: Asked, parts: Sequence[bytes | Piece], *, most: int) -
 
     Raises `TooMuch` where more than `most` recurrences would have to be written out.
     """
-    present = next((part.template for part in parts if isinstance(part, Piece) and part.present), ())
-    named = fragments.of_named(tx, asked.head.user_id, present, list(asked.names)) if asked.names else {}
+    pieces = {part.present: part.template for part in parts if isinstance(part, Piece)}
+    absent = pieces.get(False, ())
     for part in parts:
         if isinstance(part, bytes):
             yield part
         elif not part.present:
-            yield from _absent(tx, asked, part.template, named)
+            if asked.since is not None:
+                yield from fragments.of_removed(tx, asked.head.user_id, part.template, since=asked.since)
+            if True not in pieces:  # of an item that is there, nothing is asked
+                yield from _named(tx, asked, (), absent)
         elif asked.expand is not None and part.has_text:
-            yield from _written_out(tx, asked, part.template, asked.expand, most)
+            yield from _written_out(tx, asked, part.template, absent, asked.expand, most=most)
         else:
-            yield from _present(tx, asked, part.template, named)
+            yield from _present(tx, asked, part.template, absent)
 
 
-def _absent(tx: Tx, asked: Asked, template: Template, named: dict[str, bytes]) -> Iterator[bytes]:
-    if asked.since is not None:
-        yield from fragments.of_removed(tx, asked.head.user_id, template, since=asked.since)
-    for name in asked.names:
-        if name not in named:
-            yield _filled(template, {Field.HREF: quote(name)})
-
-
-def _present(tx: Tx, asked: Asked, template: Template, named: dict[str, bytes]) -> Iterator[bytes]:
+def _present(tx: Tx, asked: Asked, template: Template, absent: Template) -> Iterator[bytes]:
+    """The items, and in place of those that were named and are not there, that they are not."""
     user_id = asked.head.user_id
     if asked.everything:
         yield from fragments.of_all(tx, user_id, template)
-        return
     if asked.since is not None:
         yield from fragments.of_changed(tx, user_id, template, since=asked.since)
     if asked.within is not None:
         yield from fragments.of_touching(tx, user_id, template, asked.within)
-    yield b"".join([named[name] for name in asked.names if name in named])
-    for first in range(0, len(asked.found), _AT_ONCE):
-        yield from fragments.of_named(tx, user_id, template, asked.found[first : first + _AT_ONCE]).values()
+    yield from _named(tx, asked, template, absent)
 
 
-def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most: int) -> Iterator[bytes]:
+def _named(tx: Tx, asked: Asked, template: Template, absent: Template) -> Iterator[bytes]:
+    for some in _batches([*asked.names, *asked.found]):
+        there = fragments.of_named(tx, asked.head.user_id, template, some)
+        missing = [_filled(absent, {Field.HREF: quote(name)}) for name in some if name not in there]
+        yield b"".join(missing if asked.everything else [*there.values(), *missing])
+
+
+def _written_out(
+    tx: Tx, asked: Asked, template: Template, absent: Template, span: Interval, *, most: int
+) -> Iterator[bytes]:
     """The items, expanded for the span. Items that were not named are left out if they have no occurrence in it."""
     user_id, time_zone = asked.head.user_id, asked.head.time_zone
     beyond = {item.href for item in published.unexpanded(tx, user_id, span)}
@@ -66,12 +68,13 @@ def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most:
     if asked.within is not None:
         names += occurrences.touching(tx, user_id, asked.within)
     if asked.everything:
-        names += dict.fromkeys([*occurrences.touching(tx, user_id, span), *beyond])
+        names = list(dict.fromkeys([*names, *occurrences.touching(tx, user_id, span), *beyond]))
     written, effort = 0, Effort()
-    for first in range(0, len(names), _AT_ONCE):
-        some = names[first : first + _AT_ONCE]
+    for some in _batches(names):
+        missing = asked.names.keys() & some
         stored = occurrences.of_items(tx, user_id, [name for name in some if name not in beyond], span)
         for item in published.get(tx, user_id, some):
+            missing.discard(item.href)
             further = Expansion(item, span, time_zone, effort)
             times = further.times() if item.href in beyond else stored.get(item.href, ())
             text, count = expanded(item.ics, times, time_zone)
@@ -80,6 +83,12 @@ def _written_out(tx: Tx, asked: Asked, template: Template, span: Interval, most:
                 raise TooMuch(f"more than {most} recurrences")
             if count or item.href in asked.names:
                 yield _filled(template, _values(item, text))
+        for name in missing:
+            yield _filled(absent, {Field.HREF: quote(name)})
+
+
+def _batches(names: list[str]) -> Iterator[list[str]]:
+    return (names[first : first + _AT_ONCE] for first in range(0, len(names), _AT_ONCE))
 
 
 def _values(item: PublishedItem, text: str) -> dict[Field, str]:

@@ -429,6 +429,17 @@ class TestExpand:
         assert answer.status == 403
         assert [child.tag for child in answer.xml] == [clark("D:number-of-matches-within-limits")]
 
+    def test_what_is_named_and_not_there_is_said_to_be_missing(self, week: World) -> None:
+        there = list(week.ada.sync().resources)
+        missing = [f"{CRM}nowhere-{number}.ics" for number in range(1_200)]
+        expand = element("C:expand", start="20270308T000000Z", end="20270315T000000Z")
+        for data in ("<C:calendar-data/>", element("C:calendar-data", expand)):
+            asked = element("D:prop", "<D:getetag/>", data)
+            named = [element("D:href", href) for href in (*missing[:600], *there, *missing[600:])]
+            told = week.ada.report(CRM, "C:calendar-multiget", asked, *named).resources
+            assert {href for href, one in told.items() if one.status == 404} == set(missing)
+            assert {href for href, one in told.items() if clark("C:calendar-data") in one.found} == set(there)
+
     @pytest.mark.parametrize("span", [{"start": "20270301T000000Z"}, {"start": "soon", "end": "later"}])
     def test_a_span_that_is_none(self, week: World, span: dict[str, str]) -> None:
         data = element("C:calendar-data", element("C:expand", **span))
