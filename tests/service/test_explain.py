@@ -175,7 +175,9 @@ async def test_one_event_among_others_that_can_not_be_read(world):
     there = [AT, AT + 7 * DAY + 5 * 3600, AT + 14 * DAY]
     # The series itself is damaged, the changed time is moved on.
     damaged = both.replace(":20270309T", ":whenever").replace("20270316T140000", "20270316T143000")
-    await put(world, damaged)
+    world.server.edit(world.urls["Work"], "event.ics", damaged)
+    _, run = await mirror.mirror_account(world.context, world.account_id)
+    assert (run.fetched, run.unreadable) == (1, 1)
     assert [whys(world, at) for at in there] == [[Why.LAST_KNOWN], [], [Why.LAST_KNOWN]]
     assert whys(world, there[1] + 1800) == [Why.LAST_KNOWN]
     assert not told(world, AT + 7 * DAY).blocked
