@@ -159,15 +159,18 @@ def _take_over(
 
 
 async def _find_moved(context: Context, remote: Remote, account: Account, runs: Sequence[CalendarMirror]) -> None:
-    """Look for Appointments' events that are gone from their calendar: they may have been moved, not deleted."""
+    """Look for Appointments' events that are gone from their calendar: they may have been moved, not deleted.
+
+    Also to calendars that are read: this may have happened after they were, or were listed as unchanged.
+    """
     with context.db.read() as tx:
         missing = [(run, item) for run in runs for item in run.gone if follow.would_cancel(tx, item)]
-        unread = [c for c in accounts.calendars(tx, account_id=account.id, roles=[Role.NONE]) if c.present]
+        present = [c for c in accounts.calendars(tx, account_id=account.id) if c.present]
     for run, item in missing:
         if any(other.trouble is not None and not other.vanished for other in runs):
             run.postpone(item.href)  # it may be in the one that could not be read
             continue
-        for calendar in unread:
+        for calendar in (other for other in present if other.id != run.calendar.id):
             href = f"{calendars.calendar_key(calendar.url)}/{item.href.rpartition('/')[2]}"
             try:
                 found = await remote.get(calendar.url, href)

@@ -23,6 +23,7 @@ from bridge.errors import (
     Unknown,
     Unreachable,
 )
+from bridge.remote.base import path_of
 from bridge.remote.memory import MemoryRemote, failing
 from bridge.service import connect, housekeeping, mirror, push, roles, users
 from bridge.service.status import status
@@ -420,6 +421,41 @@ async def test_an_event_moved_where_it_can_t_be_looked_for_is_not_cancelled_unti
     world.context.remotes.remote = MemoryRemote
     await poll(world)
     assert world.stored(made).calendar_id == world.ids["Work"]
+
+
+@pytest.mark.parametrize("unchanged", [True, False], ids=["listed as unchanged", "read already"])
+async def test_an_event_that_is_moved_in_the_middle_of_a_run_is_followed(world, unchanged):
+    made = world.make()
+    await push.push_due(world.context)
+    for number in range(2):  # so that the list of calendars is trusted
+        for name in ("Home", "Work"):
+            world.server.edit(world.urls[name], f"{number}.ics", event(f"{name}-{number}"))
+        await poll(world)
+        world.later(60)
+    name = f"{made.uid}.ics"
+    text = world.server.texts(world.urls["Home"])[path_of(world.urls["Home"]) + name]
+    world.server.edit(world.urls["Home"], "new.ics", event("new-Home"))
+    if not unchanged:
+        world.server.edit(world.urls["Work"], "new.ics", event("new-Work"))
+
+    class Meanwhile(MemoryRemote):
+        async def changes(self, url, token):
+            if url == world.urls["Home"] and f"{path_of(url)}{name}" in world.server.texts(url):
+                world.server.edit(url, name, None)
+                world.server.edit(world.urls["Work"], name, text)
+            return await super().changes(url, token)
+
+    world.context.remotes.remote = Meanwhile
+    await poll(world)
+    assert world.stored(made).fields.status == "confirmed"
+    assert world.stored(made).calendar_id == world.ids["Work"]
+    await poll(world)
+    assert list(world.merged()).count(f"{made.id}.ics") == 1
+    assert len(world.merged()) == len(everything(world)), "and blocks no second time"
+
+
+def everything(world):
+    return [text for name in ("Home", "Work") for text in world.server.texts(world.urls[name]).values()]
 
 
 async def test_the_crm_s_change_of_an_event_that_was_moved_away_makes_no_second_one(world):
