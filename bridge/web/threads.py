@@ -24,5 +24,7 @@ async def in_thread(request: web.Request, work: Callable[[], T]) -> T:
 
 async def threads(app: web.Application) -> AsyncIterator[None]:
     """The threads of an application: a `cleanup_ctx`."""
-    with ThreadPoolExecutor(AT_ONCE, "answers") as app[_THREADS]:
-        yield
+    app[_THREADS] = ThreadPoolExecutor(AT_ONCE, "answers")
+    yield
+    # Nobody waits for their answers any more: they end by themselves, and hold up neither the end nor a new start.
+    app[_THREADS].shutdown(wait=False, cancel_futures=True)

@@ -5,12 +5,15 @@ import contextlib
 import threading
 from dataclasses import replace
 
+import aiohttp
 import pytest
+from aiohttp.test_utils import TestServer
 
 from bridge.errors import RemoteError, Unreachable
 from bridge.remote.memory import failing
 from bridge.service import availability, book, connections, users
 from bridge.service import booking_calendars as calendar_service
+from bridge.web.app import make_web_app
 from tests.service.conftest import NOW, event
 
 APPOINTMENTS = "/v1/calendars/events/appointments"
@@ -277,6 +280,28 @@ async def test_no_question_holds_up_a_booking(crm, monkeypatch, module, name, as
     await crm.book()
     booked.set()
     assert (await asked).status == 200
+
+
+async def test_a_server_that_stops_does_not_wait_for_a_long_answer(crm, monkeypatch):
+    begun, stopped, ended = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def held(*args, **rest):
+        loop.call_soon_threadsafe(begun.set)
+        stopped.wait(30)
+        ended.set()
+
+    monkeypatch.setattr(availability, "free_slots", held)
+    server = TestServer(make_web_app(crm.world.context))
+    await server.start_server(shutdown_timeout=0.01)
+    async with aiohttp.ClientSession(server.make_url("/")) as session:
+        asked = asyncio.create_task(slots(replace(crm, client=session)))
+        await asyncio.wait_for(begun.wait(), 30)
+        await server.close()
+        assert not ended.is_set()
+        stopped.set()
+        with pytest.raises(aiohttp.ClientError):
+            await asked
 
 
 # --- Free-busy -------------------------------------------------------------------------------------------------------
