@@ -165,6 +165,37 @@ def test_apple_gets_a_word_on_each_property(
         assert not resource.found.keys() & resource.missing.keys()
 
 
+@pytest.mark.parametrize("entered", ["/.well-known/caldav", "/", "/ada/", CRM])
+def test_apple_gets_from_the_address_that_was_entered_to_the_events(
+    week: World, no_parsing: None, entered: str
+) -> None:
+    """iOS and macOS take a host alone, a host with a path, or the full address of the calendar."""
+    found = week.nobody.propfind(entered, *APPLE_PRINCIPAL)
+    path = entered
+    if found.status == 301:
+        path = found.headers["location"]
+        found = week.nobody.propfind(path, *APPLE_PRINCIPAL)
+    assert (found.status, found.headers["www-authenticate"].split()[0]) == (401, "Basic")
+
+    (principal,) = week.ada.propfind(path, *APPLE_PRINCIPAL).resources[path].hrefs("D:current-user-principal")
+    assert principal == "/ada/"
+    assert week.ada.request("OPTIONS", principal).status == 200
+    (home,) = week.ada.propfind(principal, *APPLE_PRINCIPAL).resources[principal].hrefs("C:calendar-home-set")
+    assert home == "/ada/"
+    listed = week.ada.propfind(home, *APPLE_HOME, depth="1").resources
+    calendars = [href for href, one in listed.items() if clark("C:calendar") in one.children("D:resourcetype")]
+    assert calendars == [CRM]
+
+    known = week.ada.propfind(CRM, "CS:getctag", "D:sync-token", depth="0").one
+    etags = week.ada.propfind(CRM, "D:getetag", "D:resourcetype", depth="1").resources
+    items = [href for href in etags if href != CRM]
+    assert set(items) == set(week.ada.sync().resources)
+    assert len(week.ada.multiget(*items).data) == 3
+    assert week.ada.sync(known.text("D:sync-token") or "").resources == {}
+    for refused in ("PROPPATCH", "MKCALENDAR"):
+        assert week.ada.request(refused, f"{home}reminders/").status == 403
+
+
 def test_apple_sees_no_scheduling(week: World) -> None:
     """With an inbox or outbox, iOS would take up invitations."""
     asked = ("C:schedule-inbox-URL", "C:schedule-outbox-URL")
