@@ -715,6 +715,9 @@ async def test_an_account_that_needs_a_password_says_so_everywhere_and_is_mended
     ada, admin = await site.signed_in(), await site.admin()
     for page in (await ada.get("/status"), await ada.get("/profile/integrations"), await admin.get("/users")):
         assert "Needs a new password" in page.text
+    form = f"/profile/integrations/connect?account={site.world.account_id}"
+    for path in ("/status", "/profile/integrations", "/profile/calendars"):
+        assert f'href="{form}">Reconnect' in (await ada.get(path)).html, path
     data = {"account": site.world.account_id, "provider": "x", "password": server.password}
     mended = await ada.post("/profile/integrations/connect", data)
     assert "Needs a new password" not in mended.text
