@@ -38,6 +38,9 @@ from bridge.store.db import Db
 
 WEEK = ("20270308T000000Z", "20270315T000000Z")
 MONTH = ("20270308T000000Z", "20270405T000000Z")
+YEARS = ("20250101T000000Z", "20290101T000000Z")
+#: Hrefs of one multiget: about as many as a body may hold.
+MANY = 14_000
 
 
 def events(count: int) -> list[PublishedItem]:
@@ -113,6 +116,19 @@ ROWS = [
     Row("everything with data", "REPORT", "1", lambda *_: load.query(), 3, uids),
     Row("query of a week", "REPORT", "1", lambda *_: load.query(load.time_range(*WEEK)), 20, uids),
     Row("free-busy, four weeks", "REPORT", "1", lambda *_: load.free_busy(*MONTH), 20, busy),
+]
+
+
+#: What takes the most memory: everything, each in another way. None of it is timed.
+HARDEST = [
+    Row("", "REPORT", "0", lambda *_: load.sync(more="<C:calendar-data/>"), 1, len),
+    Row("", "PROPFIND", "1", lambda *_: load.propfind("getetag", "getcontentlength", "C:calendar-data"), 1, len),
+    Row("", "REPORT", "1", lambda _, there: load.multiget(there[:MANY]), 1, len),
+    Row("", "REPORT", "1", lambda *_: load.query(data=load.expand(*YEARS)), 1, len),
+    Row("", "REPORT", "1", lambda *_: load.query(load.time_range(*YEARS)), 1, len),
+    Row("", "REPORT", "1", lambda *_: load.query(load.time_range(*YEARS) + load.text_match("SUMMARY", "n")), 1, len),
+    Row("", "REPORT", "1", lambda *_: load.free_busy(*YEARS), 1, len),
+    Row("", "GET", "0", lambda *_: "", 1, len),
 ]
 
 
@@ -205,6 +221,13 @@ def measure(
     return {key: load.median_ms(got) for key, got in times.items()}
 
 
+def strain(server: Server, known: tuple[str, list[str]], workers: int) -> None:
+    """Ask for the hardest, by as many clients as the server's processes together answer at the same time."""
+    for row in HARDEST:
+        for gzip in (False, True):
+            load.at_once(server.port, prepared(row, server, *known, gzip=gzip), 1, 8 * workers)
+
+
 def after_a_change(server: Server, store: servers.Store, item: PublishedItem, row: Row, turns: int) -> float:
     """What a listing costs that nobody has asked for since the last change: the median in milliseconds."""
     db = Db(store.path)
@@ -259,13 +282,17 @@ def compare(size: int, options: argparse.Namespace) -> list[str]:
                     table.columns = [*columns, fixed.name]
                 table.put(row.name, name, milliseconds)
         ours = running[0]
+        asked = ours.memory()
+        print(f"{size}: the hardest, at once", file=sys.stderr, flush=True)
+        strain(ours, known[ours.name], options.workers)
         for row in ROWS[2:4]:
             table = tables[False, options.clients[0]]
             table.put(f"{row.name}, first after a change", "bridge", after_a_change(ours, store, items[0], row, 15))
         lines = [line for table in tables.values() for line in table.lines()]
         lines += [
             f"{size:,} events: the bridge answers {ours.cold:.2f} s after its start; the largest of its processes took"
-            f" {ours.memory()} MB at most (plugin alone: {running[1].memory()} MB); the events were published in one"
+            f" {asked} MB at most (plugin alone: {running[1].memory()} MB), and {ours.memory()} MB when everything was"
+            f" asked for in the hardest ways by {8 * options.workers} clients at once; the events were published in one"
             f" transaction of {store.seconds:.2f} s; the database is {store.size / text:.2f} times their text.",
             "",
             *(f"Differs: {one}." for one in differing),

@@ -141,8 +141,8 @@ def propfind(*properties: str) -> str:
     return f"<propfind {_NAMES}><prop>{''.join(f'<{name}/>' for name in properties)}</prop></propfind>"
 
 
-def sync(token: str = "") -> str:
-    level = "<sync-level>1</sync-level><prop><getetag/></prop>"
+def sync(token: str = "", more: str = "") -> str:
+    level = f"<sync-level>1</sync-level><prop><getetag/>{more}</prop>"
     return f"<sync-collection {_NAMES}><sync-token>{token}</sync-token>{level}</sync-collection>"
 
 
@@ -151,14 +151,22 @@ def multiget(hrefs: list[str]) -> str:
     return f"<C:calendar-multiget {_NAMES}>{wanted}</C:calendar-multiget>"
 
 
-def query(inside: str = "") -> str:
+def query(inside: str = "", data: str = "<C:calendar-data/>") -> str:
     events = f'<C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">{inside}</C:comp-filter></C:comp-filter>'
-    wanted = "<prop><getetag/><C:calendar-data/></prop>"
+    wanted = f"<prop><getetag/>{data}</prop>"
     return f"<C:calendar-query {_NAMES}>{wanted}<C:filter>{events}</C:filter></C:calendar-query>"
 
 
 def time_range(start: str, end: str) -> str:
     return f'<C:time-range start="{start}" end="{end}"/>'
+
+
+def expand(start: str, end: str) -> str:
+    return f'<C:calendar-data><C:expand start="{start}" end="{end}"/></C:calendar-data>'
+
+
+def text_match(name: str, text: str) -> str:
+    return f'<C:prop-filter name="{name}"><C:text-match>{text}</C:text-match></C:prop-filter>'
 
 
 def free_busy(start: str, end: str) -> str:
