@@ -127,7 +127,7 @@ titles = "full"
     assert found["radicale.port"][:2] == (9, "is too large")
     assert found["radicale.public_url"][:2] == (10, "is not a web address")
     assert found["providers.icloud.poll_seconds"][:2] == (13, "is not a whole number")
-    assert found["defaults.titles"][:2] == (16, "is none of what there is to choose from")
+    assert found["defaults.titles"][:2] == (16, "is not one of the allowed values")
     assert len(found) == 7
     assert all(remedy for _, _, remedy in found.values())
 
@@ -145,13 +145,13 @@ def test_a_setting_like_no_other_is_told_with_all_that_exist() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        ("[store]\npath = \n", 2, "has a value that is none in TOML"),
-        ("[store]\npath = data/bridge.db\n", 2, "has a value that is none in TOML"),
+        ("[store]\npath = \n", 2, "has a value that is not valid TOML"),
+        ("[store]\npath = data/bridge.db\n", 2, "has a value that is not valid TOML"),
         ('[store]\npath = "data\n', 2, "ends within a text"),
         ("[store]\n[radicale]\n[store]\n", 3, "opens [store] a second time"),
         ("[a.b]\n[a.b]\n", 2, "opens [a.b] a second time"),
         ("[store\n", 1, "is not TOML: Expected ']' at the end of a table declaration"),
-        ('[store]\npath = "a"\npath = "b"\n', 3, "sets what is set above already"),
+        ('[store]\npath = "a"\npath = "b"\n', 3, "sets a value that is already set above"),
         ('\n[store]\npath = """', 3, "is not TOML: Unterminated string"),
     ],
 )

@@ -171,9 +171,9 @@ conflicts = "Work"
         (6, "sidecar.public_url", "is not a web address"),
         (9, "radicale.port", "is too large"),
         (12, "mirror.poll_seconds", "is too small"),
-        (15, "booking.when_unreachable", "is none of what there is to choose from"),
-        (18, "webhooks.networks", 'holds "10.0.0.0/33", which is no network'),
-        (21, "defaults.titles", "is none of what there is to choose from"),
+        (15, "booking.when_unreachable", "is not one of the allowed values"),
+        (18, "webhooks.networks", 'holds "10.0.0.0/33", which is not a network'),
+        (21, "defaults.titles", "is not one of the allowed values"),
         (24, "providers.home.url", "would send passwords over the network unencrypted"),
         (27, "users.ada lovelace.id", "is not an id"),
         (29, "users.ada lovelace.time_zone", "is not a time zone"),
@@ -196,10 +196,10 @@ conflicts = "Work"
         (61, "users.Bob.accounts", "is not a list of tables"),
         (67, "users.eve.accounts.eve@icloud.example.password_file", "is missing"),
         (71, "users.eve.accounts.eve@example.com.password_file", "names a file without a first line"),
-        (72, "users.eve.accounts.eve@example.com.password_env", "is there beside password_file"),
+        (72, "users.eve.accounts.eve@example.com.password_env", "is set in addition to password_file"),
         (72, "users.eve.accounts.eve@example.com.password_env", "names a variable that is not set"),
         (73, "users.eve.accounts.eve@example.com.conflicts", "is not a list"),
-        (73, "users.eve.accounts.eve@example.com.conflicts", "is there without a Primary"),
+        (73, "users.eve.accounts.eve@example.com.conflicts", "is set without a Primary"),
     ]
     assert all(p.remedy for p in told)
     assert {p.where: p.remedy for p in told}["users.ada lovelace.time_zone"] == 'did you mean "Europe/Berlin"?'

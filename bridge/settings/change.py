@@ -36,7 +36,7 @@ def set_value(path: Path, key: str, value: str) -> bool:
             table[name] = tomlkit.table()
             found = table[name]
         if not isinstance(found, MutableMapping):
-            problem = SettingProblem(key, None, f"is none: {name} is not a table", "name a setting of the example")
+            problem = SettingProblem(key, None, f"is unknown: {name} is not a table", "name a setting of the example")
             raise SettingsInvalid(str(path), (problem,))
         table = found
     table[names[-1]] = _value(value)

@@ -73,7 +73,7 @@ def _accounts(document: Document, place: Place, user: Document) -> Iterator[Prob
                 yield Problem((*at, "primary"), "is the second one of this user", "each user has one Primary calendar")
         if "conflicts" in account and not any("primary" in one for _, one in accounts):
             yield Problem(
-                (*at, "conflicts"), "is there without a Primary", "name the user's primary, too, or leave it out"
+                (*at, "conflicts"), "is set without a Primary", "name the user's primary, too, or leave it out"
             )
         if isinstance(conflicts, list):
             if primary in conflicts:
@@ -87,7 +87,7 @@ def _reference(at: Place, account: Document) -> Iterator[Problem]:
     if not given and "password" not in account:
         yield Problem((*at, "password_file"), "is missing", "name a file with the password, or set password_env")
     if len(given) > 1:
-        yield Problem((*at, "password_env"), "is there beside password_file", "keep one of them")
+        yield Problem((*at, "password_env"), "is set in addition to password_file", "keep one of them")
 
 
 def passwords(document: Document, environment: Mapping[str, str]) -> Iterator[Problem]:
@@ -117,7 +117,7 @@ def _of_file(name: str, _environment: Mapping[str, str]) -> Read:
     try:
         with path.open(encoding="utf-8") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IROTH | stat.S_IWOTH):
-                return "", ("names a file that everybody can read", f"close it: chmod o-rw {name}")
+                return "", ("names a file that everybody can read", f"make it private: chmod o-rw {name}")
             text = file.readline().strip()
     except UnicodeDecodeError:
         return "", ("names a file that is not text", "write the password, and nothing else, into it as UTF-8")

@@ -87,8 +87,8 @@ def _document(text: str) -> Mapping[str, Any]:
 
 #: The most frequent mistakes: tomllib's message, and what is wrong and what to do.
 _OF_SYNTAX = {
-    "Cannot overwrite a value": ("sets what is set above already", "keep one of the two lines"),
-    "Invalid value": ("has a value that is none in TOML", "put texts in quotes"),
+    "Cannot overwrite a value": ("sets a value that is already set above", "keep one of the two lines"),
+    "Invalid value": ("has a value that is not valid TOML", "put texts in quotes"),
     "Illegal character '\\n'": ("ends within a text", "close the quotes"),
 }
 
@@ -135,7 +135,7 @@ def _wrong_fields(errors: Iterable[ErrorDetails], document: Mapping[str, Any]) -
 _NUMBER = "is not a whole number", "write digits only, without quotes or a point"
 _FLAG = "is neither true nor false", "write one of them, without quotes: {name} = true"
 _TEXT = "is not text", 'put it in quotes: {name} = "…"'
-_CHOICE = "is none of what there is to choose from", "write {expected}"
+_CHOICE = "is not one of the allowed values", "write {expected}"
 
 #: What can be wrong with a single value, by pydantic's type of error.
 _OF_VALUES = {

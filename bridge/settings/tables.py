@@ -181,7 +181,7 @@ def _ed25519(text: str) -> Ed25519PublicKey:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise wrong("is no Ed25519 public key", "write it as HighLevel publishes it: PEM, or base64")
+        raise wrong("is not an Ed25519 public key", "write it as HighLevel publishes it: PEM, or base64")
     return key
 
 
@@ -203,7 +203,7 @@ def _network(text: object) -> Network:
     try:
         network = ipaddress.ip_network(str(text))
     except ValueError:
-        raise wrong(f'holds "{text}", which is no network', 'write it as "10.1.0.0/16" or "192.168.1.5"') from None
+        raise wrong(f'holds "{text}", which is not a network', 'write it as "10.1.0.0/16" or "192.168.1.5"') from None
     # Link-local addresses are where clouds serve secrets to their machines.
     if any(network.version == local.version and network.overlaps(local) for local in _LINK_LOCAL):
         raise wrong(f'holds "{text}", in which there are link-local addresses', "name the networks of the receivers")
@@ -255,7 +255,7 @@ class ProviderSettings(Table):
             # With "*" or "*.com", a redirect could send the password to anybody.
             if not re.fullmatch(r"(\*\.[\w-]+\.)?[\w-]+(\.[\w-]+)*", host):
                 raise wrong(
-                    f'holds "{host}", which is no host', 'write hosts as "caldav.example.com" or "*.example.com"'
+                    f'holds "{host}", which is not a host', 'write hosts as "caldav.example.com" or "*.example.com"'
                 )
         return tuple(host.lower() for host in hosts)
 

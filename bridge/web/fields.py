@@ -78,7 +78,7 @@ def new_appointment(
 def _new_days(reader: Reader, body: AppointmentBody, zone: str | None) -> tuple[Time | None, int]:
     """Start and end of a new all-day appointment: whole days of its time zone, the end being the day after the last."""
     if zone is None:
-        reader.wrong("timezone", "missing", "An all-day appointment needs the time zone whose days are meant.")
+        reader.wrong("timezone", "missing", "An all-day appointment needs a time zone.")
     zone = zone or "UTC"
     first = reader.day("startTime", body.start_time, zone)
     after = reader.day("endTime", body.end_time, zone)
@@ -153,7 +153,7 @@ def _changed_times(reader: Reader, body: AppointmentBody, current: Appointment) 
         offset = start.utc_offset if start is not None else None
     else:
         if zone is None:
-            reader.wrong("timezone", "missing", "An all-day appointment needs the time zone whose days are meant.")
+            reader.wrong("timezone", "missing", "An all-day appointment needs a time zone.")
         zone = zone or "UTC"
         old_zone = was.time_zone if was.all_day and was.time_zone else zone
         old_first, old_last = day_of(was.start, old_zone), day_of(was.end - 1, old_zone)

@@ -39,7 +39,7 @@ async def take(request: web.Request) -> web.Response:
     """Receive a webhook from HighLevel."""
     context, settings = request.app[CONTEXT], request.app[SETTINGS].highlevel
     if not settings.ingest:
-        raise Problem(404, "not_found", "HighLevel's webhooks are not taken here: see [highlevel] in the settings.")
+        raise Problem(404, "not_found", "HighLevel's webhooks are not accepted here: see [highlevel] in the settings.")
     body = await requests.raw_body(request)
     if not settings.is_signed(body, request.headers.get("X-GHL-Signature", "")):
         raise Problem(401, "bad_signature", "The body is not signed with HighLevel's key (X-GHL-Signature).")

@@ -69,4 +69,4 @@ def _problem(error: HttpProcessingError) -> Problem:
         case LineTooLong():
             return Problem(400, "bad_request", "The address or a header is too long: 8,190 bytes at most.")
         case _:
-            return Problem(400, "bad_request", "What was sent is no HTTP request that can be read.")
+            return Problem(400, "bad_request", "What was sent is not a valid HTTP request.")

@@ -72,7 +72,7 @@ def _unexpected(request: web.Request, trace_id: str) -> web.Response:
     """The exception at hand: answered without internals, told in the log under the id that the client has."""
     log.exception("request %s failed", trace_id)
     return problems.answer(
-        Problem(500, "internal_error", "Something unexpected went wrong. The log has it under this traceId."),
+        Problem(500, "internal_error", "Something unexpected went wrong. See the log, under this traceId."),
         path=request.path,
         trace_id=trace_id,
     )

@@ -72,7 +72,7 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 412,
                 "version_mismatch",
-                "It was changed meanwhile: read it again, and repeat the change on the current version.",
+                "It was changed in the meantime: read it again, and repeat the change on the current version.",
                 facts={"currentVersion": error.current},
             )
         case ReadOnly():
@@ -112,8 +112,8 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 503,
                 "icloud_auth_failed",
-                "An account of these users refuses its password, so whether they are free can't be told. They have to"
-                " give a new app-specific one, on their settings pages.",
+                "An account of these users refuses its password, so it is not known whether they are free. They have to"
+                " enter a new app-specific one on their settings pages.",
                 facts={"userIds": list(error.needs_password)},
                 headers={"Retry-After": "300"},
             )
@@ -121,8 +121,8 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 503,
                 "calendar_stale",
-                "The calendars of these users were not read just now, so whether they are free can't be told. Try again"
-                " soon; if it stays so, `bridge status` tells what is wrong with their accounts.",
+                "The calendars of these users could not be read, so it is not known whether they are free. Try again"
+                " soon; if that does not help, `bridge status` says what is wrong with their accounts.",
                 facts={"userIds": list(error.user_ids)},
                 headers={"Retry-After": "30"},
             )
@@ -130,14 +130,14 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 409,
                 "duplicate_external_id",
-                "The appointment with this externalId was deleted. To book it anew, PUT it by its externalId."
+                "The appointment with this externalId was deleted. To book it again, PUT it by its externalId."
                 if error.deleted
-                else "Another appointment has this externalId, with other content. Update that one instead.",
+                else "Another appointment has this externalId, with different content. Update that one instead.",
                 facts={"existingId": error.existing_id},
             )
         case KeyReused():
             return Problem(
-                422, "idempotency_key_reused", "This Idempotency-Key came with another body before. Use a new key."
+                422, "idempotency_key_reused", "This Idempotency-Key was used with a different body. Use a new key."
             )
         case NoPrimaryCalendar():
             return Problem(
@@ -150,7 +150,7 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
                 403, "set_by_administrator", f"The {error.kind} is set by the file {error.path}: change it there."
             )
         case Exists():
-            return Problem(409, "already_exists", f"There is such a {error.kind} already, here or in another location.")
+            return Problem(409, "already_exists", f"There is already such a {error.kind}, here or in another location.")
         case TooMany():
             return Problem(
                 409,
@@ -161,7 +161,7 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 410,
                 "cursor_expired",
-                "Changes are kept for 30 days, and these are gone. Ask for a new cursor, without one; then list anew.",
+                "Changes are kept for 30 days, and these are gone. Send no cursor to get a new one, then list again.",
             )
         case _:
             return None
@@ -171,11 +171,11 @@ _NOT_BOOKABLE = {
     "outside_hours": ("outside_availability", "The time is outside working hours."),
     "off_grid": (
         "outside_availability",
-        "No slot starts then: take one of the free slots, or ignoreFreeSlotValidation.",
+        "No slot starts then: choose one of the free slots, or set ignoreFreeSlotValidation.",
     ),
     "bad_length": ("outside_availability", "A booking takes one slot or several in a row: send another endTime."),
     "day_full": ("outside_availability", "The user has as many appointments that day as the calendar allows."),
-    "short_notice": ("min_notice", "The calendar wants to be booked longer ahead. Set ignoreDateRange to book anyway."),
+    "short_notice": ("min_notice", "The calendar needs more notice. Set ignoreDateRange to book anyway."),
     "too_far_ahead": ("max_horizon", "The calendar can't be booked so far ahead. Set ignoreDateRange to book anyway."),
 }
 

@@ -214,7 +214,7 @@ def listing(request: web.Request) -> Listing:
     """The Listing that a query asks for. Raises `Problem` (400, 404) and `Invalid`."""
     query, reader = query_of(request, EventsQuery)
     if not any(request.query.get(name) for name in ("userId", "calendarId", "groupId")):
-        raise Problem(400, "missing_scope_parameter", "Say whose: give userId, calendarId or groupId.")
+        raise Problem(400, "missing_scope_parameter", "Say whose events: give userId, calendarId or groupId.")
     location_id = reader.location(location_for(request, query.location_id))
     after = _place(reader, query.cursor)
     updated_after = query_time(reader, "updatedAfter", query.updated_after)
@@ -255,7 +255,7 @@ def _place(reader: Reader, cursor: str | None) -> tuple[int, str]:
         text = urlsafe_b64decode(cursor.removeprefix("p_") + "==").decode()
     match = re.fullmatch(r"(-?\d{1,12})\.(.+)", text, re.ASCII | re.DOTALL)
     if match is None or not cursor.startswith("p_"):
-        reader.wrong("cursor", "invalid_value", "Send the nextCursor of the page before.")
+        reader.wrong("cursor", "invalid_value", "Send the nextCursor of the previous page.")
         return -(2**62), ""
     return int(match[1]), match[2]
 

@@ -120,7 +120,7 @@ async def create_of_calendar(request: web.Request) -> web.Response:
     body = await requests.body_of(request, ScheduleBody)
     reader = Reader(list(body.problems))
     if body.value.timezone is None:
-        reader.wrong("timezone", "missing", "Say whose clocks the times are: an IANA time zone name.")
+        reader.wrong("timezone", "missing", "Give the time zone of these times: an IANA time zone name.")
     change, context = _change(reader, body.value), request.app[CONTEXT]
     return idempotency.once(
         request,

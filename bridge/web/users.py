@@ -30,7 +30,7 @@ async def create(request: web.Request) -> web.Response:
     location_id = reader.location(requests.location_for(request, body.value.location_id))
     for name in ("id", "timezone"):
         if getattr(body.value, name) is None:
-            reader.wrong(name, "missing", "It is needed.")
+            reader.wrong(name, "missing", "This field is required.")
     reader.done()
 
     two_way = TwoWay(body.value.two_way or request.app[SETTINGS].defaults.two_way)

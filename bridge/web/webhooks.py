@@ -27,7 +27,7 @@ async def create(request: web.Request) -> web.Response:
     body = (await requests.body_of(request, WebhookBody)).strict()
     reader = Reader(list(body.problems))
     if body.value.url is None:
-        reader.wrong("url", "missing", "Say where news is to be sent.")
+        reader.wrong("url", "missing", "Give the address of the receiver.")
     change = _change(request, reader, body)
     locations = {requests.location_for(request, given) or "" for given in body.value.location_ids or ()}
     shown: list[str] = []
@@ -118,7 +118,7 @@ async def list_deliveries(request: web.Request) -> web.Response:
     if query.cursor is not None:
         before = int(query.cursor) if re.fullmatch(r"\d{1,18}", query.cursor, re.ASCII) else None
         if before is None:
-            reader.wrong("cursor", "invalid_value", "Send the nextCursor of the page before.")
+            reader.wrong("cursor", "invalid_value", "Send the nextCursor of the previous page.")
     reader.done()
     found = webhooks.list_deliveries(
         request.app[CONTEXT].db,

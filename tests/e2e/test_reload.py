@@ -50,7 +50,7 @@ conflicts = ["Work"]
     slots = '[users.accounts.slots."Work"]\ntitles = '
     config.write_text(plain + declared + slots + '"all"\n')
     eventually(lambda: said("nothing is changed"))
-    assert said("slots.Work.titles is none of what there is to choose from")
+    assert said("slots.Work.titles is not one of the allowed values")
     assert [one.title for one in merged.events().values()] == ["Busy"]
     config.write_text(plain + declared + slots + '"title"\n')
     eventually(lambda: [one.title for one in merged.events().values()] == ["Dentist"])

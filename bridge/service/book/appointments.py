@@ -85,7 +85,7 @@ def read_invitee(email: str) -> str:
         detail = "To invite the contact, give their e-mail address; or leave inviteContact out, or set it to false."
         raise Invalid((FieldProblem("/contact/email", "missing", detail),))
     if not ical.can_be_invited(email):
-        raise Invalid((FieldProblem("/contact/email", "invalid_value", "Nobody can be invited at this address."),))
+        raise Invalid((FieldProblem("/contact/email", "invalid_value", "This address can't be invited."),))
     return email
 
 
