@@ -5,6 +5,7 @@
 - an unchanged poll, by how many events there are: requests and bytes;
 - a poll that finds k changed objects: requests, and bytes against the objects' own size;
 - the first mirror of all events, against parsing them with `icalendar` in the same run;
+- the size of the database after it, against the text that it holds;
 - the peak memory of a first mirror, for `--events` and for `--many`, each in a process of its own.
 
 A tenth of the events recur. Most of the time of a first mirror here is the stand-in's own, which is in another process.
@@ -129,6 +130,17 @@ class Bridge:
         change = await roles.choose(self.context, "ada", conflicts=[calendar.id])
         assert not change.troubles, change.troubles
 
+    def size(self) -> float:
+        """The database file against the iCalendar text in it."""
+        db = self.context.db
+        db.wipe()
+        with db.read() as tx:
+            texts = [
+                f"SELECT SUM(LENGTH(CAST(ics AS BLOB))) FROM {table}" for table in ("mirror_items", "published_items")
+            ]
+            text: int = sum(tx.execute(one).fetchone()[0] for one in texts)
+        return db.path.stat().st_size / text
+
     async def poll(self) -> None:
         """A later look."""
         self.clock += 60
@@ -178,6 +190,7 @@ async def mirrored(count: int, *, polls: bool) -> tuple[float, float, float]:
         took, used = time.perf_counter() - began, time.process_time() - cpu
         grown = peak() - before
         if polls:
+            print(f"  the database is {bridge.size():.2f} times the text that it holds, mirrored and published")
             await traffic(remote, bridge)
         await bridge.context.remotes.close()
         return took, used, grown
