@@ -146,6 +146,18 @@ def test_restored_twice_no_number_of_the_feed_comes_twice(connected: Command, tm
         numbers = told
 
 
+def test_a_restore_says_first_what_becomes_of_the_store_that_is_there(connected: Command) -> None:
+    connected.done("backup", "copy.db")
+    connected.done("user", "change", "anna", "--name", "Eve")
+
+    asked = connected("restore", "copy.db", typed="n\n")
+
+    assert asked.exit_code == 1
+    assert "kept beside it" in asked.output
+    assert rows(STORE, "SELECT name FROM users") == ["Eve"]
+    assert connected("restore", "nowhere.db", "--yes").exit_code == 2
+
+
 def test_nothing_is_restored_while_a_bridge_works(connected: Command) -> None:
     connected.done("backup", "copy.db")
     with at_work(STORE):

@@ -21,3 +21,4 @@ def test_a_mistake_is_told_with_what_was_meant(bridge: Command) -> None:
 
     assert 'sidecar.prt is not a setting; did you mean "port"?' in bridge.refused("config", "set", "sidecar.prt", "80")
     assert load().sidecar.port == 9000
+    assert "Nothing was written." in bridge.refused("config", "set", "sidecar.port", "none")

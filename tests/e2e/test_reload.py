@@ -44,7 +44,7 @@ conflicts = ["Work"]
     password = json.loads(serving.done("password", "add", "ada", "phone", "--json"))["password"]
     merged = Subscriber(f"http://127.0.0.1:{serving.radicale_port}/ada/crm/", "ada", password)
     eventually(lambda: [one.title for one in merged.events().values()] == ["Busy"])
-    assert "set by config/bridge.toml" in serving.command("user", "remove", "ada", "--yes").err
+    assert "set in config/bridge.toml" in serving.command("user", "remove", "ada", "--yes").err
 
     # Another setting of theirs: its slots follow. A mistake first, which changes nothing.
     slots = '[users.accounts.slots."Work"]\ntitles = '
