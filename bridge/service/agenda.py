@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.domain.hours import Opening, openings
 from bridge.domain.model import Appointment, Calendar, Interval, ItemKind, Titles, User
 from bridge.service import people, publish
-from bridge.store import accounts, blocked_slots, bookings
+from bridge.store import accounts, appointments, blocked_slots
 from bridge.store.db import Db, Tx
 from bridge.store.occurrences import Busy
 
@@ -53,7 +53,7 @@ def _entries(tx: Tx, user: User, busy: list[Busy]) -> list[Entry]:
     for one in busy:
         booked, calendar_id, title = None, one.source_id, titles.get(one, "Busy")
         if one.kind == ItemKind.APPOINTMENT:
-            booked = bookings.appointment(tx, one.source_id)
+            booked = appointments.get(tx, one.source_id)
             calendar_id, title = (booked.calendar_id or "", booked.fields.title) if booked else ("", "")
         elif one.kind == ItemKind.CRM:
             slot = blocked_slots.get(tx, one.source_id)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from bridge.domain.model import Account, Calendar, Role, SlotSettings, Titles
 from bridge.remote.base import RemoteCalendar, path_of
 from bridge.service import book
-from bridge.store import accounts, bookings, mirror
+from bridge.store import accounts, appointments, mirror
 from bridge.store.db import Tx
 
 
@@ -73,12 +73,12 @@ def adopt(tx: Tx, account: Account, *, now: int) -> None:
     Calendar is the Primary.
     """
     by_key = {calendar_key(c.url): c for c in accounts.calendars(tx, account_id=account.id)}
-    for booked in bookings.appointments_adrift(tx, account.user_id):
+    for booked in appointments.adrift_of_user(tx, account.user_id):
         home = by_key.get((booked.href or "").rpartition("/")[0])
         if home is not None:
             accounts.note_written(tx, home.id)
             adopted = replace(booked, calendar_id=home.id)
-            bookings.put_appointment(tx, adopted if booked.wanted_upstream else book.queue(tx, adopted, now=now))
+            appointments.put(tx, adopted if booked.wanted_upstream else book.queue(tx, adopted, now=now))
 
 
 def _tail(url: str) -> str:
@@ -88,7 +88,7 @@ def _tail(url: str) -> str:
 def _move(tx: Tx, old: Calendar, fresh: Calendar) -> None:
     paths = {"old": calendar_key(old.url) + "/", "new": calendar_key(fresh.url) + "/"}
     mirror.move_hrefs(tx, old.id, **paths)
-    bookings.move_hrefs(tx, old.id, **paths)
+    appointments.move_hrefs(tx, old.id, **paths)
     accounts.forget_sync(tx, old.id)  # compare with a complete listing; objects with an unchanged etag are not fetched
 
 

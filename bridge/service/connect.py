@@ -24,7 +24,7 @@ from bridge.remote.base import Home
 from bridge.service import book, calendars, changes, publish
 from bridge.service.context import Context, Remotes
 from bridge.service.fixed import refuse_if_fixed
-from bridge.store import accounts, bookings, mirror, outbox, users
+from bridge.store import accounts, appointments, mirror, outbox, users
 from bridge.store.db import Db, Tx
 
 
@@ -147,12 +147,12 @@ async def disconnect(context: Context, user_id: str, account_id: str) -> None:
         outbox.bury_account(tx, account_id, error=_DISCONNECTED, now=now)
         for calendar in accounts.calendars(tx, account_id=account_id):
             uids |= mirror.uids_of_calendar(tx, calendar.id)
-            for booked in bookings.appointments_in(tx, calendar.id):
+            for booked in appointments.of_calendar(tx, calendar.id):
                 # The href of its event is kept, in case the account is connected again.
                 after = replace(book.forget_event(tx, booked), calendar_id=None)
                 if booked.sync_state == SyncState.PENDING:
                     after = replace(after, sync_state=SyncState.FAILED, sync_error=_DISCONNECTED)
-                bookings.put_appointment(tx, after)
+                appointments.put(tx, after)
                 changes.appointment(tx, booked, after, origin=ChangeOrigin.BRIDGE, now=now)
         changes.connection(tx, account, was=account.state, now=now, gone=True)
         accounts.remove(tx, account_id)

@@ -15,7 +15,7 @@ from bridge.errors import Unknown
 from bridge.service import publish
 from bridge.service.status import CalendarStatus, of_user
 from bridge.service.visibility import Locations, sees
-from bridge.store import accounts, blocked_slots, bookings, mirror, occurrences, outbox, overview, published, users
+from bridge.store import accounts, appointments, blocked_slots, mirror, occurrences, outbox, overview, published, users
 from bridge.store.db import Db, Tx
 from bridge.store.outbox import Told
 
@@ -98,7 +98,7 @@ def slot(db: Db, user: User, href: str, at: int, *, now: int) -> SlotExplained:
         return SlotExplained(
             finding,
             accounts.get(tx, calendar.account_id) if calendar is not None else None,
-            bookings.appointment(tx, finding.id),
+            appointments.get(tx, finding.id),
         )
 
 
@@ -115,7 +115,7 @@ def thing(db: Db, key: str, *, now: int, locations: Locations = None) -> list[Th
 
 
 def _things(tx: Tx, key: str, now: int, locations: Locations) -> Iterator[ThingExplained]:
-    booked = bookings.appointment(tx, key) or bookings.appointment_by_uid(tx, key)
+    booked = appointments.get(tx, key) or appointments.by_uid(tx, key)
     if booked is not None:
         if booked.stands_in_for is None and sees(locations, booked.location_id):
             yield _appointment(tx, booked, now)
@@ -225,12 +225,12 @@ def _of_item(tx: Tx, user: User, item: MirrorItem, read: Read, span: Interval | 
 def _booked(tx: Tx, user: User, span: Interval, busy: list[occurrences.Busy]) -> Iterator[Finding]:
     told = set()
     for one in busy:
-        booked = bookings.appointment(tx, one.source_id) if one.kind == ItemKind.APPOINTMENT else None
+        booked = appointments.get(tx, one.source_id) if one.kind == ItemKind.APPOINTMENT else None
         if booked is not None:
             told.add(booked.id)
             yield decide.of_appointment(booked, _calendar_of(tx, booked), one.start, one.end)
-    wanted = bookings.Wanted(location_id=user.location_id, span=span, user_id=user.id, include_deleted=True)
-    for booked in bookings.single_appointments(tx, wanted):
+    wanted = appointments.Wanted(location_id=user.location_id, span=span, user_id=user.id, include_deleted=True)
+    for booked in appointments.single(tx, wanted):
         if booked.id not in told and not booked.wanted_upstream and booked.stands_in_for is None:
             yield decide.of_appointment(booked, _calendar_of(tx, booked), booked.fields.start, booked.fields.end)
 

@@ -12,10 +12,10 @@ from bridge.domain.schedules import Schedule
 from bridge.errors import Unknown
 from bridge.store import (
     accounts,
+    appointments,
     audit,
     blocked_slots,
     booking_calendars,
-    bookings,
     calendar_file,
     changes,
     mirror,
@@ -77,7 +77,7 @@ def export(tx: Tx, user_id: str) -> Exported:
             schedules=tuple(schedules.of_user(tx, user_id)),
             calendar_passwords=tuple(passwords.list_for(tx, user_id)),
         ),
-        appointments=tuple(bookings.appointments_of_user(tx, user_id)),
+        appointments=tuple(appointments.of_user(tx, user_id)),
         notes=tuple(notes.of_user(tx, user_id)),
         blocked_slots=tuple(blocked_slots.of_user(tx, user_id)),
         changes=tuple(changes.of_user(tx, user_id)),

@@ -12,7 +12,7 @@ from bridge.domain.model import Appointment, Calendar, MirrorItem, Role, SyncSta
 from bridge.errors import Unreadable
 from bridge.service import book, changes
 from bridge.service.publish import Delta
-from bridge.store import accounts, bookings, mirror, outbox, users
+from bridge.store import accounts, appointments, mirror, outbox, users
 from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,11 @@ SINGLE_TIMES = "single times"
 
 def seen(tx: Tx, delta: Delta, item: MirrorItem, before: MirrorItem | None) -> None:
     """Handle an object that was read: if it is an Appointment's event that a person changed, change the Appointment."""
-    booked = bookings.appointment_by_uid(tx, item.uid)
+    booked = appointments.by_uid(tx, item.uid)
     if booked is None or booked.user_id != delta.user.id:
         return  # a colleague's appointment, seen through an invitation or a shared calendar
     if _arrived_late(booked, item):
-        bookings.put_appointment(tx, book.queue(tx, booked, now=delta.now))
+        appointments.put(tx, book.queue(tx, booked, now=delta.now))
         return
     if booked.stands_in_for is not None:
         _left_behind(tx, delta, booked, item, before)
@@ -80,7 +80,7 @@ def _is_new_home(tx: Tx, booked: Appointment, item: MirrorItem) -> bool:
 
 def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
     """Handle the event that a moving Appointment leaves behind: a person's changes of it are kept."""
-    booked = bookings.appointment(tx, stand_in.stands_in_for or "")
+    booked = appointments.get(tx, stand_in.stands_in_for or "")
     if booked is None or not booked.wanted_upstream:
         return
     if booked.carried is not None:
@@ -88,13 +88,13 @@ def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, 
         if carried is not None and users.two_way(tx, booked.user_id) != TwoWay.ACCEPT:
             carried = ical.with_single_times_of(carried, booked.carried)
         booked = replace(booked, carried=carried)
-        bookings.put_appointment(tx, booked)
+        appointments.put(tx, booked)
     since = before.ics if before is not None else None
     taken = _changed(tx, delta, replace(booked, agreed=stand_in.agreed), item, before, since=since)
     if taken is not None:
         # It is written to the new calendar, and must not be taken for another change there.
-        bookings.put_appointment(tx, book.queue(tx, replace(taken, agreed=booked.agreed), now=delta.now))
-        bookings.put_appointment(tx, replace(stand_in, agreed=taken.agreed))
+        appointments.put(tx, book.queue(tx, replace(taken, agreed=booked.agreed), now=delta.now))
+        appointments.put(tx, replace(stand_in, agreed=taken.agreed))
 
 
 def _changed(
@@ -121,7 +121,7 @@ def _changed(
     if not changed and not merged.contested:
         if item.uid == booked.uid and (known := _known_by(tx, booked, item)) != booked:
             booked = known
-            bookings.put_appointment(tx, booked)
+            appointments.put(tx, booked)
         if booked.fields.rrule is not None:
             delta.appointment(tx, booked)  # the texts of single times may differ though the times do not
         return None
@@ -172,7 +172,7 @@ def _not_taken(tx: Tx, booked: Appointment, changed: Sequence[str], *, policy: T
 
 def would_cancel(tx: Tx, item: MirrorItem) -> bool:
     """Whether an Appointment would be cancelled because this object is gone, unless it is found somewhere else."""
-    booked = bookings.appointment_by_uid(tx, item.uid)
+    booked = appointments.by_uid(tx, item.uid)
     return (
         booked is not None
         and booked.wanted_upstream
@@ -186,7 +186,7 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
 
     Unless it was moved: to another Calendar that is read, or, as found `elsewhere`, to one that is not.
     """
-    booked = bookings.appointment_by_uid(tx, item.uid)
+    booked = appointments.by_uid(tx, item.uid)
     if booked is None or booked.user_id != delta.user.id:
         return
     if (booked.calendar_id, booked.href) != (item.calendar_id, item.href):
@@ -201,7 +201,7 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
         return  # the CRM has changed it since: the push will create the event again
     policy = users.two_way(tx, booked.user_id)
     if policy == TwoWay.RESTORE:
-        bookings.put_appointment(tx, book.queue(tx, replace(booked, agreed=None), now=delta.now))
+        appointments.put(tx, book.queue(tx, replace(booked, agreed=None), now=delta.now))
         return
     if policy == TwoWay.REPORT:
         after = replace(booked, sync_state=SyncState.CONFLICT, sync_error="Deleted in iCloud, but not in the CRM.")
@@ -236,13 +236,13 @@ def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, befor
         booked = book.queue(tx, booked, now=delta.now)  # what could not be written there can be written here
     elif booked.sync_state == SyncState.SYNCED:
         booked = replace(booked, sync_error=None)
-    bookings.put_appointment(tx, booked)
+    appointments.put(tx, booked)
     since = _agreed_text(booked, before)
     _changed(tx, delta, answered(tx, booked, item, now=delta.now), item, before, since=since)
 
 
 def _put(tx: Tx, before: Appointment, after: Appointment, *, now: int) -> None:
-    bookings.put_appointment(tx, after)
+    appointments.put(tx, after)
     changes.appointment(tx, before, after, origin=ChangeOrigin.ICLOUD, now=now)
 
 

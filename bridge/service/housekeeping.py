@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.domain.model import TOMBSTONE_SECONDS
 from bridge.service import changes, webhooks
-from bridge.store import accounts, blocked_slots, bookings, mirror, outbox, passwords, published
+from bridge.store import accounts, appointments, blocked_slots, mirror, outbox, passwords, published
 from bridge.store.db import Db
 
 #: Seconds for which settled outbox entries are kept, for `explain`.
@@ -20,7 +20,7 @@ def tidy(db: Db, *, now: int) -> None:
         webhooks.prune(tx, now=now)
         changes.prune(tx, now=now)
         published.prune(tx, before=now - TOMBSTONE_SECONDS)
-        bookings.prune(tx, before=now - TOMBSTONE_SECONDS)
+        appointments.prune(tx, before=now - TOMBSTONE_SECONDS)
         blocked_slots.prune(tx, before=now - TOMBSTONE_SECONDS)
 
 

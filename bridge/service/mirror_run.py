@@ -26,7 +26,7 @@ from bridge.errors import (
 from bridge.remote.base import Changes, Remote, RemoteCalendar, RemoteObject
 from bridge.service import follow, publish
 from bridge.service.context import Context
-from bridge.store import accounts, bookings, mirror
+from bridge.store import accounts, appointments, mirror
 from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class CalendarMirror:
 
     def _may_hide_removals(self, changes: Changes) -> bool:
         with self.context.db.read() as tx:
-            written = bookings.hrefs_written_since(tx, self.calendar.id, self.calendar.read_at or 0)
+            written = appointments.hrefs_written_since(tx, self.calendar.id, self.calendar.read_at or 0)
         moved = changes.sync_token != self.calendar.sync_token
         return plan.may_hide_removals(self.etags, changes.changed, changes.removed, written, moved=moved)
 

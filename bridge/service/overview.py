@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.domain.model import ItemKind
-from bridge.store import accounts, blocked_slots, bookings, overview
+from bridge.store import accounts, appointments, blocked_slots, overview
 from bridge.store.db import Db
 from bridge.store.overview import Counts, Time
 
@@ -41,7 +41,7 @@ def recent_changes(db: Db, user_id: str, *, limit: int, now: int) -> list[Recent
         for change in overview.newest_changes(tx, user_id, limit=limit):
             name = names.get(change.source_id, "")
             if change.kind == ItemKind.APPOINTMENT:
-                booked = bookings.appointment(tx, change.source_id)
+                booked = appointments.get(tx, change.source_id)
                 name = booked.fields.title if booked else ""
             elif change.kind == ItemKind.CRM:
                 slot = blocked_slots.get(tx, change.source_id)

@@ -15,7 +15,7 @@ from bridge.domain.slot_rules import SlotRules
 from bridge.domain.slots import Booked, Person
 from bridge.errors import CalendarsStale
 from bridge.service import publish
-from bridge.store import booking_calendars, bookings, occurrences, published, schedules, sources, users
+from bridge.store import appointments, booking_calendars, occurrences, published, schedules, sources, users
 from bridge.store.db import Tx
 from bridge.store.sources import Source
 
@@ -142,7 +142,7 @@ def person(
         around = Interval(min(around.start, first.start), max(around.end, last.end))
     booked = [
         time
-        for time in bookings.booked_times(tx, user.id, sorted(buffered.keys() | limited), around)
+        for time in appointments.booked_times(tx, user.id, sorted(buffered.keys() | limited), around)
         if time[3] not in leave_out
     ]
     own = [(start, end) for start, end, calendar, _ in booked if calendar == calendar_id]

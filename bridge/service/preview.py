@@ -9,7 +9,7 @@ from bridge.domain.model import Calendar, ItemKind, OutboxState, PublishedItem, 
 from bridge.domain.publish import href_prefix
 from bridge.errors import NotWritable, Unknown
 from bridge.service import book, publish, roles
-from bridge.store import accounts, bookings, mirror, outbox, published
+from bridge.store import accounts, appointments, mirror, outbox, published
 from bridge.store.db import Db, Tx
 
 
@@ -50,7 +50,7 @@ def roles_preview(db: Db, user_id: str, *, primary: str | None, conflicts: Seque
         dropped = [c for c in calendars.values() if c.role != Role.NONE and c.id not in wanted]
         to_write = to_move = 0
         if after is not None and (before is None or before.id != after.id):
-            for booked in bookings.appointments_of_user(tx, user_id):
+            for booked in appointments.of_user(tx, user_id):
                 if (
                     booked.wanted_upstream
                     and book.upcoming(booked, now)
@@ -99,7 +99,7 @@ def disconnect_preview(db: Db, user_id: str, account_id: str, *, now: int) -> Di
             going=len(_going(tx, user_id, read, kept=kept, now=now)),
             written=sum(
                 booked.wanted_upstream and booked.calendar_id in ids and book.upcoming(booked, now)
-                for booked in bookings.appointments_of_user(tx, user_id)
+                for booked in appointments.of_user(tx, user_id)
             ),
             waiting=sum(entry.account_id == account_id for entry in open_entries),
         )
@@ -122,7 +122,7 @@ def settings_preview(db: Db, user_id: str, calendar_id: str, settings: SlotSetti
     with db.read() as tx:
         calendar, user, account = roles.calendar_of(tx, user_id, calendar_id)
         # The events of our own appointments are no blocked slots.
-        items = [i for i in mirror.of_calendar(tx, calendar_id) if bookings.appointment_by_uid(tx, i.uid) is None]
+        items = [i for i in mirror.of_calendar(tx, calendar_id) if appointments.by_uid(tx, i.uid) is None]
     before = publish.prepare(items, publish.source_for(calendar, account, user), now=now)
     after = publish.prepare(items, publish.source_for(replace(calendar, settings=settings), account, user), now=now)
     coming = going = changing = 0

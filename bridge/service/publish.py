@@ -23,7 +23,7 @@ from bridge.domain.model import (
 )
 from bridge.errors import Unreadable
 from bridge.service import changes
-from bridge.store import accounts, blocked_slots, bookings, mirror, occurrences, outbox, published, users
+from bridge.store import accounts, appointments, blocked_slots, mirror, occurrences, outbox, published, users
 from bridge.store.db import Db, Tx
 from bridge.store.occurrences import Busy
 
@@ -95,7 +95,7 @@ class Delta:
 
     def _booked(self, tx: Tx, uid: str, span: Interval) -> Rendered | None:
         """The User's own Appointment with this UID, rendered as it is published; None where there is none."""
-        booked = bookings.appointment_by_uid(tx, uid)
+        booked = appointments.by_uid(tx, uid)
         if booked is None or booked.user_id != self.user.id:
             return None
         left = as_the_person_left_it(tx, booked)
@@ -156,7 +156,7 @@ def withdraw(tx: Tx, booked: Appointment, user_ids: Iterable[str], *, now: int) 
 def publish_everything(tx: Tx, user: User, *, now: int) -> None:
     """Publish everything of a User again, as one revision, after a change that affects all of it."""
     delta = Delta(user, now)
-    for booked in bookings.appointments_of_user(tx, user.id):
+    for booked in appointments.of_user(tx, user.id):
         delta.appointment(tx, booked)
     for slot in blocked_slots.of_user(tx, user.id):
         delta.crm_slot(slot)
@@ -250,7 +250,7 @@ def is_echo(tx: Tx, user_id: str, item: MirrorItem) -> bool:
     else has the UID (a copy; the event seen through another account; a person's other time for it, which the
     Appointment does not follow by setting) takes time like any other event. So it does for a colleague.
     """
-    booked = bookings.appointment_by_uid(tx, item.uid)
+    booked = appointments.by_uid(tx, item.uid)
     if (
         booked is None
         or booked.user_id != user_id

@@ -12,7 +12,7 @@ from dataclasses import replace
 from bridge.domain.model import OutboxEntry, SyncState
 from bridge.service.context import Context
 from bridge.service.push_run import carry_out
-from bridge.store import bookings, outbox
+from bridge.store import appointments, outbox
 
 #: Seconds of a lease: longer than all requests of one push together can take.
 LEASE_SECONDS = 300
@@ -49,9 +49,9 @@ def retry(context: Context, appointment_id: str) -> bool:
     now = context.clock()
     with context.db.write() as tx:
         revived = outbox.revive(tx, appointment_id, now=now)
-        booked = bookings.appointment(tx, appointment_id)
+        booked = appointments.get(tx, appointment_id)
         if revived and booked is not None:
-            bookings.put_appointment(tx, replace(booked, sync_state=SyncState.PENDING, sync_error=None))
+            appointments.put(tx, replace(booked, sync_state=SyncState.PENDING, sync_error=None))
     context.wake_push()
     return revived
 

@@ -39,7 +39,7 @@ from bridge.service import book, changes, follow, publish
 from bridge.service.calendars import calendar_key
 from bridge.service.context import Context
 from bridge.service.mirror import poll_anew
-from bridge.store import accounts, bookings, mirror, outbox, users
+from bridge.store import accounts, appointments, mirror, outbox, users
 from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
     """Load what the entry is about, and store where its event will be before anything is sent there."""
     now = context.clock()
     with context.db.write() as tx:
-        booked = bookings.appointment(tx, entry.appointment_id)
+        booked = appointments.get(tx, entry.appointment_id)
         if booked is None:
             outbox.settle(tx, entry, now=now)
             return None
@@ -114,7 +114,7 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
             href = _href(calendar.url, booked.uid)
             agreed = booked.fields if mirror.get(tx, calendar.id, href) is None else None
             booked = replace(booked, calendar_id=calendar.id, href=href, agreed=agreed, synced_at=None)
-            bookings.put_appointment(tx, booked)
+            appointments.put(tx, booked)
         href = booked.href or _href(calendar.url, booked.uid)
         return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href))
 
@@ -199,13 +199,13 @@ def _start_anew(context: Context, job: _Job) -> bool:
         return False
     now = context.clock()
     with context.db.write() as tx:
-        booked = bookings.appointment(tx, job.appointment.id)
+        booked = appointments.get(tx, job.appointment.id)
         if booked is None or not outbox.holds(tx, job.entry) or not _same_event(booked, job):
             return True
         uid = book.new_uid()
         carried = None if booked.carried is None else book.under_uid(booked.carried, booked, uid)
         anew = replace(booked, uid=uid, calendar_id=None, href=None, agreed=None, carried=carried)
-        bookings.put_appointment(tx, anew)
+        appointments.put(tx, anew)
         outbox.retry(tx, job.entry, at=now, error=None, now=now)
     return True
 
@@ -235,11 +235,11 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
             before = mirror.get(tx, job.calendar.id, job.href)
             item = _item(job, found)
             mirror.put(tx, user.id, [item])
-            booked = bookings.appointment(tx, job.appointment.id)
+            booked = appointments.get(tx, job.appointment.id)
             if booked is not None and job.known is None and job.entry.attempts == job.entry.generation == 1:
                 # At the first attempt, it can't be from an attempt of ours: as in `_prepare`, the CRM's fields are
                 # newer.
-                bookings.put_appointment(tx, replace(booked, agreed=None))
+                appointments.put(tx, replace(booked, agreed=None))
             follow.seen(tx, delta, item, before)
             delta.upstream(tx, [job.appointment.uid])
             delta.apply(tx)
@@ -279,7 +279,7 @@ async def _delete(context: Context, remote: Remote, job: _Job) -> None:
         if not outbox.holds(tx, job.entry):
             return
         mirror.remove(tx, job.calendar.id, [job.href])
-        booked = bookings.appointment(tx, job.appointment.id)
+        booked = appointments.get(tx, job.appointment.id)
         if booked is None:
             return
         if _same_event(booked, job) and was_there:
@@ -345,7 +345,7 @@ async def _refused_twice(context: Context, job: _Job) -> bool:
 
 def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None = None) -> None:
     """Record that the event agrees with the Appointment as it was when the entry was claimed."""
-    booked = bookings.appointment(tx, job.appointment.id)
+    booked = appointments.get(tx, job.appointment.id)
     if booked is None or not outbox.holds(tx, job.entry):
         return  # the lease ran out: the next claimant finds the event as it is
     mirror.put(tx, job.appointment.user_id, [item])
@@ -395,14 +395,14 @@ def _settled(tx: Tx, entry: OutboxEntry, booked: Appointment, state: SyncState, 
             booked = replace(booked, synced_at=now)  # resolved, but shown as a conflict until the CRM writes again
         else:
             booked = replace(booked, sync_state=state, sync_error=None, synced_at=now)
-    bookings.put_appointment(tx, booked)
+    appointments.put(tx, booked)
 
 
 def _give_up(tx: Tx, entry: OutboxEntry, error: str, *, now: int) -> None:
-    booked = bookings.appointment(tx, entry.appointment_id)
+    booked = appointments.get(tx, entry.appointment_id)
     if outbox.bury(tx, entry, error=error, now=now) and booked is not None:
         failed = replace(booked, sync_state=SyncState.FAILED, sync_error=error)
-        bookings.put_appointment(tx, failed)
+        appointments.put(tx, failed)
         changes.appointment(tx, booked, failed, origin=ChangeOrigin.BRIDGE, now=now)
         # An event that stays although the CRM cancelled it blocks like any other.
         publish.publish_appointment(tx, failed, now=now)

@@ -15,7 +15,7 @@ from bridge.service import book, publish
 from bridge.service import mirror as mirror_service
 from bridge.service.context import Context
 from bridge.service.fixed import refuse_if_fixed
-from bridge.store import accounts, bookings, mirror, users
+from bridge.store import accounts, appointments, mirror, users
 from bridge.store.db import Db, Tx
 
 #: Seconds after which the worker reads newly chosen calendars, if the use case has not done so.
@@ -119,7 +119,7 @@ def assign(
     user_id: str,
     primary: str | Keep | None,
     conflicts: Sequence[str] | Keep,
-    appointments: Appointments,
+    choice: Appointments,
     *,
     now: int,
 ) -> Change:
@@ -152,10 +152,10 @@ def assign(
         accounts.schedule(tx, account_id, next_poll_at=now + READ_WITHIN, failures=0)
     moved = 0
     if new_primary is not None and (old_primary is None or old_primary.id != new_primary.id):
-        moved = _bring_appointments(tx, new_primary, appointments, now=now)
+        moved = _bring_appointments(tx, new_primary, choice, now=now)
     for calendar in dropped:  # only now: moved appointments take along what was read of their events
-        for booked in bookings.appointments_in(tx, calendar.id):
-            bookings.put_appointment(tx, book.forget_event(tx, booked))
+        for booked in appointments.of_calendar(tx, calendar.id):
+            appointments.put(tx, book.forget_event(tx, booked))
         mirror.remove_all(tx, calendar.id)
     delta = publish.Delta(user, now)
     delta.upstream(tx, sorted(uids))
@@ -180,15 +180,15 @@ def pick(calendars: Mapping[str, Calendar], calendar_id: str) -> Calendar:
 def _bring_appointments(tx: Tx, primary: Calendar, choice: Appointments, *, now: int) -> int:
     """Queue the upcoming appointments for the new Primary. Past ones stay where they are."""
     moved = 0
-    for booked in bookings.appointments_of_user(tx, primary.user_id):
+    for booked in appointments.of_user(tx, primary.user_id):
         if not booked.wanted_upstream or not book.upcoming(booked, now):
             continue
         if booked.calendar_id == primary.id:
             if booked.sync_state != SyncState.SYNCED:
-                bookings.put_appointment(tx, book.queue(tx, booked, now=now))
+                appointments.put(tx, book.queue(tx, booked, now=now))
         elif comes_along(tx, booked, choice):
             moved += 1
-            bookings.put_appointment(tx, book.queue(tx, book.detach(tx, booked, now=now), now=now))
+            appointments.put(tx, book.queue(tx, book.detach(tx, booked, now=now), now=now))
     return moved
 
 

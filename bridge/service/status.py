@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.domain import trouble
 from bridge.domain.model import Account, AccountState, Calendar, OutboxState, Role, User
 from bridge.errors import Unknown
-from bridge.store import accounts, bookings, mirror, outbox, published, users
+from bridge.store import accounts, appointments, mirror, outbox, published, users
 from bridge.store.db import Db, Tx
 
 
@@ -100,7 +100,7 @@ def of_user(tx: Tx, user: User) -> UserStatus:
         waiting=len(outbox.of_user(tx, user.id, states=(OutboxState.READY, OutboxState.LEASED))),
         failed=tuple(
             FailedAppointment(booked.id, booked.fields.title, booked.fields.start, booked.sync_error or "")
-            for booked in bookings.failed_of_user(tx, user.id)
+            for booked in appointments.failed_of_user(tx, user.id)
         ),
         advice=tuple(advice),
     )

@@ -15,7 +15,7 @@ from bridge.errors import Exists, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.fixed import refuse_if_fixed
 from bridge.service.visibility import Locations
-from bridge.store import booking_calendars, bookings, idempotency, passwords, users
+from bridge.store import appointments, booking_calendars, idempotency, passwords, users
 from bridge.store.db import Db, Tx
 
 SCOPES = (
@@ -169,7 +169,7 @@ def remove_user(db: Db, user_id: str, *, now: int) -> None:
             raise Unknown("user", user_id)
         refuse_if_fixed(tx, What.USER, user_id)
         known = [password.id for password in passwords.list_for(tx, user_id)]
-        for booked in bookings.appointments_of_user(tx, user_id):
+        for booked in appointments.of_user(tx, user_id):
             publish.withdraw(tx, booked, booked.other_user_ids, now=now)
         changes.user_removed(tx, user, now=now)
         idempotency.forget(tx, user_id)

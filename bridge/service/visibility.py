@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bridge.domain.booking_calendars import BookingCalendar
 from bridge.domain.model import Appointment, BlockedSlot, Interval, User
 from bridge.errors import FieldProblem, Invalid, Unknown, VersionMismatch
-from bridge.store import blocked_slots, booking_calendars, bookings, users
+from bridge.store import appointments, blocked_slots, booking_calendars, users
 from bridge.store.db import Tx
 
 #: The locations a caller may see; None: every location.
@@ -22,7 +22,7 @@ def sees(locations: Locations, location_id: str) -> bool:
 
 def appointment(tx: Tx, appointment_id: str, locations: Locations) -> Appointment:
     """The Appointment, deleted ones too. Raises `Unknown`."""
-    found = bookings.appointment(tx, appointment_id)
+    found = appointments.get(tx, appointment_id)
     if found is None or not sees(locations, found.location_id):
         raise Unknown("appointment", appointment_id)
     return found

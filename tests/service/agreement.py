@@ -9,7 +9,7 @@ from bridge.domain.model import Interval, OutboxState, Role, SlotSettings
 from bridge.domain.publish import href_prefix
 from bridge.errors import RemoteError
 from bridge.service import mirror, push
-from bridge.store import accounts, bookings, occurrences, outbox, published
+from bridge.store import accounts, appointments, occurrences, outbox, published
 from bridge.store import mirror as mirror_store
 
 SUMMARY = re.compile(r"^SUMMARY:(.*?)\r?$", re.M)
@@ -48,7 +48,7 @@ def assert_all_time_is_blocked_once(world):
     """
     with world.db.read() as tx:
         read = [c for c in accounts.calendars(tx, user_id="ada") if c.role != Role.NONE]
-        booked = {a.uid: a for a in bookings.appointments_of_user(tx, "ada") if a.wanted_upstream}
+        booked = {a.uid: a for a in appointments.of_user(tx, "ada") if a.wanted_upstream}
         busy = occurrences.busy(tx, "ada", EVER)
         shown = {uid: len(published.hrefs_with_prefix(tx, "ada", href_prefix(uid))) for uid in booked}
     elsewhere = {uid: set() for uid in booked}
@@ -68,7 +68,7 @@ def assert_agreement(world):
     assert_all_time_is_blocked_once(world)
     with world.db.read() as tx:
         calendars = accounts.calendars(tx, user_id="ada")
-        wanted = {a.uid: a for a in bookings.appointments_of_user(tx, "ada") if a.wanted_upstream}
+        wanted = {a.uid: a for a in appointments.of_user(tx, "ada") if a.wanted_upstream}
         waiting = outbox.of_user(tx, "ada", states=(OutboxState.READY, OutboxState.LEASED))
         dead = outbox.of_user(tx, "ada", states=(OutboxState.DEAD,))
         held = {c.id: mirror_store.etags(tx, c.id) for c in calendars}

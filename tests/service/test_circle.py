@@ -8,7 +8,7 @@ from bridge.domain.model import Interval, ItemKind, Role, SlotSettings, SyncStat
 from bridge.errors import AccountNotConnected, Forbidden, SecretUnreadable, SlotUnavailable, Unreachable
 from bridge.service import book, connect, mirror, preview, push, roles, users
 from bridge.service.book import AppointmentChange
-from bridge.store import bookings, occurrences
+from bridge.store import appointments, occurrences
 
 from .conftest import NOW, event
 
@@ -227,8 +227,8 @@ async def test_what_a_new_primary_will_bring_is_told_before_as_it_is_done(world)
     book.create_appointment(world.db, world.new(start=later, end=later + 1800), now=world.now())
     await push.push_due(world.context)
     with world.db.write() as tx:  # the person took one into a calendar that the bridge has never written to
-        booked = bookings.appointment(tx, made.id)
-        bookings.put_appointment(tx, replace(booked, calendar_id=world.ids["Work"]))
+        booked = appointments.get(tx, made.id)
+        appointments.put(tx, replace(booked, calendar_id=world.ids["Work"]))
     will = preview.roles_preview(
         world.db, "ada", primary=world.ids["Hobby"], conflicts=[world.ids["Work"]], now=world.now()
     )

@@ -12,7 +12,7 @@ import pytest
 from bridge.remote.memory import MemoryRemote, MemoryServer
 from bridge.service import book, connect, mirror, push, roles
 from bridge.service.book import AppointmentChange
-from bridge.store import bookings, outbox
+from bridge.store import appointments, outbox
 
 from .agreement import assert_agreement, run_to_quiescence
 from .conftest import NOW, MemoryRemotes, QuickDb, event, make_world
@@ -117,7 +117,7 @@ def copied(world, path):
 
 def only(world):
     with world.db.read() as tx:
-        (booked,) = bookings.appointments_of_user(tx, "ada")
+        (booked,) = appointments.of_user(tx, "ada")
     return booked
 
 
@@ -156,7 +156,7 @@ async def update(world):
 
 async def cancel(world):
     with world.db.read() as tx:
-        still = bookings.appointments_of_user(tx, "ada")
+        still = appointments.of_user(tx, "ada")
     for one in still:
         world.cancel(one)
     await push.push_due(world.context)

@@ -32,7 +32,7 @@ from bridge.remote.base import Changes
 from bridge.remote.memory import MemoryRemote, MemoryServer
 from bridge.service import book, connect, mirror, push, roles, users
 from bridge.service.book import NewBlockedSlot
-from bridge.store import accounts, bookings, outbox
+from bridge.store import accounts, appointments, outbox
 
 from .agreement import SUMMARY, UID, assert_agreement, assert_all_time_is_blocked_once, run_to_quiescence
 from .conftest import NOW, MemoryRemotes, QuickDb, event, make_world
@@ -161,7 +161,7 @@ class Bridge(RuleBasedStateMachine):
             text = SUMMARY.sub(f"SUMMARY:{title} by hand\r", self.server.texts(url)[href])
             self.server.edit(url, href.rpartition("/")[2], text)
             with self.world.db.read() as tx:
-                one = bookings.appointment_by_uid(tx, uid)
+                one = appointments.by_uid(tx, uid)
                 if one is not None and one.deleted_at is None and not outbox.is_open(tx, one.id):
                     self.by_hand[one.id] = f"{title} by hand"
 
@@ -174,7 +174,7 @@ class Bridge(RuleBasedStateMachine):
 
     def doom(self, uid):
         with self.world.db.read() as tx:
-            one = bookings.appointment_by_uid(tx, uid)
+            one = appointments.by_uid(tx, uid)
         if one is not None:
             self.doomed |= {one.id, one.stands_in_for}
 
@@ -230,7 +230,7 @@ class Bridge(RuleBasedStateMachine):
 
     def appointments(self):
         with self.world.db.read() as tx:
-            found = bookings.appointments_of_user(tx, "ada")
+            found = appointments.of_user(tx, "ada")
         return sorted(found, key=lambda one: (one.created_at, one.version, str(one.fields), one.sync_state))
 
     @rule(pick=st.randoms(use_true_random=False), title=TITLES)

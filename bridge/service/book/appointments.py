@@ -11,7 +11,7 @@ from bridge.service import visibility
 from bridge.service.book import instances
 from bridge.service.book.instances import Part, Scope
 from bridge.service.visibility import Listing, Locations
-from bridge.store import bookings
+from bridge.store import appointments
 from bridge.store.db import Db
 
 
@@ -34,7 +34,7 @@ def get_appointment(
 def find_by_external_id(db: Db, location_id: str, external_id: str) -> Appointment | None:
     """The Appointment of a location with this `external_id`, deleted ones too, or None."""
     with db.read() as tx:
-        return bookings.appointment_by_external_id(tx, location_id, external_id)
+        return appointments.by_external_id(tx, location_id, external_id)
 
 
 def members(db: Db, location_id: str, booking_calendar_id: str) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def list_appointments(db: Db, listing: Listing, *, locations: Locations) -> list
     """
     with db.read() as tx:
         seen = visibility.scope(tx, listing, locations)
-        wanted = bookings.Wanted(
+        wanted = appointments.Wanted(
             location_id=listing.location_id,
             span=listing.span,
             user_id=listing.user_id,
@@ -60,8 +60,8 @@ def list_appointments(db: Db, listing: Listing, *, locations: Locations) -> list
             after=listing.after,
             limit=listing.limit,
         )
-        found = bookings.single_appointments(tx, wanted)
-        for master in bookings.recurring_appointments(tx, wanted):
+        found = appointments.single(tx, wanted)
+        for master in appointments.recurring(tx, wanted):
             found += [one for one in instances.expand(tx, master, listing.span) if _place(one) > listing.after]
     return sorted(found, key=_place)[: listing.limit]
 

@@ -15,7 +15,7 @@ from bridge.errors import DuplicateExternalId
 from bridge.service import changes, publish, visibility
 from bridge.service.book import slot, upstream
 from bridge.service.book.appointments import zoned
-from bridge.store import bookings, facts
+from bridge.store import appointments, facts
 from bridge.store.db import Db, Tx
 
 
@@ -74,7 +74,7 @@ def create_appointment(
         made = _made_before(tx, new, request, anew=anew)
         if made is None:
             made = Created(_create(tx, user, new, unasked, now=now), replayed=False)
-            bookings.note_request(tx, made.appointment.id, request)
+            appointments.note_request(tx, made.appointment.id, request)
         if also is not None:
             also(tx, made)
     return made
@@ -83,14 +83,14 @@ def create_appointment(
 def _made_before(tx: Tx, new: NewAppointment, request: str, *, anew: bool) -> Created | None:
     if new.external_id is None:
         return None
-    existing = bookings.appointment_by_external_id(tx, new.location_id, new.external_id)
+    existing = appointments.by_external_id(tx, new.location_id, new.external_id)
     if existing is None:
         return None
     if existing.deleted_at is not None and anew:
-        bookings.put_appointment(tx, replace(existing, external_id=None))
+        appointments.put(tx, replace(existing, external_id=None))
         return None
     # A late repetition of a request must not bring back the appointment that was deleted since.
-    if existing.deleted_at is not None or bookings.request_of(tx, existing.id) != request:
+    if existing.deleted_at is not None or appointments.request_of(tx, existing.id) != request:
         raise DuplicateExternalId(existing.id, deleted=existing.deleted_at is not None)
     return Created(existing, replayed=True)
 
@@ -106,7 +106,7 @@ def _new_id(tx: Tx, new: NewAppointment) -> str:
         key = (facts.get(tx, "appointment_ids_key") or "").encode()
         named = json.dumps([new.location_id, new.external_id]).encode()
         appointment_id = f"apt_{hmac.new(key, named, hashlib.sha256).hexdigest()[:24]}"
-        if bookings.appointment(tx, appointment_id) is None:  # otherwise it was deleted, and is booked anew
+        if appointments.get(tx, appointment_id) is None:  # otherwise it was deleted, and is booked anew
             return appointment_id
     return f"apt_{secrets.token_hex(12)}"
 
@@ -152,7 +152,7 @@ def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *
         appointment = slot.assign(tx, appointment, members, named=named, now=now)
     appointment = upstream.invite(tx, None, appointment)
     appointment = upstream.queue(tx, appointment, now=now)
-    bookings.put_appointment(tx, appointment)
+    appointments.put(tx, appointment)
     changes.appointment(tx, None, appointment, origin=ChangeOrigin.API, now=now)
     publish.publish_appointment(tx, appointment, now=now)
     return appointment

@@ -21,7 +21,7 @@ from bridge.errors import FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.book import upstream
 from bridge.service.visibility import Locations
-from bridge.store import bookings
+from bridge.store import appointments
 from bridge.store.db import Tx
 
 _ID = re.compile(r"(.+)_(-?\d{4,15})_(\d{1,9})", re.ASCII)
@@ -89,7 +89,7 @@ def _not_split(detail: str) -> Invalid:
 def get(tx: Tx, event_id: str, locations: Locations) -> Part | None:
     """The single time with this id; None for the id of a stored Appointment. Raises `Unknown` if it never existed."""
     parts = split(event_id)
-    stored = None if parts is None else bookings.appointment(tx, event_id)
+    stored = None if parts is None else appointments.get(tx, event_id)
     if parts is None or (stored is not None and stored.deleted_at is None):
         return None
     master_id, key = parts
@@ -156,13 +156,13 @@ def take_away(tx: Tx, part: Part, after: Appointment, *, now: int) -> None:
     _ruled(tx, part.master, ical.end_before(part.master.fields, part.key), now=now)
     for one in taken_out_of(tx, part.master.id, since=part.key):
         moved = replace(one, master_id=after.id, version=one.version + 1, updated_at=max(now, one.updated_at))
-        bookings.put_appointment(tx, moved)
+        appointments.put(tx, moved)
         changes.appointment(tx, one, moved, origin=ChangeOrigin.API, now=now)
 
 
 def taken_out_of(tx: Tx, master_id: str, *, since: int | None = None) -> list[Appointment]:
     """The Appointments that were taken out of a recurring one; only those from a key on, if one is given."""
-    return [one for one in bookings.taken_out_of(tx, master_id) if since is None or key_of(one) >= since]
+    return [one for one in appointments.taken_out_of(tx, master_id) if since is None or key_of(one) >= since]
 
 
 def key_of(one: Appointment) -> int:
@@ -176,7 +176,7 @@ def delete_single(tx: Tx, single: Part, view: Appointment, *, now: int) -> None:
     """Delete one time of a recurring Appointment. It can be read for a while, as a deleted Appointment."""
     take_out(tx, single.master, single.key, now=now)
     gone = replace(by_itself(tx, single, view, now=now), deleted_at=now, updated_at=now, version=view.version + 1)
-    bookings.put_appointment(tx, gone)
+    appointments.put(tx, gone)
     changes.appointment(tx, view, gone, origin=ChangeOrigin.API, now=now)
 
 
@@ -184,7 +184,7 @@ def delete_in(tx: Tx, booked: Appointment, *, now: int) -> None:
     """Delete an Appointment, and all that were taken out of it, in the caller's transaction."""
     gone = replace(booked, deleted_at=now, updated_at=now, version=booked.version + 1)
     gone = upstream.queue(tx, gone, now=now)
-    bookings.put_appointment(tx, gone)
+    appointments.put(tx, gone)
     changes.appointment(tx, booked, gone, origin=ChangeOrigin.API, now=now)
     publish.publish_appointment(tx, gone, now=now)
     if booked.fields.rrule is not None:
@@ -204,7 +204,7 @@ def _ruled(tx: Tx, master: Appointment, rrule: str, *, now: int) -> None:
         after = upstream.queue(tx, replace(after, deleted_at=now), now=now)
     else:
         after = upstream.requeue(tx, after, now=now)
-    bookings.put_appointment(tx, after)
+    appointments.put(tx, after)
     changes.appointment(tx, master, after, origin=ChangeOrigin.API, now=now)
     publish.publish_appointment(tx, after, now=now)
 

@@ -17,7 +17,7 @@ from bridge.service.book import instances, slot, upstream
 from bridge.service.book.appointments import zoned
 from bridge.service.book.instances import Part, Scope
 from bridge.service.visibility import Locations
-from bridge.store import bookings
+from bridge.store import appointments
 from bridge.store.db import Db, Tx
 
 
@@ -95,7 +95,7 @@ def update_appointment(
             after = _hand_over(tx, before, after, now=now)
         after = upstream.invite(tx, before, after)
         after = upstream.requeue(tx, after, now=now)
-        bookings.put_appointment(tx, after)
+        appointments.put(tx, after)
         changes.appointment(tx, None if part is not None else before, after, origin=ChangeOrigin.API, now=now)
         publish.publish_appointment(tx, after, now=now)
     return after
@@ -137,7 +137,7 @@ def _changed(tx: Tx, before: Appointment, change: AppointmentChange) -> Appointm
         user_id = visibility.booked_user(tx, before.location_id, calendar_id, user_id).id
     external_id = before.external_id if change.external_id is UNSET else change.external_id
     if external_id is not None and external_id != before.external_id:
-        other = bookings.appointment_by_external_id(tx, before.location_id, str(external_id))
+        other = appointments.by_external_id(tx, before.location_id, str(external_id))
         if other is not None:
             raise DuplicateExternalId(other.id, deleted=other.deleted_at is not None)
     return replace(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bridge.domain import ical
 from bridge.domain.model import Appointment, Role, SyncState
 from bridge.errors import FieldProblem, Invalid, NoPrimaryCalendar
-from bridge.store import accounts, bookings, mirror, outbox
+from bridge.store import accounts, appointments, mirror, outbox
 from bridge.store.db import Tx
 
 
@@ -75,7 +75,7 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
         return booked
     carried = None
     if (home := accounts.calendar(tx, booked.calendar_id)) is not None:
-        bookings.put_appointment(tx, replace(booked, uid=f"{booked.uid}#"))  # gives up the UID
+        appointments.put(tx, replace(booked, uid=f"{booked.uid}#"))  # gives up the UID
         stand_in = replace(
             booked,
             id=f"apt_{secrets.token_hex(12)}",
@@ -88,7 +88,7 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
             deleted_at=now,
             updated_at=now,
         )
-        bookings.put_appointment(tx, queue(tx, stand_in, now=now))
+        appointments.put(tx, queue(tx, stand_in, now=now))
         outbox.wait_for(tx, stand_in.id, booked.id)  # a push under way could write the event after its removal
         event = mirror.get(tx, home.id, booked.href or "")
         if home.user_id == booked.user_id:  # one person's notes must not reach another
@@ -99,7 +99,7 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
     if carried is not None:
         carried = under_uid(carried, booked, uid)
     booked = replace(booked, uid=uid, calendar_id=None, href=None, agreed=None, answer=None, carried=carried)
-    bookings.put_appointment(tx, booked)
+    appointments.put(tx, booked)
     return booked
 
 

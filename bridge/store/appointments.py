@@ -1,4 +1,4 @@
-"""Appointments."""
+"""Appointments: as they were booked, and where their events are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.store.db import Row, Tx
 from bridge.store.occurrences import LONG
 
 
-def put_appointment(tx: Tx, appointment: Appointment) -> None:
+def put(tx: Tx, appointment: Appointment) -> None:
     """Add the Appointment, or bring it up to date."""
     fields = appointment.fields
     tx.execute(
@@ -58,17 +58,17 @@ def put_appointment(tx: Tx, appointment: Appointment) -> None:
     )
 
 
-def appointment(tx: Tx, appointment_id: str) -> Appointment | None:
+def get(tx: Tx, appointment_id: str) -> Appointment | None:
     """The Appointment, deleted ones too, or None."""
     return _one(tx, "id = :value", appointment_id)
 
 
-def appointment_by_uid(tx: Tx, uid: str) -> Appointment | None:
+def by_uid(tx: Tx, uid: str) -> Appointment | None:
     """The Appointment whose event has this UID, or None."""
     return _one(tx, "uid = :value", uid)
 
 
-def appointment_by_external_id(tx: Tx, location_id: str, external_id: str) -> Appointment | None:
+def by_external_id(tx: Tx, location_id: str, external_id: str) -> Appointment | None:
     """The Appointment that a location's CRM knows by this id of its own, deleted ones too, or None."""
     row = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE location_id = :location_id AND external_id = :external_id",
@@ -77,7 +77,7 @@ def appointment_by_external_id(tx: Tx, location_id: str, external_id: str) -> Ap
     return _appointment(row) if row else None
 
 
-def appointments_of_user(tx: Tx, user_id: str) -> list[Appointment]:
+def of_user(tx: Tx, user_id: str) -> list[Appointment]:
     """Every Appointment of a User that is not deleted."""
     rows = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND deleted_at IS NULL ORDER BY start_at, id",
@@ -95,7 +95,7 @@ def failed_of_user(tx: Tx, user_id: str) -> list[Appointment]:
     return [_appointment(row) for row in rows]
 
 
-def appointments_in(tx: Tx, calendar_id: str) -> list[Appointment]:
+def of_calendar(tx: Tx, calendar_id: str) -> list[Appointment]:
     """Every Appointment whose event lives, or lived, in a remote Calendar; deleted ones too."""
     rows = tx.execute(f"SELECT {_APPOINTMENT} FROM appointments WHERE calendar_id = :id", {"id": calendar_id})
     return [_appointment(row) for row in rows]
@@ -111,7 +111,7 @@ def prune(tx: Tx, *, before: int) -> None:
     )
 
 
-def appointments_adrift(tx: Tx, user_id: str) -> list[Appointment]:
+def adrift_of_user(tx: Tx, user_id: str) -> list[Appointment]:
     """A User's Appointments, deleted ones too, whose event was left behind where an account was disconnected."""
     rows = tx.execute(
         f"SELECT {_APPOINTMENT} FROM appointments WHERE user_id = :id AND calendar_id IS NULL AND href IS NOT NULL",
@@ -154,7 +154,7 @@ class Wanted:
     limit: int | None = None
 
 
-def single_appointments(tx: Tx, wanted: Wanted) -> list[Appointment]:
+def single(tx: Tx, wanted: Wanted) -> list[Appointment]:
     """Appointments that touch the span as one stretch of time, by start: all but recurring ones that take place."""
     return _listed(
         tx,
@@ -164,7 +164,7 @@ def single_appointments(tx: Tx, wanted: Wanted) -> list[Appointment]:
     )
 
 
-def recurring_appointments(tx: Tx, wanted: Wanted) -> list[Appointment]:
+def recurring(tx: Tx, wanted: Wanted) -> list[Appointment]:
     """Recurring Appointments that take place and may touch the span."""
     goes_on = (
         "EXISTS (SELECT 1 FROM published_items p WHERE p.user_id = a.user_id AND p.href = a.id || '.ics'"
