@@ -7,7 +7,7 @@ given up. After a crash at any point, a delivery may be sent again, under the sa
 
 from bridge.domain.webhooks import EVENTS, Delivery, DeliveryState, Signature, Webhook
 from bridge.service.webhooks.deliveries import bring_forward, list_deliveries, prune, replay, retry, spread, test
-from bridge.service.webhooks.delivering import Deliveries, Receivers, deliver
+from bridge.service.webhooks.posting import Deliveries, Receivers, deliver
 from bridge.service.webhooks.subscriptions import (
     Also,
     Standing,

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.domain.webhooks import BACKOFF, WebhookStatus
 from bridge.service import webhooks
-from bridge.service.webhooks import DeliveryState, WebhookChange, delivering
+from bridge.service.webhooks import DeliveryState, WebhookChange
 from bridge.store import webhooks as stored
 
 from .conftest import NOW, QuickDb
@@ -139,7 +139,7 @@ async def test_a_receiver_that_fails_for_days_is_disabled_and_one_that_comes_bac
     slots = [block(world, f"{number}") for number in range(6)]
     await deliver(world.context, post)
     assert state(world, webhook).status == WebhookStatus.FAILING
-    assert hook.most["/hook"] <= delivering.FOR_EACH
+    assert hook.most["/hook"] <= webhooks.posting.FOR_EACH
     world.later(3 * HOUR)
     hook.answers.clear()
     await deliver(world.context, post)
@@ -160,7 +160,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
     async with posting(patience=1) as post:
         slow, _ = subscribe(world.context, hook.url("/slow"), **EVERYTHING)
         subscribe(world.context, hook.url("/quick"), **EVERYTHING)
-        hook.will(*[asyncio.Event() for _ in range(delivering.FOR_EACH)], path="/slow")
+        hook.will(*[asyncio.Event() for _ in range(webhooks.posting.FOR_EACH)], path="/slow")
         for number in range(10):
             block(world, f"{number}")
         running = await deliver(world.context, post, wait=False)
@@ -168,8 +168,8 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
             running.ended.clear()
             if not running.start_due():
                 await running.ended.wait()
-        assert hook.most["/slow"] == delivering.FOR_EACH
-        assert len(hook.at("/slow")) == delivering.FOR_EACH, "none has been answered yet"
+        assert hook.most["/slow"] == webhooks.posting.FOR_EACH
+        assert len(hook.at("/slow")) == webhooks.posting.FOR_EACH, "none has been answered yet"
         await asyncio.gather(*running.tasks())
         late = [d for d in deliveries(world, slow) if d.attempts]
         assert {(d.last_status, d.last_reason) for d in late} == {(None, "no answer within 1 s")}
@@ -177,7 +177,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_times_out(world, hook):
 
 async def test_where_many_hang_each_gets_its_turn(world, hook, post, monkeypatch):
     """However few can be under way at once: what ends makes room for one that has nothing under way."""
-    monkeypatch.setattr(delivering, "PARALLEL", 4)
+    monkeypatch.setattr(webhooks.posting, "PARALLEL", 4)
     made = [subscribe(world.context, hook.url(f"/{name}"), **EVERYTHING)[0] for name in ("a", "b")]
     first, other = sorted(made, key=lambda webhook: webhook.id)
     at = {webhook.id: webhook.url.rpartition("/")[2] for webhook in made}
