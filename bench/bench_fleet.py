@@ -29,7 +29,7 @@ import niquests
 
 from bridge import worker
 from bridge.app import Bridge, build
-from bridge.domain.model import Account, AccountState, Calendar, Marks, Role, SlotSettings
+from bridge.domain.model import Account, AccountState, Calendar, ListTrust, Role, SlotSettings
 from bridge.service import users
 from bridge.settings import Settings
 from bridge.store import accounts
@@ -169,7 +169,7 @@ def fill(bridge: Bridge, root: str, count: int) -> None:
         )
         with bridge.db.write() as tx:
             accounts.put(tx, account, now=now)
-            accounts.set_marks(tx, account_id, Marks.TRUSTED)
+            accounts.set_list_trust(tx, account_id, ListTrust.TRUSTED)
             for name, role in zip(NAMES, (Role.PRIMARY, Role.CONFLICT, Role.NONE), strict=True):
                 put_calendar(tx, account, name, role, now)
             at = now + random.randrange(INTERVAL)

@@ -34,7 +34,7 @@ class AccountState(StrEnum):
     THROTTLED = "throttled"
 
 
-class Marks(StrEnum):
+class ListTrust(StrEnum):
     """Whether the ctags and sync-tokens in a server's list of calendars can be trusted to show every change."""
 
     #: No change has been seen since the Account was connected. Calendars are also asked themselves, now and then.
@@ -124,7 +124,7 @@ class Account:
     #: The owner's e-mail addresses in lower case (calendar user addresses, RFC 6638), to find their own PARTSTAT among
     #: the guests of an event. The first one is used as ORGANIZER.
     addresses: tuple[str, ...]
-    marks: Marks = Marks.UNPROVEN
+    list_trust: ListTrust = ListTrust.UNPROVEN
 
 
 @dataclass(frozen=True, slots=True)

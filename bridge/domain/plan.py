@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.domain.model import AccountState, Calendar, Marks
+from bridge.domain.model import AccountState, Calendar, ListTrust
 from bridge.errors import (
     AccountNotConnected,
     BadAnswer,
@@ -100,19 +100,21 @@ CLOCKS_DIFFER = 120
 
 #: Seconds for which the account's list of calendars is trusted that a calendar is unchanged; then the calendar itself
 #: is asked.
-VERIFY_SECONDS = {Marks.UNPROVEN: 300, Marks.TRUSTED: 1800}
+VERIFY_SECONDS = {ListTrust.UNPROVEN: 300, ListTrust.TRUSTED: 1800}
 
 
-def says_unchanged(calendar: Calendar, *, ctag: str | None, listed_token: str | None, marks: Marks, now: int) -> bool:
+def says_unchanged(
+    calendar: Calendar, *, ctag: str | None, listed_token: str | None, trust: ListTrust, now: int
+) -> bool:
     """Whether the account's list of calendars proves that this Calendar is unchanged since it was last read.
 
     `ctag` and `listed_token` are what the list says of it now. A listed token that equals the calendar's own sync-token
     proves it (RFC 6578 section 4). A ctag, or a listed token of another form, proves it only on a server where these
-    have been seen to change with the content (`marks`).
+    have been seen to change with the content (`trust`).
     """
     if calendar.last_success_at is None or calendar.last_error is not None:
         return False
-    if marks == Marks.DISTRUSTED or calendar.read_at is None or now - calendar.read_at >= VERIFY_SECONDS[marks]:
+    if trust == ListTrust.DISTRUSTED or calendar.read_at is None or now - calendar.read_at >= VERIFY_SECONDS[trust]:
         return False
     if ctag != calendar.ctag or (ctag is None and listed_token is None):
         return False
@@ -120,7 +122,7 @@ def says_unchanged(calendar: Calendar, *, ctag: str | None, listed_token: str | 
         return False
     if listed_token is not None and listed_token == calendar.sync_token:
         return True
-    return marks == Marks.TRUSTED and listed_token == calendar.listed_token
+    return trust == ListTrust.TRUSTED and listed_token == calendar.listed_token
 
 
 def _may_share_its_second(mark: str | None, read_at: int) -> bool:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 
 from bridge.domain import plan, trouble
-from bridge.domain.model import Account, AccountState, Calendar, Marks, MirrorItem, Role, User
+from bridge.domain.model import Account, AccountState, Calendar, ListTrust, MirrorItem, Role, User
 from bridge.errors import (
     AccountNotConnected,
     BridgeError,
@@ -90,7 +90,7 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
     for calendar in read:
         found = by_key.get(calendars.calendar_key(calendar.url))
         if found is not None and plan.says_unchanged(
-            calendar, ctag=found.ctag, listed_token=found.sync_token, marks=account.marks, now=context.clock()
+            calendar, ctag=found.ctag, listed_token=found.sync_token, trust=account.list_trust, now=context.clock()
         ):
             unchanged.append(calendar)
             continue
@@ -105,9 +105,9 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
         await _find_moved(context, remote, account, runs)
     done = [run.finish() for run in runs]
     if not dry_run:
-        marks = await _judge_marks(remote, account, runs)
+        trust = await _judge_list(remote, account, runs)
         held = any(run.held for run in done)
-        _note_success(context, account, unchanged, marks, throttled, held=held, asked_at=asked_at)
+        _note_success(context, account, unchanged, trust, throttled, held=held, asked_at=asked_at)
     return [*(CalendarRun(calendar.id, calendar.name) for calendar in unchanged), *done]
 
 
@@ -184,9 +184,9 @@ async def _find_moved(context: Context, remote: Remote, account: Account, runs: 
                 break
 
 
-async def _judge_marks(remote: Remote, account: Account, runs: Sequence[CalendarMirror]) -> Marks:
-    """The new `marks`: whether the Account's list of calendars showed the changes that were found."""
-    marks = account.marks
+async def _judge_list(remote: Remote, account: Account, runs: Sequence[CalendarMirror]) -> ListTrust:
+    """The new trust in the list: whether the Account's list of calendars showed the changes that were found."""
+    trust = account.list_trust
     for run in runs:
         before, found = run.calendar, run.found
         # Only changes since a complete run tell something.
@@ -195,11 +195,11 @@ async def _judge_marks(remote: Remote, account: Account, runs: Sequence[Calendar
         if before.ctag is None and before.listed_token is None:
             continue
         if (found.ctag, found.sync_token) != (before.ctag, before.listed_token):
-            marks = Marks.TRUSTED if marks == Marks.UNPROVEN else marks
-        elif marks != Marks.DISTRUSTED and await _stands_still(remote, account, found):
+            trust = ListTrust.TRUSTED if trust == ListTrust.UNPROVEN else trust
+        elif trust != ListTrust.DISTRUSTED and await _stands_still(remote, account, found):
             log.warning("account %s: its list of calendars does not tell of changes; asking each calendar", account.id)
-            marks = Marks.DISTRUSTED
-    return marks
+            trust = ListTrust.DISTRUSTED
+    return trust
 
 
 async def _stands_still(remote: Remote, account: Account, found: RemoteCalendar) -> bool:
@@ -215,7 +215,7 @@ def _note_success(
     context: Context,
     account: Account,
     unchanged: Sequence[Calendar],
-    marks: Marks,
+    trust: ListTrust,
     throttled: RemoteError | None,
     *,
     held: bool,
@@ -227,8 +227,8 @@ def _note_success(
         if accounts.get(tx, account.id) is None:
             return
         accounts.note_unchanged(tx, [calendar.id for calendar in unchanged], now=asked_at)
-        if marks != account.marks:
-            accounts.set_marks(tx, account.id, marks)
+        if trust != account.list_trust:
+            accounts.set_list_trust(tx, account.id, trust)
         failures = 0
         if throttled is not None:
             failures = accounts.failures(tx, account.id) + 1

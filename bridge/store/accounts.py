@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from bridge.domain.model import Account, AccountState, Calendar, Marks, Role, SlotSettings, Titles
+from bridge.domain.model import Account, AccountState, Calendar, ListTrust, Role, SlotSettings, Titles
 from bridge.store.db import Row, Tx
 
 
@@ -115,9 +115,9 @@ def set_state(tx: Tx, account_id: str, state: AccountState, reason: str, *, now:
     )
 
 
-def set_marks(tx: Tx, account_id: str, marks: Marks) -> None:
+def set_list_trust(tx: Tx, account_id: str, trust: ListTrust) -> None:
     """Set whether the Account's list of calendars can be trusted to show changes."""
-    tx.execute("UPDATE accounts SET marks = :marks WHERE id = :id", {"id": account_id, "marks": marks})
+    tx.execute("UPDATE accounts SET list_trust = :trust WHERE id = :id", {"id": account_id, "trust": trust})
 
 
 def set_home(tx: Tx, account_id: str, home_url: str) -> None:
@@ -268,7 +268,7 @@ def note_failure(tx: Tx, calendar_id: str, error: str, *, now: int) -> None:
     )
 
 
-_ACCOUNT = "id, user_id, provider, username, secret, home_url, addresses, state, state_reason, state_since, marks"
+_ACCOUNT = "id, user_id, provider, username, secret, home_url, addresses, state, state_reason, state_since, list_trust"
 _CALENDAR = (
     "id, account_id, user_id, url, name, colour, role, writable, ctag, sync_token, settings, present,"
     " last_attempt_at, last_success_at, last_error, listed_token, read_at, compared_at, reads, once_primary"
@@ -287,7 +287,7 @@ def _account(row: Row) -> Account:
         state_reason=row["state_reason"],
         state_since=row["state_since"],
         addresses=tuple(json.loads(row["addresses"])),
-        marks=Marks(row["marks"]),
+        list_trust=ListTrust(row["list_trust"]),
     )
 
 

@@ -144,8 +144,8 @@ CREATE TABLE accounts (
     state TEXT NOT NULL,
     state_reason TEXT NOT NULL DEFAULT '',
     state_since INTEGER NOT NULL,
-    -- What tells that a calendar changed, and whether it can be trusted.
-    marks TEXT NOT NULL DEFAULT 'unproven',
+    -- Whether the server's list of calendars can be trusted to show every change.
+    list_trust TEXT NOT NULL DEFAULT 'unproven',
     -- Not asked before this instant: throttling and polling interval.
     next_poll_at INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0,

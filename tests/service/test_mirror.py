@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.domain import plan
-from bridge.domain.model import AccountState, Marks, MirrorItem
+from bridge.domain.model import AccountState, ListTrust, MirrorItem
 from bridge.errors import (
     BadAnswer,
     Forbidden,
@@ -314,7 +314,7 @@ async def test_a_list_that_never_tells_of_changes_loses_none(world):
     fill(world, 1)
     await poll(world)
     assert len(world.merged()) == 1
-    assert account(world).marks == Marks.DISTRUSTED
+    assert account(world).list_trust == ListTrust.DISTRUSTED
     world.server.edit(world.urls["Work"], "0.ics", None)
     await poll(world)
     assert world.merged() == {}
@@ -341,7 +341,7 @@ async def test_a_list_that_tells_of_changes_in_any_form_spares_the_calendars(wor
     assert world.server.requests == ["PROPFIND"]
 
 
-async def test_marks_that_are_times_in_seconds(world):
+async def test_ctags_that_are_times_in_seconds(world):
     """As SOGo's ctags and sync-tokens: what comes in the second of the last change leaves them as they are."""
 
     async def in_seconds(remote, home_url):
@@ -374,7 +374,7 @@ async def test_a_list_that_stops_telling_is_found_out(world):
     world.later(max(plan.VERIFY_SECONDS.values()))
     await poll(world)
     assert len(world.merged()) == 3
-    assert account(world).marks == Marks.DISTRUSTED
+    assert account(world).list_trust == ListTrust.DISTRUSTED
 
 
 async def test_an_event_that_comes_between_the_list_and_the_answer_is_no_lie_and_not_lost(world):
@@ -391,7 +391,7 @@ async def test_an_event_that_comes_between_the_list_and_the_answer_is_no_lie_and
     world.later(max(plan.VERIFY_SECONDS.values()))
     await poll(world)
     assert len(world.merged()) == 2
-    assert account(world).marks != Marks.DISTRUSTED
+    assert account(world).list_trust != ListTrust.DISTRUSTED
 
 
 # --- Others at work at the same time ---------------------------------------------------------------------------------
