@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bridge.service import users
-from bridge.store import published
+from bridge.store import occurrences, published
 
 from .conftest import World, ics
 from .dav import CRM, NAMES, Client, Resource, clark, element, prop
@@ -275,8 +275,10 @@ class TestThePoll:
         def refuse(*_args: object) -> None:
             raise AssertionError("a poll looks at items")
 
-        for function in ("all_items", "all_hrefs", "get", "changed_since", "occurrences", "unexpanded"):
+        for function in ("all_items", "all_hrefs", "get", "changed_since", "unexpanded"):
             monkeypatch.setattr(published, function, refuse)
+        for function in ("touching", "of_items", "taken"):
+            monkeypatch.setattr(occurrences, function, refuse)
         assert all(self.marks(week))
 
 
