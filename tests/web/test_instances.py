@@ -123,8 +123,14 @@ async def test_a_stale_version_changes_nothing(api):
 
 async def test_a_single_time_does_not_recur(api):
     _, ids = await series(api)
-    answer = await api("PUT", f"{APPOINTMENTS}/{ids[1]}", {"rrule": "FREQ=WEEKLY"})
-    assert (answer.status, answer.json["code"]) == (422, "unsupported_rrule")
+    await api("PUT", f"{APPOINTMENTS}/{ids[2]}", {"title": "Changed before"})
+    await api("PUT", f"{APPOINTMENTS}/{ids[3]}", {"appointmentStatus": "cancelled"})
+    before = await times(api)
+    for id_ in ids[1:4]:
+        answer = await api("PUT", f"{APPOINTMENTS}/{id_}", {"rrule": "FREQ=WEEKLY"})
+        assert (answer.status, answer.json["code"]) == (422, "unsupported_rrule"), id_
+        assert "masterEventId" in answer.json["detail"]
+    assert await times(api) == before
 
 
 async def test_one_that_was_deleted_can_be_read_for_ninety_days(api):

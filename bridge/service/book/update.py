@@ -77,6 +77,8 @@ def update_appointment(
         before = seen
         if part is not None:
             before, change = instances.by_itself(tx, part, seen, now=now), _of_part(change, part)
+        elif seen.master_id is not None:
+            _refuse_recurrence(change.fields)
         after = _changed(tx, before, change)
         user = visibility.user(tx, after.user_id)
         after = replace(after, fields=_with_exceptions(tx, before, zoned(after.fields, user), part))
@@ -106,11 +108,18 @@ def _of_part(change: AppointmentChange, part: Part) -> AppointmentChange:
     fields = dict(change.fields)
     if fields.get("rrule") == part.master.fields.rrule:
         del fields["rrule"]
-    if not part.rest and fields.pop("rrule", None) is not None:
-        detail = "One time of a recurring appointment does not recur itself: send the change to the masterEventId."
-        raise Invalid((FieldProblem("/rrule", "unsupported_rrule", detail),))
+    if not part.rest:
+        _refuse_recurrence(fields)
+        fields.pop("rrule", None)
     external_id = UNSET if change.external_id == part.master.external_id else change.external_id
     return replace(change, fields=fields, external_id=external_id)
+
+
+def _refuse_recurrence(fields: Mapping[str, Any]) -> None:
+    """Raises `Invalid` where a change of a single time would make it recur."""
+    if fields.get("rrule") is not None:
+        detail = "One time of a recurring appointment does not recur itself: send the change to the masterEventId."
+        raise Invalid((FieldProblem("/rrule", "unsupported_rrule", detail),))
 
 
 def _with_exceptions(tx: Tx, before: Appointment, fields: AppointmentFields, part: Part | None) -> AppointmentFields:
