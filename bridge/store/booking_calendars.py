@@ -64,7 +64,15 @@ def put(tx: Tx, calendar: BookingCalendar) -> None:
 
 
 def remove(tx: Tx, calendar_id: str) -> None:
-    """Remove the booking calendar. Appointments that were booked with it stay."""
+    """Remove the booking calendar. Appointments that were booked with it stay.
+
+    Schedules that name no other one go with it: naming none, they would be for all of their User's calendars.
+    """
+    tx.execute(
+        "DELETE FROM schedules WHERE id IN (SELECT schedule_id FROM schedule_calendars GROUP BY schedule_id"
+        " HAVING MIN(booking_calendar_id) = :id AND MAX(booking_calendar_id) = :id)",
+        {"id": calendar_id},
+    )
     tx.execute("DELETE FROM booking_calendars WHERE id = :id", {"id": calendar_id})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from bridge.domain.model import ApiToken, TwoWay, User
+from bridge.store import booking_calendars
 from bridge.store.db import Row, Tx
 
 
@@ -54,11 +55,9 @@ def remove(tx: Tx, user_id: str) -> bool:
     tx.execute(
         "DELETE FROM outbox WHERE appointment_id IN (SELECT id FROM appointments WHERE user_id = :id)", {"id": user_id}
     )
-    tx.execute(
-        "DELETE FROM booking_calendars WHERE id IN (SELECT booking_calendar_id FROM booking_calendar_users"
-        " GROUP BY booking_calendar_id HAVING MIN(user_id) = :id AND MAX(user_id) = :id)",
-        {"id": user_id},
-    )
+    for calendar in booking_calendars.of_user(tx, user_id):
+        if calendar.user_ids == (user_id,):
+            booking_calendars.remove(tx, calendar.id)
     return tx.execute("DELETE FROM users WHERE id = :id", {"id": user_id}).rowcount > 0
 
 

@@ -119,6 +119,21 @@ async def test_a_calendar_has_a_schedule_of_its_own(crm):
     assert await starts(crm, calendar) == ["14:00"], "the user's own comes first"
 
 
+async def test_schedules_of_a_removed_calendar_hold_for_no_other(crm):
+    general = crm.world.booking_calendar_id
+    evenings = await crm("POST", "/v1/calendars/", {"locationId": "loc", "name": "Evenings", "userIds": ["ada"]})
+    calendar = evenings.json["calendar"]["id"]
+    await crm("POST", SCHEDULES, schedule(("18:00", "20:00"), calendarIds=[calendar]))
+    both = await crm("POST", SCHEDULES, schedule(("09:00", "10:00"), calendarIds=[calendar, general]))
+    own = f"{SCHEDULES}/event-calendar/{calendar}"
+    await crm("POST", own, {"timezone": "UTC", "rules": schedule(("19:00", "20:00"))["rules"]})
+    await crm("DELETE", f"/v1/calendars/{calendar}")
+    left = (await crm("GET", f"{SCHEDULES}/search", params={"locationId": "loc"})).json["schedules"]
+    assert left == [{**both.json["schedule"], "calendarIds": [general]}]
+    await crm("DELETE", f"{SCHEDULES}/{both.json['schedule']['id']}")
+    assert len(await starts(crm, general)) == 16, "office hours, not the evenings of the other calendar"
+
+
 async def test_a_calendar_s_open_hours_of_old_are_obeyed(crm):
     body = {
         "locationId": "loc",

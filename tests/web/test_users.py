@@ -36,9 +36,13 @@ async def test_a_user_is_added_changed_and_removed(admin):
 
 async def test_what_a_removed_user_had_is_gone(admin):
     await admin.book()
+    calendar = admin.world.booking_calendar_id
+    own = await admin("POST", f"/v1/calendars/schedules/event-calendar/{calendar}", {"timezone": "UTC"})
+    assert own.status == 201, own.json
     assert (await admin("DELETE", f"{USERS}/ada")).status == 204
     with admin.world.db.read() as tx:
-        for table in ("accounts", "appointments", "mirror_items", "published_items", "calendar_passwords"):
+        tables = ("accounts", "appointments", "mirror_items", "published_items", "calendar_passwords")
+        for table in (*tables, "booking_calendars", "schedules"):
             assert tx.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] == 0, table
 
 
