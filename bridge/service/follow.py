@@ -86,7 +86,7 @@ def _left_behind(tx: Tx, delta: Delta, stand_in: Appointment, item: MirrorItem, 
     if booked.carried is not None:
         carried = book.under_uid(item.ics, stand_in, booked.uid)
         if carried is not None and users.two_way(tx, booked.user_id) != TwoWay.ACCEPT:
-            carried = ical.with_single_times_of(carried, booked.carried)
+            carried = ical.with_single_times_of(booked, carried, booked.carried)
         booked = replace(booked, carried=carried)
         appointments.put(tx, booked)
     since = before.ics if before is not None else None
@@ -115,7 +115,7 @@ def _changed(
     changed = [*sorted(merged.taken), *([SINGLE_TIMES] if singly else [])]
     if changed and (policy := users.two_way(tx, booked.user_id)) != TwoWay.ACCEPT:
         if singly and item.uid == booked.uid:
-            booked = replace(booked, carried=ical.with_single_times_of(item.ics, since))
+            booked = replace(booked, carried=ical.with_single_times_of(booked, item.ics, since))
         _not_taken(tx, booked, changed, policy=policy, now=delta.now)
         return None
     if not changed and not merged.contested:

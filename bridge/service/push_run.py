@@ -122,19 +122,18 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
 async def _write(context: Context, remote: Remote, job: _Job) -> None:
     """Create the event, or change the existing one in place."""
     fields = job.appointment.fields
-    known = job.known
+    known, onto = job.known, job.appointment.carried
     if known is not None:
         try:
             theirs = ical.upstream_fields(known.ics, like=fields, sent=job.appointment.agreed)
         except Unreadable:
+            onto = onto or known.ics  # of which the single times are kept
             known = None
         else:
             fields = reconcile.to_write(job.appointment.fields, job.appointment.agreed, theirs)
-    onto = job.appointment.carried
-    if known is not None:
-        # Without agreed fields, the event is put back as the Appointment has it.
-        back = job.appointment.agreed is None and onto is not None
-        onto = ical.with_single_times_of(known.ics, onto) if back else known.ics
+            # Without agreed fields, the event is put back as the Appointment has it.
+            back = job.appointment.agreed is None and onto is not None
+            onto = ical.with_single_times_of(job.appointment, known.ics, onto) if back else known.ics
     sender = next(iter(job.account.addresses), None)
     body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto, sender=sender)
     if known is not None and body == known.ics:

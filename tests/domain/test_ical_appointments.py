@@ -279,9 +279,16 @@ def test_a_changed_rule_replaces_rule_and_exceptions():
     assert "RRULE:FREQ=DAILY" not in written(FIELDS, onto=text).partition("BEGIN:VEVENT")[2]
 
 
-def test_an_object_without_an_event_can_not_be_changed():
-    with pytest.raises(Unreadable):
-        written(onto="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
+@pytest.mark.parametrize("there", ["", "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", calendar(event("DTSTART:soon"))])
+def test_where_there_is_no_event_to_change_a_new_one_is_written(there):
+    assert written(onto=there) == written()
+
+
+def test_single_times_of_an_event_that_can_not_be_read_stay_with_a_series_only():
+    there = written(SERIES).replace("DTSTART;", "X-WAS;").replace("DTEND;", "X-END;")
+    there = there.replace("END:VCALENDAR", OVERRIDE + "END:VCALENDAR")
+    assert written(SERIES, onto=there) == written(SERIES).replace("END:VCALENDAR", OVERRIDE + "END:VCALENDAR")
+    assert written(FIELDS, onto=there) == written()
 
 
 # --- Reading back ---------------------------------------------------------------------------------------------------
@@ -337,7 +344,7 @@ def test_an_instance_deleted_in_icloud():
 
 
 def test_an_event_that_can_not_be_read():
-    for text in ("", calendar(event("DTSTART:soon"))):
+    for text in ("", calendar(event("DTSTART:soon")), calendar(event("DTSTART:soon", "DTEND:20270301T100000Z"))):
         with pytest.raises(Unreadable):
             read(text)
 

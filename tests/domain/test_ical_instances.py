@@ -83,20 +83,20 @@ OVERRIDES = st.lists(
 def test_single_times_of_another_text_replace_these_and_nothing_else(mine, theirs):
     noted = PLAIN.replace("END:VEVENT", "COMMENT:bring cake\r\nEND:VEVENT")
     now, before = having(*mine, of=noted), having(*theirs)
-    back = ical.with_single_times_of(now, before)
+    back = ical.with_single_times_of(booked(SERIES), now, before)
     assert changed(before, back) == []
     assert OVERRIDE.sub("", back) == noted
-    assert ical.with_single_times_of(now, None) == noted
+    assert ical.with_single_times_of(booked(SERIES), now, None) == noted
 
 
 def test_events_are_found_however_their_lines_are_written():
     there = having(override(KEYS[1], 2).replace("BEGIN:VEVENT", "begin: Vevent").replace("END:VEVENT", "End:vevent "))
-    assert ical.with_single_times_of(there, None) == PLAIN
+    assert ical.with_single_times_of(booked(SERIES), there, None) == PLAIN
     cut = there[: there.index("End:vevent")]
-    assert ical.with_single_times_of(cut, None).rstrip() == PLAIN.replace("END:VCALENDAR", "").rstrip()
+    assert ical.with_single_times_of(booked(SERIES), cut, None).rstrip() == PLAIN.replace("END:VCALENDAR", "").rstrip()
 
 
 def test_where_only_single_times_are_left_the_series_comes_back_whole():
     left = PLAIN[: PLAIN.index("BEGIN:VEVENT")] + override(KEYS[1], 2) + "END:VCALENDAR\r\n"
-    assert ical.with_single_times_of(left, PLAIN) == PLAIN
-    assert ical.with_single_times_of(left, None) == left
+    assert ical.with_single_times_of(booked(SERIES), left, PLAIN) == PLAIN
+    assert ical.with_single_times_of(booked(SERIES), left, None) == left

@@ -173,6 +173,44 @@ async def test_a_moved_instance_stays_where_it_is_while_its_account_is_disconnec
     assert text.count("RECURRENCE-ID") == 1
 
 
+@pytest.mark.parametrize("disconnected", [False, True])
+async def test_a_moved_instance_stays_where_it_is_though_the_move_of_its_series_was_not_written_yet(
+    world, disconnected
+):
+    made = await weekly(world)
+    override(world, SECOND, SECOND + 7200)
+    await poll(world)
+    world.change(made, start=FIRST + 3600, end=FIRST + 5400)
+    wanted = listed(world)
+    assert [start for start, _ in wanted] == [start for start, _ in busy(world)]
+    assert SECOND + 7200 in [start for start, _ in wanted]
+    if disconnected:
+        await connect.disconnect(world.context, "ada", world.account_id)
+    else:
+        await roles.choose(
+            world.context, "ada", primary=world.ids["Hobby"], conflicts=[], appointments=roles.Appointments.LEAVE
+        )
+    users.change_user(world.db, "ada", time_zone="America/New_York", now=world.now())  # all is published anew
+    assert (listed(world), [start for start, _ in busy(world)]) == (wanted, [start for start, _ in wanted])
+
+
+async def test_a_moved_instance_goes_on_being_known_beside_one_that_is_not_taken_over(world):
+    made = await weekly(world)
+    override(world, SECOND, SECOND + 7200)
+    await poll(world)
+    users.change_user(world.db, "ada", two_way=TwoWay.REPORT, now=world.now())
+    third = SECOND + 7 * DAY
+    override(world, third, third + 7200)
+    await poll(world)
+    world.change(made, start=FIRST + 3600, end=FIRST + 5400)
+    wanted = listed(world)
+    assert [start for start, _ in wanted][:3] == [FIRST + 3600, SECOND + 7200, third + 3600]
+    await run_to_quiescence(world, rounds=2)
+    rewrite(world, "SUMMARY:Intro call\r\nEND:VEVENT", "SUMMARY:By hand\r\nEND:VEVENT")
+    await poll(world)
+    assert listed(world) == wanted
+
+
 async def test_the_whole_series_moved_by_the_person_is_followed(world):
     made = await weekly(world)
     _, text = the_event(world)
@@ -264,6 +302,33 @@ async def test_what_can_be_read_of_a_damaged_event_is_followed(world):
     await poll(world)
     assert (world.stored(made).fields.title, busy(world)) == ("By hand", times)
     assert [(one["changed"], one["origin"]) for one in told(world)[3:]] == [(["title"], "icloud")]
+
+
+async def test_single_times_of_an_event_that_does_not_say_when_it_begins_stay_and_are_written_back(world):
+    made = await weekly(world)
+    await roles.choose(
+        world.context, "ada", primary=world.ids["Hobby"], conflicts=[], appointments=roles.Appointments.LEAVE
+    )
+    override(world, SECOND, SECOND + 7200)
+    start = "DTSTART;TZID=Europe/Berlin:20270309T090000"
+    rewrite(world, f"{start}\r\nDTEND;TZID=Europe/Berlin:20270309T093000", "DTSTART:whenever\r\nDTEND:later")
+    await roles.choose(world.context, "ada", primary=world.ids["Home"])
+    users.change_user(world.db, "ada", time_zone="America/New_York", now=world.now())  # all is published anew
+    wanted = [start + (start == SECOND) * 7200 for start in (FIRST, SECOND, FIRST + 14 * DAY, FIRST + 21 * DAY - 3600)]
+    assert [at for at, _ in listed(world)] == [at for at, _ in busy(world)] == wanted
+    world.change(made, title="Second call")
+    await run_to_quiescence(world, rounds=2)
+    assert start in the_event(world)[1]
+    assert [at for at, _ in listed(world)] == [at for at, _ in busy(world)] == wanted
+    assert_agreement(world)
+
+
+async def test_no_appointment_is_moved_by_a_guess(world):
+    made = await booked(world)
+    rewrite(world, "DTSTART;TZID=Europe/Berlin:20270309T090000", "DTSTART:whenever")
+    await poll(world)
+    assert world.stored(made).fields == made.fields
+    assert busy(world) == [(FIRST, FIRST + 1800)]
 
 
 # --- What is not the person's doing ----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from bridge.domain.ical import content, invitations, owned, rendering
 from bridge.domain.ical.content import Component
-from bridge.domain.ical.editing import Edit, without_params
+from bridge.domain.ical.editing import Edit, with_overrides_of, without_params
 from bridge.domain.ical.events import Event, Moment, event, same_kind
 from bridge.domain.ical.judge import Judge
 from bridge.domain.ical.moves import Move
@@ -52,15 +52,20 @@ def upstream_event(booked: Appointment, *, now: int, onto: str | None, sender: s
     """The text to PUT for an Appointment.
 
     With `onto` None, a new object; otherwise `onto` (the object as it is upstream), with the owned properties changed
-    that differ. Where none does, `onto` is returned unchanged. `sender` is the address that invites the contact;
-    without it, nobody is invited. `now` is in Unix seconds. Raises `Unreadable` when `onto` holds no event.
+    that differ. Where none does, `onto` is returned unchanged. Where `onto` does not tell when the event is, the object
+    is a new one with the overrides of `onto`. `sender` is the address that invites the contact; without it, nobody is
+    invited. `now` is in Unix seconds.
     """
     if onto is None:
         return _new(booked, now, sender)
     root = content.read(onto)
-    number, component = owned.event_of(root)
     fields = booked.fields
-    ours, theirs = owned.as_written(fields), owned.read_owned(component, root, fields)
+    try:
+        number, component = owned.event_of(root)
+        theirs = owned.read_owned(component, root, fields)
+    except Unreadable:
+        return with_overrides_of(_new(booked, now, sender), onto if fields.rrule else None)
+    ours = owned.as_written(fields)
     edit = Edit(onto, number)
     _write_single_times(edit, root, ours, theirs, fields)
     written = {line.partition(":")[0].partition(";")[0]: line for line in owned.lines(fields)}

@@ -119,6 +119,31 @@ class Edit:
         return len(self._raw)
 
 
+def has_master(text: str) -> bool:
+    """Whether the object has an event that is not an override. There may be none if a person deleted the series."""
+    return len(_overrides(text)) < sum(1 for _ in content.read(text).walk("VEVENT"))
+
+
+def with_overrides_of(text: str, other: str | None) -> str:
+    """The object with its overrides replaced by those of `other`, another version of it; None: by none.
+
+    An object without a master is replaced as a whole.
+    """
+    if not has_master(text):
+        return text if other is None else other
+    edit = Edit(text, 0)
+    for number in reversed(_overrides(text)):
+        edit.drop(number)
+    if other is not None:
+        edit.add_after_events(Edit(other, number).whole for number in _overrides(other))
+    return edit.text
+
+
+def _overrides(text: str) -> list[int]:
+    events = content.read(text).walk("VEVENT")
+    return [number for number, component in enumerate(events) if "RECURRENCE-ID" in component.lines]
+
+
 def _lines(text: str) -> list[str]:
     found: list[str] = []
     for physical in _PHYSICAL.findall(text):

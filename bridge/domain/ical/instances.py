@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from bridge.domain.ical import content
 from bridge.domain.ical.appointments import upstream_event
-from bridge.domain.ical.editing import Edit
+from bridge.domain.ical.editing import has_master, with_overrides_of
 from bridge.domain.ical.owned import plain_event
 from bridge.domain.ical.rule_changes import EVER
 from bridge.domain.ical.series import Instance, Series, read
@@ -80,22 +80,18 @@ def _of(fields: AppointmentFields | None, name: str) -> object:
     return None if fields is None else getattr(fields, name)
 
 
-def with_single_times_of(ics: str, other: str | None) -> str:
-    """The object with its overrides replaced by those of `other`, another version of it; None: by none."""
-    edit = Edit(ics, 0)
-    overrides = _overrides(ics)
-    if len(overrides) == len(list(content.read(ics).walk("VEVENT"))):
-        return ics if other is None else other  # there is no master, only overrides
-    for number in reversed(overrides):
-        edit.drop(number)
-    if other is not None:
-        edit.add_after_events(Edit(other, number).whole for number in _overrides(other))
-    return edit.text
+def with_single_times_of(booked: Appointment, ics: str, other: str | None) -> str:
+    """The event with its overrides replaced by those of `other`, another version of it; None: by none.
+
+    Both are first brought to the Appointment's times: otherwise, overrides could refer to times that the series does
+    not have in the other version.
+    """
+    bare = _at_our_times(booked, with_overrides_of(ics, None))
+    return with_overrides_of(bare, None if other is None else _at_our_times(booked, other))
 
 
-def _overrides(ics: str) -> list[int]:
-    events = content.read(ics).walk("VEVENT")
-    return [number for number, component in enumerate(events) if "RECURRENCE-ID" in component.lines]
+def _at_our_times(booked: Appointment, ics: str) -> str:
+    return upstream_event(booked, now=booked.updated_at, onto=ics) if has_master(ics) else ics
 
 
 def _series(booked: Appointment, time_zone: str, upstream: str | None) -> Series:

@@ -69,7 +69,7 @@ def read_owned(component: Component, root: Component, like: AppointmentFields) -
     """
     zones = zones_of(root, like.time_zone or "UTC")
     found = event(component, zones)
-    if found is None:
+    if found is None or found.guessed:  # a guess is enough to block time, but not to move an Appointment
         raise Unreadable("The event does not say when it is.")
     instance = single(found)
     start = found.start

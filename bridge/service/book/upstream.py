@@ -94,7 +94,7 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
         if home.user_id == booked.user_id:  # one person's notes must not reach another
             carried = booked.carried
             if event is not None:
-                carried = event.ics if carried is None else ical.with_single_times_of(event.ics, carried)
+                carried = event.ics if carried is None else ical.with_single_times_of(booked, event.ics, carried)
     uid = new_uid()
     if carried is not None:
         carried = under_uid(carried, booked, uid)
@@ -111,7 +111,7 @@ def remember(booked: Appointment, event: str) -> Appointment:
     if not booked.wanted_upstream or "RECURRENCE-ID" not in event:
         return booked
     plain = ical.upstream_event(booked, now=booked.updated_at, onto=None)
-    return replace(booked, carried=ical.with_single_times_of(plain, event))
+    return replace(booked, carried=ical.with_single_times_of(booked, plain, event))
 
 
 def forget_event(tx: Tx, booked: Appointment) -> Appointment:
