@@ -106,7 +106,7 @@ def _carry_out(
     known = book.find_by_external_id(context.db, location_id, told.id)
     if known is not None and known.deleted_at is not None:
         return _done("ignored", "The appointment was deleted.", known.id)
-    if known is not None and _is_old(known, told):
+    if known is not None and message.type != "AppointmentDelete" and _is_old(known, told):
         return _done("ignored", "Newer news of the appointment came before.", known.id)
     if known is None and ingest.was_deleted(context.db, location_id, told.id, now=context.clock()):
         return _done("ignored", "The appointment was deleted.")

@@ -145,6 +145,13 @@ async def test_an_update_that_comes_first_books_and_older_news_undoes_nothing(hi
     assert await highlevel.events() == []
 
 
+async def test_a_deletion_holds_whatever_the_time_of_its_last_update(highlevel):
+    await highlevel(highlevel.message("AppointmentUpdate", dateUpdated="2027-03-08T09:00:00Z"))
+    deleted = await highlevel(highlevel.message("AppointmentDelete", dateUpdated="2027-03-08T08:59:59Z"))
+    assert (deleted.status, deleted.json["result"]) == (200, "deleted")
+    assert await highlevel.events() == []
+
+
 async def test_a_deletion_that_comes_first_keeps_what_comes_late_from_booking(highlevel):
     world = highlevel.api.world
     await roles.choose(world.context, "ada", primary=None, conflicts=[])
