@@ -1,8 +1,9 @@
-"""Storage, auth and rights for Radicale: each User's merged calendar, read-only, from the bridge's store.
+"""Storage, auth, rights and a front page for Radicale: each User's merged calendar, read-only, from the bridge's store.
 
 Radicale loads these classes by the name of this package. They read the store, and never use the network. The modules:
 
-- `storage`, `collection`, `auth`, `rights`: Radicale's plugin interfaces. These are all that a stock Radicale needs.
+- `storage`, `collection`, `auth`, `rights`, `web`: Radicale's plugin interfaces. These are all that a stock Radicale
+  needs.
 - `filters`, `properties`, `busy`, `expansion`: what Radicale would parse events for (queries, free-busy, expansion),
   answered from stored occurrences and from the text.
 - `app`: the application that `bridge serve` runs. Radicale decides about each request as usual, but is shown one sample
@@ -16,5 +17,6 @@ Radicale loads these classes by the name of this package. They read the store, a
 from radicale_plugin.auth import Auth
 from radicale_plugin.rights import Rights
 from radicale_plugin.storage import Storage
+from radicale_plugin.web import Web
 
-__all__ = ["Auth", "Rights", "Storage"]
+__all__ = ["Auth", "Rights", "Storage", "Web"]

@@ -253,7 +253,7 @@ def _write_radicale(folder: Path) -> Path:
     path = folder / "radicale.conf"
     path.write_text(
         "[auth]\ntype = radicale_plugin\ndelay = 0.1\n[rights]\ntype = radicale_plugin\n"
-        "[storage]\ntype = radicale_plugin\n[web]\ntype = none\n"
+        "[storage]\ntype = radicale_plugin\n[web]\ntype = radicale_plugin\n"
         "[reporting]\nmax_expand_occurrence = 1000000\nmax_freebusy_occurrence = 1000000\n[logging]\nlevel = error\n"
     )
     return path

@@ -87,6 +87,14 @@ def test_thunderbird_probes_without_an_error_of_the_server(world: World) -> None
         assert client.request("GET", "/ada/").status in {401, 403}
 
 
+def test_a_browser_is_shown_the_way_to_the_settings_pages(world: World) -> None:
+    redirect = world.nobody.request("GET", "/")
+    page = world.nobody.request("GET", redirect.headers["location"])
+    assert (page.status, page.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert "settings pages" in page.text
+    assert world.nobody.request("GET", "/.web/else").headers["location"] == redirect.headers["location"]
+
+
 def test_evolution_finds_calendar_access(world: World) -> None:
     for client in (world.ada, world.nobody):
         for path in ("/", "/ada/", CRM):
