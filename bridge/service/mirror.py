@@ -161,13 +161,17 @@ def _take_over(
 async def _find_moved(context: Context, remote: Remote, account: Account, runs: Sequence[CalendarMirror]) -> None:
     """Look for Appointments' events that are gone from their calendar: they may have been moved, not deleted.
 
-    Also to calendars that are read: this may have happened after they were, or were listed as unchanged.
+    Also to calendars that are read: this may have happened after they were, or were listed as unchanged. In the User's
+    other Accounts they are found by reading these first.
     """
     with context.db.read() as tx:
         missing = [(run, item) for run in runs for item in run.gone if follow.would_cancel(tx, item)]
         present = [c for c in accounts.calendars(tx, account_id=account.id) if c.present]
+    all_read = not any(run.trouble is not None and not run.vanished for run in runs)
+    if missing and all_read:
+        all_read = await _others_are_read(context, account)
     for run, item in missing:
-        if any(other.trouble is not None and not other.vanished for other in runs):
+        if not all_read:
             run.postpone(item.href)  # it may be in the one that could not be read
             continue
         for calendar in (other for other in present if other.id != run.calendar.id):
@@ -182,6 +186,31 @@ async def _find_moved(context: Context, remote: Remote, account: Account, runs: 
             if uid_of(found) == item.uid:
                 run.found_elsewhere[item.href] = MirrorItem(calendar.id, href, found.etag, item.uid, found.ics)
                 break
+
+
+async def _others_are_read(context: Context, account: Account) -> bool:
+    """Read the User's other Accounts now. False where one of them can't be read for the moment.
+
+    One that waits for a new password is left out: nobody can tell for how long.
+    """
+    reads = [Role.PRIMARY, Role.CONFLICT]
+    with context.db.read() as tx:
+        others = {c.account_id for c in accounts.calendars(tx, user_id=account.user_id, roles=reads)} - {account.id}
+        known = accounts.all_of(tx, account.user_id)
+    # A run under way is not waited for: it may be waiting for this one. And throttled servers must not be asked.
+    asked = {
+        one.id: poll(context, one.id)
+        for one in known
+        if one.id in others - context.polls.keys() and one.state in {AccountState.CONNECTED, AccountState.UNREACHABLE}
+    }
+    if asked:
+        await asyncio.wait(asked.values())
+    unread = others - {id_ for id_, run in asked.items() if not run.cancelled() and not run.exception()}
+    with context.db.read() as tx:
+        read = accounts.calendars(tx, user_id=account.user_id, roles=reads)
+        unread |= {c.account_id for c in read if c.present and c.last_error and c.account_id in asked}
+        waiting = {one.id for one in accounts.all_of(tx, account.user_id) if one.state != AccountState.NEEDS_PASSWORD}
+    return unread.isdisjoint(waiting)
 
 
 async def _judge_list(remote: Remote, account: Account, runs: Sequence[CalendarMirror]) -> ListTrust:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bridge.domain.model import Interval, ItemKind, TwoWay
-from bridge.errors import SlotUnavailable, Unreachable
-from bridge.remote.memory import MemoryRemote
+from bridge.errors import SlotUnavailable, Throttled, Unauthorized, Unreachable
+from bridge.remote.memory import MemoryRemote, MemoryServer
 from bridge.service import book, connect, mirror, push, roles, users
 from bridge.store import accounts, occurrences
 
@@ -146,6 +148,101 @@ async def test_a_person_who_moves_it_to_a_conflict_calendar_and_to_another_time_
     await poll(world)
     assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
     assert world.stored(made).fields.start == LATER
+
+
+# --- Moved to another account -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def elsewhere(world):
+    """Ada has a second account at another server, whose one calendar is checked for conflicts."""
+    servers = {world.server.username: world.server}
+    private = servers["second@example.com"] = MemoryServer("second@example.com")
+    url = private.add_calendar("Private")
+    remotes = world.context.remotes
+    remotes.for_login = lambda _, username, password: remotes.remote(servers[username], username, password)
+    remotes.for_account = lambda one: remotes.remote(servers[one.username], one.username, one.secret.decode())
+    second = await connect.connect(world.context, "ada", "icloud", private.username, private.password)
+    with world.db.read() as tx:
+        (calendar,) = accounts.calendars(tx, account_id=second.id)
+    await roles.choose(world.context, "ada", conflicts=[world.ids["Work"], calendar.id])
+    world.ids |= {"Private": calendar.id, "second": second.id}
+    await poll(world)
+    return world, private, url
+
+
+@pytest.mark.parametrize("name", [None, "another-name.ics"], ids=["same name", "another name"])
+async def test_an_event_that_is_dragged_to_another_account_is_followed_there(elsewhere, name):
+    world, private, url = elsewhere
+    made = await booked(world)
+    where, text = the_event(world)
+    private.edit(url, name or where, at_another_time(text))
+    world.server.edit(world.urls["Home"], where, None)
+    await poll(world)  # the account that it left is read first
+    assert world.stored(made).fields.status == "confirmed"
+    assert world.stored(made).calendar_id == world.ids["Private"]
+    assert busy(world) == [(LATER, LATER + 1800, ItemKind.APPOINTMENT)]
+    private.edit(url, name or where, None)
+    await poll(world)
+    assert world.stored(made).fields.status == "cancelled"
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("u"), Throttled("u", 30)], ids=["unreachable", "throttled"])
+async def test_while_the_other_account_can_t_be_read_nothing_is_cancelled(elsewhere, trouble):
+    world, private, url = elsewhere
+    made = await booked(world)
+    where, text = the_event(world)
+    private.edit(url, where, text)
+    world.server.edit(world.urls["Home"], where, None)
+
+    def fail(_):
+        raise trouble
+
+    private.on_call = fail
+    for _ in range(3):
+        await mirror.mirror_account(world.context, world.account_id)
+        assert world.stored(made).fields.status == "confirmed"
+        world.later(60)
+    private.on_call = lambda _: None
+    await mirror.mirror_account(world.context, world.ids["second"])
+    await poll(world)
+    assert world.stored(made).calendar_id == world.ids["Private"]
+    assert busy(world) == [(AT, AT + 1800, ItemKind.APPOINTMENT)]
+
+
+async def test_an_account_that_waits_for_a_password_does_not_hold_up_a_deletion(elsewhere):
+    world, private, _ = elsewhere
+    made = await booked(world)
+    private.password = "changed"
+    with pytest.raises(Unauthorized):
+        await mirror.mirror_account(world.context, world.ids["second"])
+    world.server.edit(world.urls["Home"], the_event(world)[0], None)
+    await mirror.mirror_account(world.context, world.account_id)
+    assert world.stored(made).fields.status == "cancelled"
+
+
+async def test_events_that_change_places_between_two_accounts_wait_for_no_one(elsewhere):
+    world, private, url = elsewhere
+    one, other = await booked(world), await booked(world, start=LATER, end=LATER + 1800)
+    texts = world.server.texts(world.urls["Home"])
+    gone = {made.id: next(h for h, text in texts.items() if made.uid in text) for made in (one, other)}
+    names = {made_id: href.rpartition("/")[2] for made_id, href in gone.items()}
+    private.edit(url, names[other.id], texts[gone[other.id]])
+    world.server.edit(world.urls["Home"], names[other.id], None)
+    await poll(world)
+    assert world.stored(other).calendar_id == world.ids["Private"]
+    private.edit(url, names[one.id], texts[gone[one.id]])
+    world.server.edit(world.urls["Home"], names[other.id], texts[gone[other.id]])
+    private.edit(url, names[other.id], None)
+    world.server.edit(world.urls["Home"], names[one.id], None)
+    both = (world.account_id, world.ids["second"])
+    for _ in range(2):
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(mirror.poll(world.context, account_id) for account_id in both))
+        world.later(60)
+    assert world.stored(one).calendar_id == world.ids["Private"]
+    assert world.stored(other).calendar_id == world.ids["Home"]
+    assert [start for start, _, _ in busy(world)] == [AT, LATER]
 
 
 # --- One calendar, seen through two accounts -------------------------------------------------------------------------
