@@ -112,8 +112,9 @@ def of_appointment(before: Appointment | None, after: Appointment, origin: Chang
         return [news(ChangeType.APPOINTMENT_DELETE)]
     found = []
     if after.version != before.version:
-        # If none of its own fields changed, single times of it were moved or renamed in iCloud.
-        found.append(news(ChangeType.APPOINTMENT_UPDATE, changed or ("recurrence",)))
+        # If none of its own fields changed in iCloud, single times of it were moved or renamed there.
+        singly = ("recurrence",) if origin == ChangeOrigin.ICLOUD else ()
+        found.append(news(ChangeType.APPOINTMENT_UPDATE, changed or singly))
     if (after.sync_state, after.sync_error) != (before.sync_state, before.sync_error):
         if after.sync_state == SyncState.FAILED:
             found.append(news(ChangeType.APPOINTMENT_SYNC_FAILED, ("sync",)))

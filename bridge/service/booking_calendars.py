@@ -22,7 +22,7 @@ Expect = Callable[[T], None]
 
 
 def as_it_is(_: object) -> None:
-    """The `Check` that allows every change."""
+    """The `Expect` that allows every change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

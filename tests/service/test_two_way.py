@@ -334,6 +334,15 @@ async def test_no_appointment_is_moved_by_a_guess(world):
 # --- What is not the person's doing ----------------------------------------------------------------------------------
 
 
+async def test_what_the_crm_changes_is_not_told_as_a_change_of_single_times(world):
+    made = await booked(world)
+    told_later = book.AppointmentChange(source_updated_at="2027-03-08T09:00:00Z")
+    book.update_appointment(
+        world.db, made.id, told_later, locations=None, expected_version=None, check_slot=True, now=world.now()
+    )
+    assert (told(world)[-1]["version"], told(world)[-1]["changed"]) == (2, [])
+
+
 def as_servers_store_it(text):
     """Another stamp, properties of the server's own, other line folds and white space."""
     text = re.sub(r"DTSTAMP:\w+", "DTSTAMP:20270301T111111Z", text)
