@@ -29,19 +29,21 @@ async def apply(
     *,
     actor: str,
     show: Callable[[Plan], None],
+    trying: Callable[[int], None] = lambda _logins: None,
     dry_run: bool = False,
 ) -> Plan:
     """Make Users, Accounts and Calendars as the file at `path` declares them: all of it, or nothing.
 
-    `show` is called with the plan before it is carried out; with `dry_run`, it is not carried out. `settings` must
-    have been loaded with passwords. `actor` is who does it, for the audit log.
+    `trying` is called with the number of logins before they are tried at their servers, and `show` with the plan
+    before it is carried out; with `dry_run`, it is not carried out. `settings` must have been loaded with passwords.
+    `actor` is who does it, for the audit log.
 
     Raises `SettingsInvalid`, with lines of the file, when something declared is impossible, and `NotNow` when that is
     only because servers can't be reached. Nothing is changed then.
     """
     declaration = Declaration(written.declared(settings), str(path), settings.defaults.two_way)
     while True:
-        planned = await declare.plan(context, declaration)
+        planned = await declare.plan(context, declaration, trying=trying)
         if not planned.possible:
             raise _refused(path, planned)
         show(planned.plan)

@@ -1,4 +1,4 @@
-"""`bridge apply`: what the settings file declares becomes so."""
+"""`bridge apply`: make users and accounts as the settings file declares them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.opened import ACTOR, Opened, pass_opened
-from bridge.cli.output import count, json_option, print_json, progress
+from bridge.cli.output import count, json_option, print_json, tell_logins
 from bridge.domain.declared import Plan
 from bridge.errors import SettingProblem, SettingsInvalid
 from bridge.settings import load, path_of
@@ -42,8 +42,7 @@ def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
                 click.echo(line_of(change))
 
     async def work(bridge: Bridge) -> Plan:
-        progress("Trying new logins …")
-        return await make_so(bridge, settings, path, actor=ACTOR, show=show, dry_run=dry_run)
+        return await make_so(bridge, settings, path, actor=ACTOR, show=show, trying=tell_logins, dry_run=dry_run)
 
     plan = opened.try_out(work) if dry_run else opened.run(work)
     if as_json:

@@ -9,7 +9,7 @@ import click
 
 from bridge import settings
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import progress
+from bridge.cli.output import progress, tell_logins
 from bridge.domain.model import Account
 from bridge.errors import BridgeError
 from bridge.secrets import open_vault
@@ -69,9 +69,10 @@ def _check_connections(opened: Opened) -> list[str]:
             if trouble:
                 found.append(f"{account.id} of {account.user_id}: {trouble}")
         if path is not None and opened.settings.users:
-            progress("Trying the logins that the file declares …")
             try:
-                await apply(bridge, opened.settings, path, actor="", show=lambda _: None, dry_run=True)
+                await apply(
+                    bridge, opened.settings, path, actor="", show=lambda _: None, trying=tell_logins, dry_run=True
+                )
             except BridgeError as error:
                 found.append(sentence(error))
         return found

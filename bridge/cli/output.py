@@ -51,6 +51,11 @@ def progress(text: str) -> None:
     click.echo(text, err=True)
 
 
+def tell_logins(number: int) -> None:
+    """Say that so many logins of the settings file are being tried at their servers."""
+    progress(f"Trying {count(number, 'login')} …")
+
+
 def print_json(value: object) -> None:
     """Print dataclasses and collections as JSON."""
     click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
 from bridge import servers
-from bridge.app import Bridge, build
 from bridge.cli.opened import Opened, pass_opened
-from bridge.sidecar import run
+from bridge.cli.output import progress
 from bridge.supervisor import cannot_listen, end_with_parent, supervise
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
 
 
 @click.command()
@@ -25,6 +28,9 @@ def serve(opened: Opened) -> None:
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to
     settings = opened.settings
+    progress("Starting the sidecar and Radicale …")
+    from bridge.app import build  # noqa: PLC0415 - takes most of a second to import
+
     # Makes the store that Radicale only reads, and tells of a wrong store or key before anything is started.
     build(settings).db.close()
 
@@ -48,6 +54,8 @@ def sidecar(opened: Opened, with_parent: bool) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is listened to
     if with_parent:
         end_with_parent()
+    from bridge.sidecar import run  # noqa: PLC0415 - takes most of a second to import
+
     where = opened.settings.sidecar
 
     async def work(bridge: Bridge) -> None:

@@ -6,7 +6,7 @@ Before that, every login that the store does not have yet is tried at its server
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.domain import declared as decide
@@ -64,10 +64,17 @@ class Planned:
         return not self.failed and not self.plan.problems
 
 
-async def plan(context: Context, declaration: Declaration) -> Planned:
-    """Plan what `carry_out` will do. This asks servers, and writes nothing."""
+async def plan(
+    context: Context, declaration: Declaration, *, trying: Callable[[int], None] = lambda _logins: None
+) -> Planned:
+    """Plan what `carry_out` will do. This asks servers, and writes nothing.
+
+    `trying` is called with the number of logins before they are tried, if there are any.
+    """
     with context.db.read() as tx:
         wanted = _logins_to_try(declaration, _known(tx, context, declaration, {}))
+    if wanted:
+        trying(len(wanted))
     room = asyncio.Semaphore(PARALLEL)
 
     async def look(account: DeclaredAccount) -> Home | AccountNotConnected:

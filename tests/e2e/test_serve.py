@@ -35,6 +35,7 @@ SATURDAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microseco
 def test_an_administrator_sets_it_up_while_it_serves(serving: Serving) -> None:
     assert "Everything is in order." in serving.done("check-config")
     program = serving.start()
+    assert program.errors().startswith("Starting the sidecar and Radicale …\n")
     assert serving.done("status").startswith("There are no users yet.")
     serving.set_up()
     home, work = serving.calendars["Home"], serving.calendars["Work"]
