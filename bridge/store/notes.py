@@ -47,6 +47,11 @@ def count(tx: Tx, event_id: str) -> int:
     return found
 
 
+def go_with(tx: Tx, appointment_id: str) -> None:
+    """Let the Notes on a single time go with the Appointment of its own, of the same id, that it has become."""
+    tx.execute("UPDATE notes SET appointment_id = :id WHERE event_id = :id", {"id": appointment_id})
+
+
 def remove(tx: Tx, note_id: str) -> None:
     """Remove the Note."""
     tx.execute("DELETE FROM notes WHERE id = :id", {"id": note_id})

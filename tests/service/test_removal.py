@@ -7,7 +7,7 @@ import pytest
 from bridge.domain.changes import ChangeOrigin
 from bridge.domain.model import SlotSettings, Titles
 from bridge.errors import Unknown
-from bridge.service import book, connections, mirror, notes, roles, sessions, users, webhooks
+from bridge.service import book, connect, connections, mirror, notes, roles, sessions, users, webhooks
 from bridge.service.book import NewBlockedSlot
 from bridge.service.export import export
 from bridge.store import declared, idempotency, passwords
@@ -149,3 +149,30 @@ async def test_who_is_not_there_has_nothing_to_take(world):
         export(tx, "nobody")
     with world.db.read() as tx:
         assert declared.settings(tx) == set()
+
+
+async def test_notes_on_a_time_that_somebody_else_took_over_go_with_it(world):
+    _, theirs = users.add_user(
+        world.db, id="bob", location_id="loc", name="Bob", time_zone="Europe/Berlin", now=world.now()
+    )
+    await connect.connect(world.context, "bob", "icloud", world.server.username, world.server.password)
+    ids = {one.name: one.id for one in roles.list_calendars(world.db, "bob")}
+    await roles.choose(world.context, "bob", primary=ids["Hobby"])
+    made = world.make(rrule="RRULE:FREQ=WEEKLY;COUNT=4")
+    second = f"{made.id}_{(made.fields.start + 7 * 86_400) * 1000}_1800"
+    notes.create(world.db, second, "Wants a discount", None, locations=None, now=world.now())
+    book.update_appointment(
+        world.db,
+        second,
+        book.AppointmentChange(booking_calendar_id=theirs.id, user_id="bob"),
+        locations=None,
+        expected_version=None,
+        check_slot=True,
+        now=world.now(),
+    )
+    with world.db.read() as tx:
+        assert [one.body for one in export(tx, "bob").notes] == ["Wants a discount"]
+        assert export(tx, "ada").notes == ()
+    users.remove_user(world.db, "ada", now=world.now())
+    kept = notes.list_notes(world.db, second, locations=None, skip=0, limit=20)
+    assert [one.body for one in kept.notes] == ["Wants a discount"]

@@ -21,7 +21,7 @@ from bridge.errors import FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.book import upstream
 from bridge.service.visibility import Locations
-from bridge.store import appointments
+from bridge.store import appointments, notes
 from bridge.store.db import Tx
 
 _ID = re.compile(r"(.+)_(-?\d{4,15})_(\d{1,9})", re.ASCII)
@@ -177,6 +177,7 @@ def delete_single(tx: Tx, single: Part, view: Appointment, *, now: int) -> None:
     take_out(tx, single.master, single.key, now=now)
     gone = replace(by_itself(tx, single, view, now=now), deleted_at=now, updated_at=now, version=view.version + 1)
     appointments.put(tx, gone)
+    notes.go_with(tx, gone.id)
     changes.appointment(tx, view, gone, origin=ChangeOrigin.API, now=now)
 
 

@@ -17,7 +17,7 @@ from bridge.service.book import instances, slot, upstream
 from bridge.service.book.appointments import zoned
 from bridge.service.book.instances import Part, Scope
 from bridge.service.visibility import Locations
-from bridge.store import appointments
+from bridge.store import appointments, notes
 from bridge.store.db import Db, Tx
 
 
@@ -98,6 +98,8 @@ def update_appointment(
         after = upstream.invite(tx, before, after)
         after = upstream.requeue(tx, after, now=now)
         appointments.put(tx, after)
+        if part is not None:
+            notes.go_with(tx, after.id)
         changes.appointment(tx, None if part is not None else before, after, origin=ChangeOrigin.API, now=now)
         publish.publish_appointment(tx, after, now=now)
     return after
