@@ -16,6 +16,7 @@ from bridge.service.book import AppointmentChange
 from bridge.service.visibility import Listing
 from bridge.store import occurrences
 
+from .agreement import UID
 from .conftest import NOW
 
 DAY, HOUR = 86_400, 3600
@@ -147,3 +148,44 @@ async def test_random_changes(world, rule, seed):
         with world.db.read() as tx:
             busy = [(b.start, b.kind) for b in occurrences.busy(tx, "ada", SPAN)]
         assert busy == [(start, "appointment") for start, _ in wanted], step
+
+
+def excluded(text, at):
+    """A person deletes one time of a series, as iCloud stores it: the rule's EXDATE."""
+    return text.replace("RRULE:FREQ=DAILY", f"EXDATE:{stamp(at)}\r\nRRULE:FREQ=DAILY")
+
+
+def called_off(text, at):
+    """As others store it: the time is there, but cancelled."""
+    uid = UID.search(text)[1]
+    override = (
+        f"BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20270301T000000Z\r\nRECURRENCE-ID:{stamp(at)}\r\n"
+        f"DTSTART:{stamp(at)}\r\nDTEND:{stamp(at + 1800)}\r\nSTATUS:CANCELLED\r\nEND:VEVENT\r\n"
+    )
+    return text.replace("END:VCALENDAR", f"{override}END:VCALENDAR")
+
+
+@pytest.mark.parametrize("take_out", [excluded, called_off])
+async def test_when_a_person_has_deleted_each_time_of_a_series_it_is_cancelled(world, take_out):
+    made = world.make(rrule="RRULE:FREQ=DAILY;COUNT=3", start=FIRST, end=FIRST + 1800)
+    await settle(world)
+    for times in (2, 1, 0):
+        ((href, text),) = world.server.texts(world.urls["Home"]).items()
+        world.server.edit(world.urls["Home"], href.rpartition("/")[2], take_out(text, FIRST + (2 - times) * DAY))
+        await settle(world)
+        assert world.stored(made).fields.status == ("confirmed" if times else "cancelled")
+        with world.db.read() as tx:
+            assert len(occurrences.busy(tx, "ada", SPAN)) == times
+    assert listed(world)[0].fields.status == "cancelled"
+
+
+async def test_a_series_of_which_a_moved_time_is_left_takes_place(world):
+    made = world.make(rrule="RRULE:FREQ=DAILY;COUNT=2", start=FIRST, end=FIRST + 1800)
+    await settle(world)
+    one, _ = listed(world)
+    move_by_hand(world, one, FIRST + 3600, "Later")
+    ((href, text),) = world.server.texts(world.urls["Home"]).items()
+    world.server.edit(world.urls["Home"], href.rpartition("/")[2], excluded(text, FIRST + DAY))
+    await settle(world)
+    assert world.stored(made).fields.status == "confirmed"
+    assert [one.fields.start for one in listed(world)] == [FIRST + 3600]

@@ -108,7 +108,7 @@ def upstream_fields(ics: str, *, like: AppointmentFields, sent: AppointmentField
     _, component = owned.event_of(root)
     ours, theirs = owned.as_written(like), owned.read_owned(component, root, like)
     fields = like if owned.same_when(ours, theirs) else _with_when(like, theirs)
-    if theirs.status == "CANCELLED":
+    if theirs.status == "CANCELLED" or (theirs.excluded and _is_called_off(root, like)):
         status = like.status if like.status in _GONE else "cancelled"
     else:
         status = "confirmed" if like.status in _GONE and theirs.status else like.status
@@ -134,6 +134,12 @@ def answer(ics: str, invitee: str | None) -> str | None:
 
 
 # --- What an event says --------------------------------------------------------------------------------------------
+
+
+def _is_called_off(root: Component, like: AppointmentFields) -> bool:
+    """Whether a person deleted every single time of a series."""
+    several, orphans = read(root, zones_of(root, like.time_zone or "UTC"), like.start)
+    return not orphans and all(series.is_called_off for series in several)
 
 
 def _with_when(like: AppointmentFields, theirs: owned.Owned) -> AppointmentFields:

@@ -98,6 +98,11 @@ class Event:
         """Whether it may have more than one instance."""
         return bool(self.rules or self.stand_ins or self.rdates)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it is there to say that it does not take place."""
+        return self.component.value("STATUS").strip().upper() == "CANCELLED"
+
 
 def moment(value: str, line: Line, zones: Zones, floating: dt.tzinfo) -> Moment | None:
     """One DATE or DATE-TIME value of a line; None when it can't be read.

@@ -26,7 +26,7 @@ def instances(
     times.
     """
     found = _series(booked, time_zone, upstream).instances(span)
-    return [(one.key, _fields(booked.fields, one)) for one in found if _takes_place(one)]
+    return [(one.key, _fields(booked.fields, one)) for one in found if not one.event.is_cancelled]
 
 
 def instance(booked: Appointment, key: int, *, time_zone: str, upstream: str | None) -> AppointmentFields | None:
@@ -110,7 +110,7 @@ def _series(booked: Appointment, time_zone: str, upstream: str | None) -> Series
 
 def _fields_at(fields: AppointmentFields, series: Series, key: int) -> AppointmentFields | None:
     found = series.at(key)
-    return _fields(fields, found) if found is not None and _takes_place(found) else None
+    return _fields(fields, found) if found is not None and not found.event.is_cancelled else None
 
 
 def _fields(fields: AppointmentFields, one: Instance) -> AppointmentFields:
@@ -126,7 +126,3 @@ def _fields(fields: AppointmentFields, one: Instance) -> AppointmentFields:
         description=content.clean(content.unescape(said.value("DESCRIPTION"))),
         address=content.clean(content.unescape(said.value("LOCATION"))),
     )
-
-
-def _takes_place(one: Instance) -> bool:
-    return one.event.component.value("STATUS").strip().upper() != "CANCELLED"

@@ -182,6 +182,18 @@ class Series:
                 return self._placed(key, moment, length)
         return None
 
+    @property
+    def is_called_off(self) -> bool:
+        """Whether each of its instances is excluded by EXDATE, or its override is cancelled."""
+        last = self.pattern.last
+        if last is None or self.pattern.coarse:
+            return False
+        starts = self.pattern.within(self.pattern.start.local, last)
+        without = self.excluded | self.overrides.keys()
+        return all(one.is_cancelled for one in self.overrides.values()) and all(
+            moment.instant in without for moment, _ in starts
+        )
+
     def taken_out(self, span: Interval) -> set[int]:
         """The keys of all instances excluded by EXDATE, and of those excluded by EXRULE in or near the span."""
         placed, _ = self.pattern.placed(span, ()) if self.master.exrules else ({}, True)
