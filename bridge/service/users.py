@@ -65,7 +65,7 @@ def enrol(
         problems.append(
             FieldProblem(
                 "/id",
-                "invalid_id",
+                "invalid_value",
                 "Use 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first.",
             )
         )

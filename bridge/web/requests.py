@@ -138,8 +138,27 @@ def _problems(wrong: Iterable[Mapping[str, Any]]) -> tuple[FieldProblem, ...]:
     found = []
     for error in wrong:
         parts = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"] if part != "[key]"]
-        found.append(FieldProblem("/" + "/".join(parts), _CODES.get(error["type"], "invalid_value"), error["msg"]))
+        found.append(FieldProblem("/" + "/".join(parts), _CODES.get(error["type"], "invalid_value"), _detail(error)))
     return tuple(found)
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    """What to do about a problem that pydantic found, which words some in terms of Python."""
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "too_long" | "string_too_long":
+            what = "characters" if limits.get("field_type") in {None, "Value"} else "entries"
+            return f"Use {limits['max_length']:,} {what} at most."
+        case "too_short" | "string_too_short":
+            return "It can't be empty."
+        case "greater_than_equal":
+            return f"Use {limits['ge']:,} or more."
+        case "less_than_equal":
+            return f"Use {limits['le']:,} or less."
+        case "literal_error":
+            return f"Use {limits['expected'].replace('True', 'true')}."
+        case _:
+            return str(error["msg"])
 
 
 def problems_of(error: ValidationError) -> tuple[FieldProblem, ...]:

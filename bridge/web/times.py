@@ -49,7 +49,7 @@ def parse_time(value: str | float, zone: str | None) -> Time:
         return _from_epoch(milliseconds)
     day, clock, offset = _parts(value)
     if clock is None:
-        raise BadTime("invalid_datetime", "Add a time of day, or set allDay.")
+        raise BadTime("invalid_datetime", "Add a time of day: only an appointment with allDay has dates alone.")
     local = _local(f"{day}T{clock}")
     if offset is not None:
         return _in_range(_with_offset(local, offset))
