@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from bridge.domain.model import Appointment
 from bridge.domain.notes import Note
 from bridge.errors import TooMany, Unknown
-from bridge.service.book import instances
+from bridge.service.book import UNSET, instances
+from bridge.service.book.update import Unset
 from bridge.service.visibility import Locations
 from bridge.store import notes
 from bridge.store.db import Db, Tx
@@ -71,13 +72,21 @@ def get(db: Db, event_id: str, note_id: str, *, locations: Locations) -> NotedEv
 
 
 def update(
-    db: Db, event_id: str, note_id: str, body: str | None, author_id: str | None, *, locations: Locations, now: int
+    db: Db,
+    event_id: str,
+    note_id: str,
+    body: str | None,
+    author_id: str | Unset | None,
+    *,
+    locations: Locations,
+    now: int,
 ) -> NotedEvent:
-    """Change a Note; None leaves it as it is. Raises `Unknown`."""
+    """Change a Note. A `body` that is None and an author that is UNSET stay as they are. Raises `Unknown`."""
     with db.write() as tx:
         noted = _noted(tx, event_id, note_id, locations)
         (before,) = noted.notes
-        after = replace(before, body=body or before.body, author_id=author_id or before.author_id, updated_at=now)
+        author_id = before.author_id if author_id is UNSET else author_id
+        after = replace(before, body=body or before.body, author_id=author_id, updated_at=now)
         notes.put(tx, after)
     return replace(noted, notes=(after,))
 

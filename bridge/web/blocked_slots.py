@@ -119,7 +119,8 @@ def _new(
     location_id = reader.location(location_id)
     zone = reader.zone(body.timezone)
     if not reader.is_wrong("calendarId") and (body.calendar_id is None) == (body.assigned_user_id is None):
-        reader.wrong("assignedUserId", "missing", "Name either a calendarId or an assignedUserId.")
+        code = "missing" if body.calendar_id is None else "invalid_value"
+        reader.wrong("assignedUserId", code, "Name either a calendarId or an assignedUserId.")
     if body.start_time is None:
         reader.wrong("startTime", "missing", "Say when it starts.")
     if body.end_time is None:
@@ -150,6 +151,7 @@ def _change(
     """A change of a blocked slot: only the fields that were sent; null clears a field. Raises `Invalid`."""
     reader = Reader(list(problems))
     sent = body.model_fields_set
+    reader.not_cleared(body, "start_time", "end_time")
     zone = reader.zone(body.timezone) if "timezone" in sent else current.time_zone
     changes: dict[str, Any] = {}
     if sent & {"start_time", "end_time", "timezone"}:

@@ -92,6 +92,7 @@ async def update(request: web.Request) -> web.Response:
     reader = Reader(list(body.problems))
     if body.value.location_id not in {None, current.location_id}:
         reader.wrong("locationId", "invalid_value", "A calendar stays in its location.")
+    reader.not_cleared(body.value, "name")
     change = _change(reader, body.value, current)
     calendar = booking_calendars.update_calendar(
         context.db, calendar_id, change, locations=locations, expect=_expected(request), now=context.clock()

@@ -7,6 +7,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from bridge.domain.booking_calendars import AppointmentDefaults
 from bridge.domain.model import Appointment, AppointmentFields
 from bridge.errors import FieldProblem, Invalid
@@ -105,9 +107,7 @@ def appointment_change(
         changes["rrule"] = reader.rrule(body.rrule)
     if body.appointment_status is not None:
         changes["status"] = body.appointment_status
-    for name in ("appointment_status", "calendar_id", "assigned_user_id"):
-        if name in sent and getattr(body, name) is None:
-            reader.wrong(_camel(name), "invalid_value", "It can be changed, not cleared.")
+    reader.not_cleared(body, "start_time", "end_time", "appointment_status", "calendar_id", "assigned_user_id")
     if sent & {"contact", "invite_contact"}:
         invited = current.fields.invitee is not None if "invite_contact" not in sent else body.invite_contact
         contact = current.extra.get("contact") if "contact" not in sent else kept.get("contact")
@@ -120,7 +120,7 @@ def appointment_change(
         external_id=body.external_id if "external_id" in sent else UNSET,
         user_id=body.assigned_user_id if body.assigned_user_id is not None else UNSET,
         booking_calendar_id=body.calendar_id if body.calendar_id is not None else UNSET,
-        extra={_camel(name): kept.get(_camel(name)) for name in _KEPT if name in sent},
+        extra={to_camel(name): kept.get(to_camel(name)) for name in _KEPT if name in sent},
     )
 
 
@@ -200,8 +200,3 @@ def _kept(reader: Reader, body: AppointmentBody, before: Mapping[str, object]) -
 def _merged(before: object, given: Mapping[str, object]) -> dict[str, object]:
     whole = {**(before if isinstance(before, dict) else {}), **given}
     return {name: value for name, value in whole.items() if value is not None}
-
-
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.service import notes
+from bridge.service.book import UNSET
 from bridge.service.idempotency import Answer
 from bridge.service.notes import Note, NotedEvent
 from bridge.web import idempotency, requests
@@ -70,13 +71,15 @@ async def update(request: web.Request) -> web.Response:
     """Change a note."""
     context = request.app[CONTEXT]
     body = await requests.body_of(request, NoteBody)
-    Reader(list(body.problems)).done()
+    reader = Reader(list(body.problems))
+    reader.not_cleared(body.value, "body")
+    reader.done()
     changed = notes.update(
         context.db,
         request.match_info["appointmentId"],
         request.match_info["noteId"],
         body.value.body,
-        body.value.user_id,
+        body.value.user_id if "user_id" in body.value.model_fields_set else UNSET,
         locations=requests.locations_of(request),
         now=context.clock(),
     )

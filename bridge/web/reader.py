@@ -7,9 +7,12 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pydantic.alias_generators import to_camel
+
 from bridge.domain.time_zones import is_time_zone
 from bridge.errors import FieldProblem, Invalid
 from bridge.service.book import read_rrule
+from bridge.web.shapes.base import Shape
 from bridge.web.times import BadTime, Time, parse_day, parse_time
 
 DAY = 86_400
@@ -36,6 +39,12 @@ class Reader:
         """Raises `Invalid` if there is any problem."""
         if self.problems:
             raise Invalid(tuple(self.problems))
+
+    def not_cleared(self, body: Shape, *names: str) -> None:
+        """Note a problem of each of these fields, named as in the shape, that a change sends as null."""
+        for name in names:
+            if name in body.model_fields_set and getattr(body, name) is None:
+                self.wrong(to_camel(name), "invalid_value", "It can be changed, not cleared.")
 
     def location(self, location_id: str | None) -> str:
         """The location, which is a problem if it is not known."""

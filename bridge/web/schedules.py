@@ -73,7 +73,7 @@ async def update(request: web.Request) -> web.Response:
     schedule = booking_calendars.update_schedule(
         context.db,
         request.match_info["scheduleId"],
-        _change(Reader(list(body.problems)), body.value),
+        _change(_reader_of_change(body), body.value),
         locations=requests.locations_of(request),
         expect=_expected(request),
         now=context.clock(),
@@ -145,7 +145,7 @@ async def update_of_calendar(request: web.Request) -> web.Response:
     schedule = booking_calendars.set_calendar_schedule(
         context.db,
         request.match_info["calendarId"],
-        _change(Reader(list(body.problems)), body.value),
+        _change(_reader_of_change(body), body.value),
         locations=requests.locations_of(request),
         create=False,
         expect=_expected(request),
@@ -180,6 +180,13 @@ def _made(schedule: Schedule, body: Body[ScheduleBody]) -> Answer:
 
 def _answer(request: web.Request, schedule: Schedule, **rest: Any) -> web.Response:
     return requests.tagged(request, "schedule", document(schedule), **rest)
+
+
+def _reader_of_change(body: Body[ScheduleBody]) -> Reader:
+    """A Reader with the problems that the body of a change has, and that of a new schedule has not."""
+    reader = Reader(list(body.problems))
+    reader.not_cleared(body.value, "name", "timezone", "rules", "calendar_ids")
+    return reader
 
 
 def _change(reader: Reader, body: ScheduleBody) -> ScheduleChange:

@@ -89,6 +89,7 @@ async def update(request: web.Request) -> web.Response:
     ):
         if value not in {None, current}:
             reader.wrong(name, "invalid_value", "It can't be changed.")
+    reader.not_cleared(body.value, "name", "timezone", "two_way")
     reader.done()
     user = users.change_user(
         context.db,

@@ -78,6 +78,7 @@ async def update(request: web.Request) -> web.Response:
     for name, value in (("signature", body.value.signature), ("locationIds", body.value.location_ids)):
         if value is not None:
             reader.wrong(name, "invalid_value", "It can't be changed: make another webhook.")
+    reader.not_cleared(body.value, "url", "events", "origins", "active")
     webhook = webhooks.update(
         request.app[CONTEXT],
         request.match_info["webhookId"],
@@ -170,7 +171,7 @@ def _change(request: web.Request, reader: Reader, body: Body[WebhookBody]) -> We
         url=body.value.url,
         events=body.value.events,
         origins=body.value.origins,
-        description=body.value.description,
+        description=body.value.description or "" if "description" in body.value.model_fields_set else None,
         active=body.value.active,
     )
 

@@ -42,6 +42,8 @@ async def test_a_note_is_added_read_changed_listed_and_removed(api):
         found["dateAdded"],
     )
     assert changed["dateUpdated"] > found["dateUpdated"]
+    unsigned = (await api("PUT", mine, {"userId": None})).json["note"]
+    assert (unsigned["body"], unsigned["userId"], unsigned["createdBy"]) == ("Got a discount", None, None)
     await note(api, booked["id"], "Second")
     await note(api, booked["id"], "Third")
     assert await bodies(api, booked["id"]) == (["Third", "Second", "Got a discount"], False)

@@ -308,3 +308,61 @@ async def test_a_listing_says_whose_and_when(api, path):
     assert [e["pointer"] for e in problem(both)["errors"]] == ["/startTime", "/endTime"]
     spaced = await api("GET", f"{path}?userId=ada&startTime=2027-03-08T00:00:00+01:00&endTime=1804900000000")
     assert spaced.status == 200, "an offset's plus that nobody encoded"
+
+
+@pytest.mark.parametrize("field", ["startTime", "endTime", "appointmentStatus", "calendarId", "assignedUserId"])
+async def test_what_an_appointment_can_t_be_without_is_not_cleared(api, field):
+    path = f"{APPOINTMENTS}/{(await api.book())['id']}"
+    before = (await api("GET", path)).json
+    for method in ("PUT", "PATCH"):
+        await refused_as_not_cleared(api, method, path, field)
+    assert (await api("GET", path)).json == before
+
+
+@pytest.mark.parametrize("field", ["startTime", "endTime"])
+async def test_nor_what_a_blocked_slot_can_t_be_without(api, field):
+    await refused_as_not_cleared(api, "PATCH", f"{SLOTS}/{(await api.block())['id']}", field)
+
+
+async def test_nor_what_anything_else_can_t_be_without(api):
+    admin = api.with_token(scopes=("admin",))
+    calendar = f"/v1/calendars/{admin.world.booking_calendar_id}"
+    notes = f"/v1/calendars/appointments/{(await api.book())['id']}/notes"
+    note = await admin("POST", notes, {"body": "Wants a discount"})
+    schedule = {"locationId": "loc", "userId": "ada", "name": "Work", "timezone": "UTC"}
+    schedules = await admin("POST", "/v1/calendars/schedules", schedule)
+    webhook = await admin("POST", "/v1/webhooks", {"url": "https://crm.example.com/", "locationIds": ["loc"]})
+    for method, path, names in (
+        ("PUT", calendar, ["name"]),
+        ("PUT", f"{notes}/{note.json['note']['id']}", ["body"]),
+        ("PUT", f"/v1/calendars/schedules/{schedules.json['schedule']['id']}", ["name", "timezone", "rules"]),
+        ("PATCH", f"/v1/webhooks/{webhook.json['id']}", ["url", "events", "origins", "active"]),
+        ("PATCH", "/v1/users/ada", ["name", "timezone", "twoWay"]),
+    ):
+        for name in names:
+            await refused_as_not_cleared(admin, method, path, name)
+    described = await admin("PATCH", f"/v1/webhooks/{webhook.json['id']}", {"description": "CRM"})
+    cleared = await admin("PATCH", f"/v1/webhooks/{webhook.json['id']}", {"description": None})
+    assert (described.json["description"], cleared.json["description"]) == ("CRM", "")
+
+
+async def refused_as_not_cleared(api, method, path, name):
+    answer = await api(method, path, {name: None})
+    assert answer.status == 422, (path, name, answer.json)
+    (error,) = answer.json["errors"]
+    assert (error["pointer"], error["code"]) == (f"/{name}", "invalid_value")
+
+
+async def test_sizes_are_explained_in_words_that_fit(api):
+    answer = await api("POST", APPOINTMENTS, api.body(title="x" * 1001, contact={"name": "x" * 2000}))
+    told = {error["pointer"]: error["detail"] for error in answer.json["errors"]}
+    assert told["/title"] == "Use 1,000 characters at most."
+    assert all("characters at most" in detail for detail in told.values())
+    body = {"calendarIds": [], "periods": [], "format": "list", "maxResults": 1001}
+    answer = await api.with_token(scopes=("calendars.readonly",))("POST", "/v1/availability", body)
+    assert {error["pointer"]: error["detail"] for error in answer.json["errors"]} == {
+        "/calendarIds": "It can't be empty.",
+        "/periods": "It can't be empty.",
+        "/format": "Use 'slots', 'overlapping_slots' or 'periods'.",
+        "/maxResults": "Use 1,000 or less.",
+    }
