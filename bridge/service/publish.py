@@ -16,6 +16,7 @@ from bridge.domain.model import (
     BlockedSlot,
     Calendar,
     Interval,
+    ItemKind,
     MirrorItem,
     PublishedItem,
     Role,
@@ -156,7 +157,11 @@ def withdraw(tx: Tx, booked: Appointment, user_ids: Iterable[str], *, now: int) 
 def publish_everything(tx: Tx, user: User, *, now: int) -> None:
     """Publish everything of a User again, as one revision, after a change that affects all of it."""
     delta = Delta(user, now)
-    for booked in appointments.of_user(tx, user.id):
+    own = appointments.of_user(tx, user.id)
+    # Those of others that take this User's time, too.
+    published_ids = {i.source_id for i in published.all_items(tx, user.id) if i.kind == ItemKind.APPOINTMENT}
+    shared = [appointments.get(tx, id_) for id_ in sorted(published_ids - {booked.id for booked in own})]
+    for booked in (*own, *(one for one in shared if one is not None)):
         delta.appointment(tx, booked)
     for slot in blocked_slots.of_user(tx, user.id):
         delta.crm_slot(slot)

@@ -8,10 +8,11 @@ import pytest
 
 from bridge import worker
 from bridge.domain import publish as decide
+from bridge.domain.booking_calendars import COLLECTIVE, BookingCalendar
 from bridge.domain.model import Interval
 from bridge.errors import SlotUnavailable
-from bridge.service import book, mirror, publish
-from bridge.store import occurrences, published
+from bridge.service import book, mirror, publish, users
+from bridge.store import booking_calendars, occurrences, published
 
 from .conftest import NOW, event
 
@@ -150,3 +151,22 @@ async def test_a_recurring_appointment_does_not_collide_with_what_is_years_ahead
             book.create_appointment(world.db, world.new(rrule=rule), now=world.now())
         assert [kind for _, _, kind in refused.value.conflicts][:1] == ["icloud_event"]
     book.create_appointment(world.db, world.new(rrule="RRULE:FREQ=WEEKLY;COUNT=150"), now=world.now())
+
+
+# --- Other time zones -------------------------------------------------------------------------------------------------
+
+
+async def test_a_shared_appointment_takes_the_days_of_each_of_its_users(world):
+    users.add_user(world.db, id="bob", location_id="loc", name="Bob", time_zone="Europe/Berlin", now=NOW)
+    team = BookingCalendar("cal_team", "loc", "Team", ("ada", "bob"), 30, 0, 0, settings={"calendarType": COLLECTIVE})
+    with world.db.write() as tx:
+        booking_calendars.put(tx, team)
+    days = {"start": NOW + 15 * 3600, "end": NOW + 39 * 3600, "all_day": True}  # Tuesday in Berlin
+    world.make(booking_calendar_id="cal_team", **days)
+    world.make(booking_calendar_id="cal_team", rrule="RRULE:FREQ=WEEKLY", **days)
+    users.change_user(world.db, "bob", time_zone="Pacific/Apia", now=world.now())
+    week = Interval(NOW - DAY, NOW + 6 * DAY)
+    for user_id, first in (("ada", NOW + 15 * 3600), ("bob", NOW + 3 * 3600)):
+        with world.db.read() as tx:
+            busy = publish.busy(tx, publish.users.get(tx, user_id), week)
+        assert [(one.start, one.end) for one in busy] == [(first, first + DAY)] * 2, user_id
