@@ -25,7 +25,7 @@ CODES: dict[str, tuple[int, str]] = {
     "duplicate_external_id": (409, "the appointment `existingId` has it, or had it before it was deleted"),
     "no_primary_calendar": (409, "the user has not chosen where appointments go"),
     "cursor_expired": (410, "the changes after this cursor are no longer kept"),
-    "version_mismatch": (412, "changed in the meantime: see `currentVersion`"),
+    "version_mismatch": (412, "not the version that was expected: see `currentVersion`"),
     "payload_too_large": (413, "256 kB at most"),
     "unsupported_media_type": (415, "send `application/json`"),
     "validation_failed": (422, "invalid fields: see `errors`"),

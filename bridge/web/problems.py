@@ -72,7 +72,8 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 412,
                 "version_mismatch",
-                "It was changed in the meantime: read it again, and repeat the change on the current version.",
+                "It is not as If-Match or If-None-Match says, perhaps because it was changed in the meantime: read it"
+                " again, and repeat the change on the current version.",
                 facts={"currentVersion": error.current},
             )
         case ReadOnly():

@@ -183,6 +183,7 @@ async def test_a_put_by_external_id_can_insist_on_creating_or_on_changing(api):
     assert (await api("PUT", path, api.body(), headers={"If-None-Match": "*"})).status == 201
     there = await api("PUT", path, api.body(title="Again"), headers={"If-None-Match": "*"})
     assert (there.status, there.json["currentVersion"]) == (412, 1)
+    assert "If-None-Match" in there.json["detail"]
     assert (await api("PUT", path, api.body(title="Again"), headers={"If-Match": '"1"'})).status == 200
 
 
