@@ -89,6 +89,19 @@ def test_single_times_of_another_text_replace_these_and_nothing_else(mine, their
     assert ical.with_single_times_of(booked(SERIES), now, None) == noted
 
 
+def test_single_times_bring_the_zone_that_only_their_own_text_defines():
+    tokyo = (
+        "BEGIN:VTIMEZONE\r\nTZID:Customized\r\nBEGIN:STANDARD\r\nDTSTART:16010101T000000\r\n"
+        "TZOFFSETFROM:+0900\r\nTZOFFSETTO:+0900\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+    )
+    moved = re.sub(r"(RECURRENCE-ID|DTSTART|DTEND):(\w+)Z", r"\1;TZID=Customized:\2", override(KEYS[1] + 9 * 3600, 2))
+    there = having(moved).replace("BEGIN:VEVENT", tokyo + "BEGIN:VEVENT", 1)
+    assert [(one.key, one.after.start) for one in changed(PLAIN, there)] == [(KEYS[1], KEYS[1] + 7200)]
+    back = ical.with_single_times_of(booked(SERIES), PLAIN, there)
+    assert changed(there, back) == []
+    assert ical.with_single_times_of(booked(SERIES), back, there) == back, "which is defined once"
+
+
 def test_events_are_found_however_their_lines_are_written():
     there = having(override(KEYS[1], 2).replace("BEGIN:VEVENT", "begin: Vevent").replace("END:VEVENT", "End:vevent "))
     assert ical.with_single_times_of(booked(SERIES), there, None) == PLAIN

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from bridge.domain.ical import content
 
+_ZONE = re.compile(r"^BEGIN:VTIMEZONE\b.*?^END:VTIMEZONE\b[^\n]*\n", re.IGNORECASE | re.MULTILINE | re.DOTALL)
 _PHYSICAL = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
 
 
@@ -61,6 +62,11 @@ class Edit:
         """Insert logical lines before the first VEVENT."""
         at = self._begin(0)
         self._raw[at:at] = [content.fold(line, self._eol) for line in lines]
+
+    def add_zones(self, texts: Iterable[str]) -> None:
+        """Insert these VTIMEZONEs, as they are written, before the first VEVENT."""
+        at = self._begin(0)
+        self._raw[at:at] = [line for text in texts for line in _lines(text)]
 
     def add_after_events(self, texts: Iterable[str]) -> None:
         """Insert these VEVENTs, as they are written, after the last one."""
@@ -127,21 +133,28 @@ def has_master(text: str) -> bool:
 def with_overrides_of(text: str, other: str | None) -> str:
     """The object with its overrides replaced by those of `other`, another version of it; None: by none.
 
-    An object without a master is replaced as a whole.
+    VTIMEZONEs that only `other` has come with them. An object without a master is replaced as a whole.
     """
     if not has_master(text):
         return text if other is None else other
     edit = Edit(text, 0)
     for number in reversed(_overrides(text)):
         edit.drop(number)
-    if other is not None:
-        edit.add_after_events(Edit(other, number).whole for number in _overrides(other))
+    if other is not None and (overrides := _overrides(other)):
+        edit.add_zones(zone for tzid, zone in _zones(other).items() if not edit.defines_zone(tzid))
+        edit.add_after_events(Edit(other, number).whole for number in overrides)
     return edit.text
 
 
 def _overrides(text: str) -> list[int]:
     events = content.read(text).walk("VEVENT")
     return [number for number, component in enumerate(events) if "RECURRENCE-ID" in component.lines]
+
+
+def _zones(text: str) -> dict[str, str]:
+    """The VTIMEZONEs of an object, as they are written, by TZID."""
+    found = ((content.read(zone).walk("VTIMEZONE"), zone) for zone in _ZONE.findall(text))
+    return {component.value("TZID").strip(): zone for components, zone in found for component in components}
 
 
 def _lines(text: str) -> list[str]:
