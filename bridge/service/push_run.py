@@ -235,9 +235,9 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
             item = _item(job, found)
             mirror.put(tx, user.id, [item])
             booked = appointments.get(tx, job.appointment.id)
-            if booked is not None and job.known is None and job.entry.attempts == job.entry.generation == 1:
-                # At the first attempt, it can't be from an attempt of ours: as in `_prepare`, the CRM's fields are
-                # newer.
+            first_attempt = job.entry.attempts == job.entry.generation == 1
+            if booked is not None and job.known is None and booked.synced_at is None and first_attempt:
+                # It can't be from an attempt of ours: as in `_prepare`, the CRM's fields are newer.
                 appointments.put(tx, replace(booked, agreed=None))
             follow.seen(tx, delta, item, before)
             delta.upstream(tx, [job.appointment.uid])

@@ -147,10 +147,11 @@ def next_due(tx: Tx) -> int | None:
 
 
 def revive(tx: Tx, appointment_id: str, *, now: int) -> bool:
-    """Make the newest dead entry of an Appointment ready again. False when there is none."""
+    """Make the newest dead entry of an Appointment ready again, as a new generation. False when there is none."""
     return (
         tx.execute(
-            "UPDATE outbox SET state = 'ready', attempts = 0, next_attempt_at = :now, updated_at = :now WHERE id ="
+            "UPDATE outbox SET state = 'ready', generation = generation + 1, attempts = 0, next_attempt_at = :now,"
+            " updated_at = :now WHERE id ="
             " (SELECT MAX(id) FROM outbox WHERE appointment_id = :id AND state = 'dead')"
             " AND NOT EXISTS (SELECT 1 FROM outbox WHERE appointment_id = :id AND state IN ('ready', 'leased'))",
             {"id": appointment_id, "now": now},

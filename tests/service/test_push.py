@@ -203,6 +203,40 @@ async def test_a_write_whose_answer_was_lost_and_that_a_person_changed_since_kee
     assert_agreement(world)
 
 
+async def test_the_person_s_change_is_kept_though_a_push_was_given_up_in_between(world):
+    world.server.on_call = failing("after-PUT", Unreachable("u"))
+    made = world.make()
+    await push.push_due(world.context)
+    world.server.on_call = failing("PUT", CredentialsWithheld("u"))
+    world.later(60)
+    await push.push_due(world.context)
+    assert world.stored(made).sync_state == SyncState.FAILED
+    name, text = only_event(world)
+    world.server.edit(world.urls["Home"], name, text.replace("Intro call", "By hand"))
+    assert push.retry(world.context, made.id)
+    await push.push_due(world.context)
+    await run_to_quiescence(world, rounds=3)
+    assert world.stored(made).fields.title == "By hand"
+    assert_agreement(world)
+
+
+async def test_the_person_s_change_is_kept_though_their_account_was_connected_anew_and_is_not_read_yet(world):
+    made = world.make()
+    await push.push_due(world.context)
+    world.change(made, title="Second call")
+    await connect.disconnect(world.context, "ada", world.account_id)
+    name, text = only_event(world)
+    world.server.edit(world.urls["Home"], name, text.replace("STATUS:", "LOCATION:Upstairs\r\nSTATUS:"))
+    await connect.connect(world.context, "ada", "icloud", world.server.username, world.server.password)
+    home = next(one.id for one in roles.list_calendars(world.db, "ada") if one.name == "Home")
+    with world.db.write() as tx:
+        roles.assign(tx, "ada", home, [], roles.Appointments.MOVE, now=world.now())
+    assert await push.push_due(world.context) > 0
+    fields = world.stored(made).fields
+    assert (fields.title, fields.address) == ("Second call", "Upstairs")
+    assert "Second call" in only_event(world)[1]
+
+
 async def test_a_write_that_would_change_nothing_is_not_sent(world):
     made = world.make()
     await push.push_due(world.context)
