@@ -27,7 +27,7 @@ def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
     nothing is changed. Users and accounts that are no longer in the file stay, and can then be changed by hand. A
     running bridge does all this by itself when the file changes.
     """
-    from bridge.apply import apply as make_so  # noqa: PLC0415 - reaches the CalDAV client, slow to import
+    from bridge.apply import apply as apply_declared  # noqa: PLC0415 - reaches the CalDAV client, slow to import
     from bridge.apply import line_of  # noqa: PLC0415
 
     path = path_of(opened.config)
@@ -42,7 +42,7 @@ def apply(opened: Opened, dry_run: bool, as_json: bool) -> None:
                 click.echo(line_of(change))
 
     async def work(bridge: Bridge) -> Plan:
-        return await make_so(bridge, settings, path, actor=ACTOR, show=show, trying=tell_logins, dry_run=dry_run)
+        return await apply_declared(bridge, settings, path, actor=ACTOR, show=show, trying=tell_logins, dry_run=dry_run)
 
     plan = opened.try_out(work) if dry_run else opened.run(work)
     if as_json:

@@ -11,7 +11,7 @@ from bridge.cli.opened import Opened, pass_opened
 from bridge.cli.output import yes_option
 from bridge.errors import BridgeError, StoreUnusable
 from bridge.sentences import sentence
-from bridge.service import backup as whole
+from bridge.service import backup as backups
 
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -34,7 +34,7 @@ def backup(opened: Opened, *, file: Path, without_secrets: bool, with_key: bool,
     if without_secrets and with_key:
         raise click.UsageError("Use one of --without-secrets and --with-key.")
     key = keys.key_text(opened.settings.secrets.key_file) if with_key else None
-    whole.back_up(opened.settings.store.path, file, secrets=not without_secrets, key=key, replace=replace)
+    backups.back_up(opened.settings.store.path, file, secrets=not without_secrets, key=key, replace=replace)
     with opened.store() as db:
         opened.note(db, "backup made", file.name)
     click.echo(f"Copied {opened.settings.store.path} to {file}.")
@@ -52,7 +52,7 @@ def restore(opened: Opened, file: Path) -> None:
     """
     store, key_file = opened.settings.store.path, opened.settings.secrets.key_file
     try:
-        kept, had_key = whole.restore(file, store, take_key=lambda key: keys.take_key(key, key_file), now=opened.now)
+        kept, had_key = backups.restore(file, store, take_key=lambda key: keys.take_key(key, key_file), now=opened.now)
     except StoreUnusable as error:
         if error.path != str(file):
             raise

@@ -1,4 +1,4 @@
-"""`bridge check-config`: whether the bridge could start, and would have what its file declares."""
+"""`bridge check-config`: whether the bridge can start, and do what its settings file declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bridge config`: the settings file, changed by a program."""
+"""`bridge config`: changing the settings file by command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bridge demo`: the bridge with everything around it, made up."""
+"""`bridge demo`: the bridge with a sample user, and a stand-in for iCloud."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def demo(
     ctx: click.Context, *, as_json: bool, data: Path | None, sidecar_port: int, radicale_port: int, upstream_port: int
 ) -> None:
     """Run the whole bridge against a stand-in for iCloud. No account is needed."""
-    from bridge.demo.run import DemoOptions, run_demo  # noqa: PLC0415 - it brings servers that nothing else needs
+    from bridge.demo.run import DemoOptions, run_demo  # noqa: PLC0415 - imports servers that no other command needs
 
     if ctx.find_root().get_parameter_source("log_level") is ParameterSource.DEFAULT:
-        logs.configure("warning")  # what it prints itself is all that somebody who tries it needs
+        logs.configure("warning")  # the demo itself prints what its user needs to know
     options = DemoOptions(
         as_json=as_json,
         data=data,

@@ -1,4 +1,4 @@
-"""`bridge explain`: why a time is blocked or free, and what became of an event or an appointment."""
+"""`bridge explain`: why a time is blocked or free, and what was done with an event or an appointment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge.service import roles, users
 from bridge.service.explain import ThingExplained, TimeExplained
 from bridge.store.db import Db
 
-#: Of users and of calendars, so many are named where any may be meant.
+#: The most users, and the most calendars, that a hint names.
 _FEW = 10
 
 
@@ -47,7 +47,7 @@ def explain(opened: Opened, what: str, user_id: str | None, as_json: bool) -> No
                     _print_thing(one)
             return
         user = _user(db, user_id)
-        # What an hour means that clocks show twice: the first.
+        # An hour that occurs twice, when clocks go back, means the first one.
         there = at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(user.time_zone))
         told = explain_service.time(db, user.id, int(there.timestamp()), now=opened.now)
     if as_json:

@@ -1,4 +1,4 @@
-"""`bridge user export`: everything of one user, to take along."""
+"""`bridge user export`: all data of one user."""
 
 from __future__ import annotations
 

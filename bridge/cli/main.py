@@ -1,4 +1,4 @@
-"""The command itself: what holds for all of its parts."""
+"""The command `bridge`: its options, and loading the command that is called."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Loads commands by name, and turns what the bridge refuses into one sentence and exit code 1."""
+    """Loads commands by name, and turns errors of the bridge into one sentence and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)

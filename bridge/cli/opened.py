@@ -1,4 +1,4 @@
-"""What the commands work on, opened when they need it and closed behind them."""
+"""What the commands work on, opened when they need it and closed afterwards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Who it was, in the audit log.
+#: The actor of all commands in the audit log.
 ACTOR = "command line"
 
 
@@ -64,7 +64,7 @@ class Opened:
         return asyncio.run(self._run(work, self.settings))
 
     def try_out(self, work: Callable[[Bridge], Awaitable[T]]) -> T:
-        """As `run`, for work that writes nothing: where there is no store yet, none is made."""
+        """As `run`, for work that writes nothing. If there is no store yet, none is left behind."""
         if self.settings.store.path.exists():
             return self.run(work)
         with tempfile.TemporaryDirectory(prefix="bridge-") as folder:

@@ -16,7 +16,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def yes_option(warning: str) -> Callable[[_Decorated], _Decorated]:
-    """`--yes`, without which somebody is told what it will do, and asked."""
+    """The option `--yes`. Without it, the command prints the warning and asks for confirmation."""
     return click.confirmation_option(help="Do not ask for confirmation.", prompt=f"{warning} Do it?")
 
 
@@ -47,7 +47,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def progress(text: str) -> None:
-    """Say what takes a while, where it does not mix with the answer."""
+    """Say what is being done, on standard error, where it does not mix with the answer."""
     click.echo(text, err=True)
 
 
@@ -62,7 +62,7 @@ def print_json(value: object) -> None:
 
 
 def plain(value: object, name: str = "") -> Any:
-    """As JSON has it. Instants become RFC 3339; sealed secrets are left out."""
+    """A value that JSON can hold. Instants become RFC 3339; sealed secrets are left out."""
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name), f.name) for f in fields(value) if f.repr}
     if isinstance(value, dict):
@@ -71,7 +71,7 @@ def plain(value: object, name: str = "") -> Any:
         return [plain(entry) for entry in value]
     if isinstance(value, set | frozenset):
         return sorted(plain(entry) for entry in value)
-    # Instants are plain numbers inside; their names tell.
+    # Instants are plain numbers: only their names tell that they are instants.
     if isinstance(value, int) and (name.endswith("_at") or name in {"since", "start", "end", "state_since"}):
         return instant(value)
     return value

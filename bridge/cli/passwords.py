@@ -1,4 +1,4 @@
-"""`bridge password`: what calendar programs log in with."""
+"""`bridge password`: the passwords with which calendar programs log in."""
 
 from __future__ import annotations
 

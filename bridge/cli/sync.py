@@ -65,7 +65,7 @@ def sync(opened: Opened, user_id: str | None, dry_run: bool, as_json: bool) -> N
 
 
 async def _mirror(bridge: Bridge, account: Account, dry_run: bool) -> list[mirror.CalendarRun]:
-    """One account's runs. One that can't be asked at all does not keep the others from theirs."""
+    """One account's runs. An account that can't be reached does not keep the others from being read."""
     try:
         return await mirror.mirror_account(bridge, account.id, dry_run=dry_run)
     except mirror.ACCOUNT_TROUBLE as error:
@@ -73,7 +73,7 @@ async def _mirror(bridge: Bridge, account: Account, dry_run: bool) -> list[mirro
 
 
 async def _push(bridge: Bridge) -> None:
-    """Write what is due; where a sidecar runs, that is its business, and done within a second."""
+    """Write what is due. A running sidecar is left to do that, which takes it less than a second."""
     with at_work(bridge.db.path) as alone:
         if not alone:
             progress("The sidecar, which is running, writes the appointments that are due.")

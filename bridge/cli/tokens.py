@@ -1,4 +1,4 @@
-"""`bridge token`: what programs authenticate with at the HTTP API."""
+"""`bridge token`: the tokens with which programs use the HTTP API."""
 
 from __future__ import annotations
 

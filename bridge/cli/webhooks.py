@@ -1,4 +1,4 @@
-"""`bridge webhook`: what programs are told of, and what became of it."""
+"""`bridge webhook`: the webhooks, and the messages sent to their receivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing single settings in a settings file. Everything around them stays as its author wrote it."""
+"""Changing single settings in a settings file. Everything else in the file stays as it is."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bridge.settings.file import parse, text_of
 
 
 def set_value(path: Path, key: str, value: str) -> bool:
-    """Set `key` (as `table.name`) in the file, which need not exist. False: it had this value already.
+    """Set `key` (as `table.name`) in the file, which need not exist. Returns False if it had this value already.
 
     `value` is TOML, or text without quotes. Comments, order and the file's mode are kept. Raises `SettingsInvalid`
-    where the file would not be valid then, and leaves it unchanged.
+    if the file would become invalid, and then leaves it unchanged.
     """
     before = text_of(path) if path.exists() else ""
     if before:

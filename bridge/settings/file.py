@@ -94,12 +94,12 @@ _OF_SYNTAX = {
 
 
 def _syntax_problem(message: str, text: str) -> SettingProblem:
-    told = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
-    line = None if told is None else int(told[1] or text.count("\n") + 1)
-    problem = message[: told.start()] if told else message
+    where = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    line = None if where is None else int(where[1] or text.count("\n") + 1)
+    problem = message[: where.start()] if where else message
     if twice := re.fullmatch(r"Cannot declare (\(.*\)) twice", problem):
         named = ".".join(re.findall(r"'([^']*)'", twice[1]))
-        return SettingProblem("", line, f"opens [{named}] a second time", "move its settings to where it stands first")
+        return SettingProblem("", line, f"opens [{named}] a second time", "move its settings to the first one")
     if problem in _OF_SYNTAX:
         return SettingProblem("", line, *_OF_SYNTAX[problem])
     return SettingProblem("", line, f"is not TOML: {problem}", f"compare the line with {EXAMPLE}")
@@ -192,7 +192,7 @@ def _words(details: ErrorDetails, where: tuple[str, ...], place: Place, document
 
 
 def _known(where: tuple[str, ...]) -> list[str]:
-    """The settings that may stand in the table `where`."""
+    """The settings that the table `where` may have."""
     table: type[BaseModel] = Settings
     match where:
         case ("providers", *_):

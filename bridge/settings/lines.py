@@ -1,4 +1,4 @@
-"""The line on which something stands in a TOML file, for error messages: `tomllib` does not keep lines."""
+"""The lines of tables and keys in a TOML file, for error messages: `tomllib` does not keep them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Lines:
     found: Mapping[Place, int]
 
     def of(self, place: Place) -> int | None:
-        """The line of what stands at this place; else the first line within it; else that of the table around it."""
+        """The line of this place; otherwise the first line within it; otherwise that of the table around it."""
         if place not in self.found:
             within = [line for other, line in self.found.items() if other[: len(place)] == place]
             if place and within:
