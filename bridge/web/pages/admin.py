@@ -19,7 +19,7 @@ PER_PAGE = 50
 
 
 async def list_users(request: web.Request, who: Visitor) -> web.Response:
-    """Every user that the administrator may see, or those that fit a search."""
+    """The users that the administrator may see; with a search, those that match it."""
     db = request.app[CONTEXT].db
     search = request.query.get("q", "").strip()[:100]
     words = search.casefold().split()
@@ -38,7 +38,7 @@ async def list_users(request: web.Request, who: Visitor) -> web.Response:
 
 
 async def show_user(request: web.Request, who: Visitor) -> web.Response:
-    """One user, without anything of what stands in their calendars."""
+    """One user: accounts, state of the calendars, and appointments that failed. Nothing else of the calendars."""
     db = request.app[CONTEXT].db
     user = _user(request, who)
     (user_status,) = statuses.status(db, user.id)
@@ -48,7 +48,7 @@ async def show_user(request: web.Request, who: Visitor) -> web.Response:
 
 
 async def make_link(request: web.Request, who: Visitor) -> web.Response:
-    """Make a settings link for a user, and show it this once."""
+    """Make a settings link for a user, and show it. It can't be shown again."""
     context = request.app[CONTEXT]
     user = _user(request, who)
     secret, expires_at = sessions.make_link(context.db, user.id, actor=who.actor, now=context.clock())
@@ -78,7 +78,7 @@ async def system(request: web.Request, _who: Visitor) -> web.Response:
 
 
 async def add_token(request: web.Request, who: Visitor) -> web.Response:
-    """Make an API token, and show it this once."""
+    """Make an API token, and show it. It can't be shown again."""
     context = request.app[CONTEXT]
     label = (await field(request, "label")).strip()[:60]
     scopes = (await form(request)).getall("scope", [])
@@ -93,7 +93,7 @@ async def add_token(request: web.Request, who: Visitor) -> web.Response:
 
 
 async def show_revoke_token(request: web.Request, _who: Visitor) -> web.Response:
-    """Ask before a token is revoked."""
+    """Ask for confirmation before a token is revoked."""
     for token in users.list_tokens(request.app[CONTEXT].db):
         if token.id == request.match_info["token"] and token.revoked_at is None:
             return page(request, "revoke_token.html", revoked=token)
@@ -109,7 +109,7 @@ async def revoke_token(request: web.Request, who: Visitor) -> web.Response:
 
 
 def health(status: UserStatus) -> tuple[str, str]:
-    """How a user is doing: `good`, `wait` or `bad`, and in words."""
+    """A user's health: `good`, `wait` or `bad`, and a few words."""
     if any(account.state == AccountState.NEEDS_PASSWORD for account in status.accounts):
         return "bad", "Needs a new password"
     if status.failed:
@@ -120,7 +120,7 @@ def health(status: UserStatus) -> tuple[str, str]:
         return "wait", "A calendar can't be read"
     if status.advice:
         return "wait", "Not set up yet"
-    return "good", "Well"
+    return "good", "OK"
 
 
 def _system(request: web.Request, *, status: int = 200, problem: str = "") -> web.Response:

@@ -15,9 +15,9 @@ from bridge.web.pages.conventions import Conventions
 from bridge.web.pages.guard import page_number, visitor
 from bridge.web.pages.render import LANES, conventions_of, page
 
-#: How many entries are shown of each day, by view: a page stays below 100 kB whatever the calendar holds.
+#: The most entries that are shown for a day, by view. This keeps every page below 100 kB.
 MOST = {"day": 120, "week": 24, "month": 4}
-#: How many of them stand side by side, by view: each still shows how its title begins.
+#: The most entries that are drawn side by side, by view: with more, no part of their titles would be visible.
 _LANES = {"day": LANES, "week": 3, "month": LANES}
 _FIRST, _LAST = dt.date(1971, 1, 1), dt.date(2199, 12, 31)
 
@@ -33,7 +33,7 @@ async def show(request: web.Request, user: User) -> web.Response:
     date = _date(request.query.get("date", ""), today)
     dates = _dates(view, date, reads)
     span = Interval(reads.midnight(dates[0]), reads.midnight(dates[-1] + dt.timedelta(days=1)))
-    # Reads the events of calendars that show titles: beside the loop.
+    # In a thread: it reads the events of calendars that show titles, which may take long.
     found = await asyncio.to_thread(agenda.agenda, context.db, user, span)
     most, lanes, number = MOST[view], _LANES[view], page_number(request)
     if view == "day":
@@ -69,17 +69,17 @@ async def why(request: web.Request, user: User) -> web.Response:
     if not 0 <= at < 2**35:
         raise web.HTTPNotFound
     href = request.query.get("item", "")
-    # Reads events: beside the loop.
+    # In a thread: it reads events, which may take long.
     told = await asyncio.to_thread(explain.slot, context.db, user, href, at, now=context.clock())
     return page(request, "why.html", told=told)
 
 
-#: For calendars that bring no colour.
+#: For calendars without a usable colour.
 _PALETTE = ("#3a6fd8", "#c2571a", "#2f8f5b", "#8a4fc7", "#b3364f", "#0f7f8c", "#8a6d1f", "#5f6b7a")
 
 
 def colours(calendars: list[Calendar]) -> dict[str, str]:
-    """A colour for each calendar: its own, else one of ours. As #rrggbb, whatever the server says."""
+    """A colour for each calendar, by its id, as #rrggbb: its own if it can be used, otherwise one of the palette."""
     found = {}
     for number, calendar in enumerate(sorted(calendars, key=lambda c: c.id)):
         own = (calendar.colour or "")[:7]

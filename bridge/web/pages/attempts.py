@@ -1,20 +1,23 @@
-"""Counting failed sign-ins, so that nobody tries passwords by the thousand."""
+"""Counting failed sign-ins, so that passwords can't be guessed by trying thousands."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 
-#: So many failures from one address within so many seconds; then it waits.
+#: After this many failures within this many seconds, an address has to wait.
 FAILURES, SECONDS = 10, 600
-#: How many addresses are remembered: whoever has more of them than this gains nothing worth the memory.
+#: The most addresses that are remembered, to bound the memory.
 ADDRESSES = 10_000
 
 
 @dataclass(slots=True)
 class Attempts:
-    """Failures by address. In memory: one sidecar serves all pages. Counted by address, so that nobody can lock
-    somebody else out; a success clears nothing, or whoever has one good password could try others for ever."""
+    """Failures by address, kept in memory, since one sidecar serves all pages.
+
+    They are counted by address rather than by user name, so that nobody can lock out somebody else. A success resets
+    nothing: otherwise, somebody with one valid password could try others without limit.
+    """
 
     _failed: dict[str, deque[int]] = field(default_factory=dict)
 

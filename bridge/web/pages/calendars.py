@@ -1,4 +1,4 @@
-"""My Profile > Calendar Configuration: the Primary calendar, those checked for conflicts, and what of each blocks."""
+"""My Profile > Calendar Configuration: the Primary calendar, conflict calendars, and the settings of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AccountCalendars:
 
 
 async def show(request: web.Request, user: User) -> web.Response:
-    """Which calendar is what."""
+    """The calendars that have a role."""
     calendars = roles.list_calendars(request.app[CONTEXT].db, user.id)
     accounts = {account.id: account for account in connect.list_accounts(request.app[CONTEXT].db, user.id)}
     return page(
@@ -46,7 +46,7 @@ async def edit_primary(request: web.Request, user: User) -> web.Response:
 
 
 async def choose_primary(request: web.Request, user: User) -> web.Response:
-    """Show what another Primary would do; once confirmed, choose it."""
+    """Show what changing the Primary will do; once confirmed, do it."""
     refuse_what_is_fixed(request.app[CONTEXT].db, What.PRIMARY, user.id)
     before = roles.list_calendars(request.app[CONTEXT].db, user.id)
     chosen = await field(request, "primary")
@@ -61,13 +61,13 @@ async def choose_primary(request: web.Request, user: User) -> web.Response:
 
 
 async def edit_conflicts(request: web.Request, user: User) -> web.Response:
-    """The form that chooses what is checked for conflicts."""
+    """The form that chooses the conflict calendars."""
     fixed_accounts = fixed_of(request.app[CONTEXT].db, user.id).conflicts
     return page(request, "conflicts.html", groups=_groups(request, user), fixed_accounts=fixed_accounts)
 
 
 async def choose_conflicts(request: web.Request, user: User) -> web.Response:
-    """Show what another choice would do; once confirmed, make it."""
+    """Show what changing the conflict calendars will do; once confirmed, do it."""
     calendars = roles.list_calendars(request.app[CONTEXT].db, user.id)
     primary = next((calendar.id for calendar in calendars if calendar.role == Role.PRIMARY), None)
     fixed_accounts = fixed_of(request.app[CONTEXT].db, user.id).conflicts
@@ -104,13 +104,13 @@ async def _choose(
 
 
 async def edit_settings(request: web.Request, user: User) -> web.Response:
-    """The form for what of one calendar blocks, and how it looks."""
+    """The form for which events of a calendar block time, and what is shown of them."""
     refuse_what_is_fixed(request.app[CONTEXT].db, What.SLOTS, request.match_info["calendar"])
     return page(request, "calendar_settings.html", calendar=_calendar(request, user), will=None, settings=None)
 
 
 async def save_settings(request: web.Request, user: User) -> web.Response:
-    """Show what other settings would do; once confirmed, save them."""
+    """Show what changing the settings will do; once confirmed, do it."""
     context = request.app[CONTEXT]
     calendar = _calendar(request, user)
     refuse_what_is_fixed(context.db, What.SLOTS, calendar.id)
@@ -124,7 +124,7 @@ async def save_settings(request: web.Request, user: User) -> web.Response:
     )
     if settings == calendar.settings:
         return redirect(request, "/profile/calendars?done=unchanged")
-    # Both read every event of the calendar, which may take seconds: beside the loop.
+    # In threads: both read every event of the calendar, which may take seconds.
     if "confirmed" not in given:
         will = await asyncio.to_thread(
             preview.settings_preview, context.db, user.id, calendar.id, settings, now=context.clock()

@@ -1,5 +1,5 @@
-"""How the reader writes dates and times. The pages speak English; the order of a date, the clock and the first day of
-the week are those of the reader's region."""
+"""How dates and times are written. The pages are in English; the order of a date, the clock and the first day of the
+week are those of the reader's region."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from babel import Locale, UnknownLocaleError, dates
 from babel.core import get_global
 
-#: Without a hint: 24 hours, weeks from Monday.
+#: For readers whose region is not known: English, 24 hours, weeks from Monday.
 _NEUTRAL = Locale("en", "150")
 
 
@@ -84,7 +84,7 @@ class Conventions:
         return self.days(self.local(start).date(), self.local(max(end - 1, start)).date())
 
     def start(self, at: int) -> str:
-        """When something began of which it is not known whether it lasted all day: at midnight, only the day."""
+        """The start of an item that may be all-day, which is not known: at midnight, only the day is named."""
         begins = self.local(at)
         return self.span(at, at, all_day=begins.time() == dt.time())
 
@@ -116,7 +116,7 @@ class Conventions:
 
 
 def conventions(accept_language: str, time_zone: str) -> Conventions:
-    """What an Accept-Language header (RFC 9110 section 12.5.4) says of the reader. `time_zone` is an IANA name."""
+    """The reader's conventions, by an Accept-Language header (RFC 9110 section 12.5.4). `time_zone` is an IANA name."""
     zone = zoneinfo.ZoneInfo(time_zone)
     for wish in _wishes(accept_language):
         asked = _parse(wish)
@@ -126,7 +126,7 @@ def conventions(accept_language: str, time_zone: str) -> Conventions:
 
 
 def _wishes(header: str) -> list[str]:
-    """The language tags, those most wished for first."""
+    """The language tags, the preferred ones first."""
     weighed = []
     for part in header[:1000].split(","):
         tag, _, weight = part.strip().partition(";q=")

@@ -1,4 +1,4 @@
-"""What every page goes through: the visit, the form's token, errors as pages, and who may see it."""
+"""What all pages have in common: the visit, the check of forms, errors as pages, and who may open a page."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: More fields than any form has, even one with a box for each of many calendars.
+#: The most fields of a form. No form of ours has as many, not even one with a checkbox for each calendar.
 MOST_FIELDS = 1000
-#: What programs ask for: they get no cookie, and errors in their own way.
+#: Paths for programs: no cookie is set there, and errors are not answered with pages.
 _PROGRAMS = ("/v1/", "/healthz", "/readyz", "/metrics", "/static/")
 
 _REFUSALS = {
@@ -36,7 +36,7 @@ _REFUSALS = {
 
 @web.middleware
 async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Know the visitor, check the form, answer with pages."""
+    """Identify the visitor, check the token of forms, and answer errors with pages."""
     if request.path.startswith(_PROGRAMS) or _is_lost_program(request):
         return await handler(request)
     request[VISIT] = visit.read(request)
@@ -52,7 +52,7 @@ async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise
         response = _refusal(request, error.status)
     except Exception:
-        # The outermost frame: answered without internals, told in the log under the id that the page shows.
+        # The outermost frame. The page has no internals; the log has them under the id that the page shows.
         log.exception("request %s failed", request[TRACE_ID])
         response = page(
             request,
@@ -97,7 +97,7 @@ def for_user(handler: Callable[[web.Request, User], Awaitable[web.StreamResponse
 
 
 def for_admin(handler: Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]) -> Handler:
-    """A page of administrators. Users are told nothing of it."""
+    """A page of administrators. For Users, it does not exist."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         who = request[VISIT].visitor
@@ -122,7 +122,7 @@ def for_admin_of_all(handler: Callable[[web.Request, Visitor], Awaitable[web.Str
 
 
 def visitor(request: web.Request) -> Visitor:
-    """Who is signed in, on a page that asked for it."""
+    """The visitor of a page that requires signing in."""
     who = request[VISIT].visitor
     if who is None:
         raise web.HTTPNotFound
@@ -146,7 +146,7 @@ async def field(request: web.Request, name: str) -> str:
 
 
 def page_number(request: web.Request) -> int:
-    """Which page of a long list is asked for, from 1."""
+    """The number of the requested page of a long list, from 1."""
     given = request.query.get("page", "1")
     return int(given) if given.isascii() and given.isdigit() and 0 < len(given) < 7 and int(given) else 1
 

@@ -17,12 +17,12 @@ from bridge.web.pages.guard import field, visitor
 from bridge.web.pages.render import page, redirect
 from bridge.web.pages.sign_in import ATTEMPTS
 
-#: Chosen in the form by those who type the address of a server themselves.
+#: The provider in the form for accounts whose server is typed as an address.
 OTHER = "other"
 
 
 async def show(request: web.Request, user: User) -> web.Response:
-    """What is connected, and what can be."""
+    """The connected accounts, and the providers that can be connected."""
     db = request.app[CONTEXT].db
     return page(
         request,
@@ -35,7 +35,7 @@ async def show(request: web.Request, user: User) -> web.Response:
 
 
 async def show_connect(request: web.Request, user: User) -> web.Response:
-    """The form for a login, empty or of an account that needs a new password."""
+    """The form that connects an account, or reconnects one that is known."""
     account = _account(request, user, request.query["account"]) if "account" in request.query else None
     if account is not None:
         refuse_what_is_fixed(request.app[CONTEXT].db, What.ACCOUNT, account.id)
@@ -123,7 +123,7 @@ def _form(
 
 
 def _providers(request: web.Request) -> list[str]:
-    """What an account can be connected to, iCloud first."""
+    """The providers that can be connected, iCloud first."""
     settings = request.app[SETTINGS]
     others = sorted(name for name in settings.providers if name != "icloud")
     return ["icloud", *others, *([OTHER] if settings.pages.other_servers else [])]

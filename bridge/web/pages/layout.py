@@ -1,4 +1,4 @@
-"""Where the entries of an agenda stand in a day, a week and a month. Pure."""
+"""Where the entries of an agenda are drawn in a day, a week and a month. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bridge.service.agenda import Agenda, Entry
 from bridge.web.pages.conventions import Conventions
 from bridge.web.pages.render import LANES, QUARTERS
 
-#: What is shown of a day at least, and the least height of an event, in quarters of an hour.
+#: In quarters of an hour: the part of a day that is always shown, and the least height of an event.
 MORNING, EVENING, LEAST = 8 * 4, 18 * 4, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Working hours within one day: instants, and from which quarter of an hour, for how many."""
+    """Working hours within one day: instants, the quarter of an hour at which they begin, and how many they last."""
 
     start: int
     end: int
@@ -26,22 +26,25 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """An entry that takes a whole day. What lasts for days stands in the same row of each, as one bar."""
+class WholeDay:
+    """One day of an entry that takes whole days. An entry of several days is drawn as one bar, in one row."""
 
     entry: Entry
     #: Which of its days this is, and how many it has; 1 of 1 where it does not consist of whole days.
     number: int = 1
     of: int = 1
     row: int = 0
-    #: On how many days the bar is drawn from here on; and whether it comes from the day before.
+    #: On how many days the bar is drawn from this one on, and whether it continues from the day before.
     days: int = 1
     joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A timed entry within one day: from which quarter of an hour, for how many, in which of the lanes side by side."""
+    """A timed entry within one day: the quarter of an hour at which it begins, how many it lasts, and its lane.
+
+    Entries that overlap are drawn side by side, in lanes.
+    """
 
     entry: Entry
     at: int
@@ -57,8 +60,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Where more overlaps than fits side by side, or is left out: `more` entries that the last of the lanes stands
-    for."""
+    """A place in the last lane for `more` entries that are not drawn, as there is no lane for them."""
 
     at: int
     quarters: int
@@ -68,12 +70,12 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day of the agenda. `more` entries are left out, so that no page grows without bounds."""
+    """One day of the agenda. `more` entries are left out, to limit the size of the page."""
 
     date: dt.date
     #: Working hours.
     working: tuple[Stretch, ...]
-    all_day: tuple[Whole, ...]
+    all_day: tuple[WholeDay, ...]
     blocks: tuple[Block, ...]
     crowds: tuple[Crowd, ...] = ()
     more: int = 0
@@ -87,28 +89,27 @@ class Day:
 def days_of(
     agenda: Agenda, dates: Sequence[dt.date], reads: Conventions, *, most: int, lanes: int = LANES
 ) -> list[Day]:
-    """What of an agenda is on each of some days. What lasts for several is joined within each seven of them."""
+    """The days of an agenda. An entry of several whole days is one bar within each row of seven days."""
     days = [day_of(agenda, date, reads, most=most, lanes=lanes) for date in dates]
     return [day for at in range(0, len(days), 7) for day in _joined(days[at : at + 7])]
 
 
 def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int, lanes: int = LANES, skip: int = 0) -> Day:
-    """What of an agenda is on a day: up to `most` entries after the first `skip`, of which up to `lanes` stand side by
-    side."""
+    """A day of an agenda: up to `most` entries after the first `skip`, of which up to `lanes` are side by side."""
     first, last = reads.midnight(date), reads.midnight(date + dt.timedelta(days=1))
     touching = [e for e in agenda.entries if e.start < last and (e.end > first or e.start == e.end == first)][skip:]
-    whole = [entry for entry in touching[:most] if _takes(entry, first, last)]
-    blocks = [_block(entry, first, last, reads) for entry in touching[:most] if not _takes(entry, first, last)]
-    left_out = [_block(entry, first, last, reads) for entry in touching[most:] if not _takes(entry, first, last)]
+    whole = [entry for entry in touching[:most] if _fills_day(entry, first, last)]
+    blocks = [_block(entry, first, last, reads) for entry in touching[:most] if not _fills_day(entry, first, last)]
+    left_out = [_block(entry, first, last, reads) for entry in touching[most:] if not _fills_day(entry, first, last)]
     working = [(max(start, first), min(end, last)) for start, end in agenda.working if start < last and end > first]
     stretches = [Stretch(start, end, *_quarters(start, end, first, last, reads)) for start, end in working]
     placed, crowds = _side_by_side(blocks, lanes)
     if left_out:
-        crowds = _with(crowds, left_out, lanes)
+        crowds = _with_left_out(crowds, left_out, lanes)
     return Day(
         date,
         tuple(stretches),
-        tuple(_whole(entry, date, reads, row) for row, entry in enumerate(whole)),
+        tuple(_whole_day(entry, date, reads, row) for row, entry in enumerate(whole)),
         tuple(placed),
         tuple(crowds),
         max(len(touching) - most, 0),
@@ -116,7 +117,7 @@ def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int, lane
 
 
 def hours(days: Sequence[Day]) -> range:
-    """The hours to show: those of an office, and whatever else something happens in."""
+    """The hours to show: from `MORNING` to `EVENING`, and others in which there are entries or working hours."""
     shown: list[Block | Stretch] = []
     for day in days:
         shown += [*day.blocks, *day.working]
@@ -125,39 +126,39 @@ def hours(days: Sequence[Day]) -> range:
     return range(first // 4, -(-last // 4))
 
 
-def _takes(entry: Entry, first: int, last: int) -> bool:
+def _fills_day(entry: Entry, first: int, last: int) -> bool:
     """Whether an entry takes the whole day between two instants."""
     return entry.all_day or (entry.start <= first and entry.end >= last)
 
 
-def _whole(entry: Entry, date: dt.date, reads: Conventions, row: int) -> Whole:
+def _whole_day(entry: Entry, date: dt.date, reads: Conventions, row: int) -> WholeDay:
     if not entry.all_day:
-        return Whole(entry, row=row)
+        return WholeDay(entry, row=row)
     begins, ends = reads.local(entry.start).date(), reads.local(max(entry.end - 1, entry.start)).date()
-    return Whole(entry, (date - begins).days + 1, (ends - begins).days + 1, row)
+    return WholeDay(entry, (date - begins).days + 1, (ends - begins).days + 1, row)
 
 
 def _joined(days: Sequence[Day]) -> list[Day]:
-    """Days side by side, with what lasts for several in the same row of each."""
+    """The days of one row, with each entry of several whole days in the same place of each day."""
     found: list[Day] = []
     rows: dict[tuple[str, int], int] = {}
     for day in days:
         before = rows
-        rows = {_time(one): before[_time(one)] for one in day.all_day if _time(one) in before}
+        rows = {_occurrence(one): before[_occurrence(one)] for one in day.all_day if _occurrence(one) in before}
         taken = set(rows.values())
         free = (row for row in count() if row not in taken)
-        rows |= {_time(one): next(free) for one in day.all_day if _time(one) not in before}
-        whole = [replace(one, row=rows[_time(one)], joined=_time(one) in before) for one in day.all_day]
+        rows |= {_occurrence(one): next(free) for one in day.all_day if _occurrence(one) not in before}
+        whole = [replace(one, row=rows[_occurrence(one)], joined=_occurrence(one) in before) for one in day.all_day]
         found.append(replace(day, all_day=tuple(sorted(whole, key=lambda one: one.row))))
     lasts: dict[tuple[str, int], int] = {}
     for at, day in reversed(list(enumerate(found))):
-        lasts = {_time(one): lasts.get(_time(one), 0) + 1 for one in day.all_day}
-        found[at] = replace(day, all_day=tuple(replace(one, days=lasts[_time(one)]) for one in day.all_day))
+        lasts = {_occurrence(one): lasts.get(_occurrence(one), 0) + 1 for one in day.all_day}
+        found[at] = replace(day, all_day=tuple(replace(one, days=lasts[_occurrence(one)]) for one in day.all_day))
     return found
 
 
-def _time(one: Whole) -> tuple[str, int]:
-    """What tells one time of one item from all others."""
+def _occurrence(one: WholeDay) -> tuple[str, int]:
+    """Identifies one occurrence of an item."""
     return one.entry.href, one.entry.start
 
 
@@ -168,7 +169,7 @@ def _block(entry: Entry, first: int, last: int, reads: Conventions) -> Block:
 
 
 def _quarters(begins: int, ends: int, first: int, last: int, reads: Conventions) -> tuple[int, int]:
-    # By the clock on the wall: on the day that has 23 or 25 hours, ten o'clock is still where ten o'clock is.
+    # By local time, so that on a day of 23 or 25 hours, 10:00 is drawn at the same height as on other days.
     start, end = reads.local(begins), reads.local(ends)
     at = 0 if begins < first else start.hour * 4 + start.minute // 15
     until = QUARTERS if ends >= last else end.hour * 4 - (-end.minute // 15)
@@ -176,26 +177,26 @@ def _quarters(begins: int, ends: int, first: int, last: int, reads: Conventions)
 
 
 def _side_by_side(blocks: Sequence[Block], most: int) -> tuple[list[Block], list[Crowd]]:
-    """Blocks that overlap stand side by side, each in the first lane that is free."""
+    """Put blocks that overlap side by side, each into the first lane that is free."""
     placed: list[Block] = []
     crowds: list[Crowd] = []
     cluster: list[Block] = []
     ends: list[int] = []
     for block in sorted(blocks, key=lambda b: (b.at, -b.quarters)):
         if cluster and block.at >= max(ends):
-            _close(cluster, min(len(ends), most), placed, crowds)
+            _finish(cluster, min(len(ends), most), placed, crowds)
             cluster, ends = [], []
         lane = next((lane for lane, end in enumerate(ends) if end <= block.at), len(ends))
         if lane == len(ends):
             ends.append(0)
         ends[lane] = block.at + block.quarters
         cluster.append(replace(block, lane=lane))
-    _close(cluster, min(len(ends), most), placed, crowds)
+    _finish(cluster, min(len(ends), most), placed, crowds)
     return placed, crowds
 
 
-def _close(cluster: Sequence[Block], lanes: int, placed: list[Block], crowds: list[Crowd]) -> None:
-    """Now that it is known how many blocks stand side by side at most: how wide each is, and what is left over."""
+def _finish(cluster: Sequence[Block], lanes: int, placed: list[Block], crowds: list[Crowd]) -> None:
+    """Finish a cluster of overlapping blocks, once the number of its lanes is known."""
     left_over = any(block.lane >= lanes for block in cluster)
     free = lanes - 1 if left_over else lanes
     crowded = [block for block in cluster if block.lane >= free]
@@ -206,8 +207,8 @@ def _close(cluster: Sequence[Block], lanes: int, placed: list[Block], crowds: li
         crowds.append(Crowd(at, end - at, lanes, len(crowded)))
 
 
-def _with(crowds: Sequence[Crowd], left_out: Sequence[Block], lanes: int) -> list[Crowd]:
-    """Crowds, and what is left out as one more: nobody shall take its time for free."""
+def _with_left_out(crowds: Sequence[Crowd], left_out: Sequence[Block], lanes: int) -> list[Crowd]:
+    """Add the blocks that are left out as one more crowd, so that their time does not look free."""
     at, end, more = min(b.at for b in left_out), max(b.at + b.quarters for b in left_out), len(left_out)
     apart = [crowd for crowd in crowds if crowd.at + crowd.quarters <= at or crowd.at >= end]
     for crowd in crowds:

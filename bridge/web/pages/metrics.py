@@ -1,5 +1,5 @@
-"""`/metrics` for Prometheus. It asks for an API token with the scope `metrics` (or `admin`): behind a proxy on the same
-machine everybody comes from loopback, so that where a request comes from says nothing."""
+"""`/metrics` for Prometheus. It requires an API token with the scope `metrics` or `admin`. The address of the client
+proves nothing: behind a proxy on the same machine, all requests come from loopback."""
 
 from __future__ import annotations
 

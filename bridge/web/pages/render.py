@@ -1,4 +1,4 @@
-"""From facts to HTML."""
+"""Rendering pages, and serving the static files that they use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridge.web.pages import words
 from bridge.web.pages.conventions import Conventions, conventions
 from bridge.web.pages.visit import VISIT, address
 
-#: Nothing but what these pages bring along: no inline script or style, nothing from elsewhere, never in a frame.
+#: Only our own files are loaded: nothing inline, nothing from other hosts. No page may be shown in a frame.
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
@@ -36,15 +36,15 @@ _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file beside the pages. Its address changes with its content, so that browsers may keep it."""
+    """A static file. Its address changes with its content (`digest`), so that browsers can keep it."""
 
     body: bytes
     content_type: str
-    mark: str
+    digest: str
 
 
 def page(request: web.Request, template: str, *, status: int = 200, **facts: Any) -> web.Response:
-    """A page, for whoever asks, in their conventions."""
+    """Render a page for the visitor, in their region's conventions. `facts` are variables of the template."""
     context = request.app[CONTEXT]
     visit = request.get(VISIT)
     visitor = visit.visitor if visit else None
@@ -56,7 +56,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **facts: Any
             csrf=visit.csrf if visit else "",
             path=request.path,
             link=lambda to: address(request, to),
-            asset=lambda name: address(request, f"/static/{name}?v={assets()[name].mark}"),
+            asset=lambda name: address(request, f"/static/{name}?v={assets()[name].digest}"),
             as_read=conventions_of(request, visitor),
             now=context.clock(),
             done=words.DONE.get(request.query.get("done", "")),
@@ -67,19 +67,19 @@ def page(request: web.Request, template: str, *, status: int = 200, **facts: Any
 
 
 def conventions_of(request: web.Request, visitor: Visitor | None) -> Conventions:
-    """The conventions of whoever asks. Administrators, whose time zone nobody knows, read UTC."""
+    """The conventions of the visitor. For administrators, whose time zone is not known, times are in UTC."""
     zone = visitor.user.time_zone if visitor and visitor.user else "UTC"
     return conventions(request.headers.get("Accept-Language", ""), zone)
 
 
 def redirect(request: web.Request, path: str) -> web.Response:
-    """Go on at another page, with GET."""
+    """Redirect to another page, which the browser fetches with GET (RFC 9110 section 15.4.4)."""
     return web.Response(status=303, headers={"Location": address(request, path)})
 
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Every file beside the pages, by name."""
+    """Every static file, by name."""
     files = [entry for entry in resources.files("bridge.web").joinpath("static").iterdir() if entry.is_file()]
     found = {entry.name: entry.read_bytes() for entry in files}
     found["grid.css"] = _grid().encode()
@@ -91,7 +91,7 @@ def assets() -> dict[str, Asset]:
 
 
 async def static(request: web.Request) -> web.Response:
-    """A file beside the pages."""
+    """Serve a static file."""
     asset = assets().get(request.match_info["name"])
     if asset is None:
         raise web.HTTPNotFound
@@ -103,12 +103,12 @@ async def static(request: web.Request) -> web.Response:
     )
 
 
-#: A day is drawn in quarters of an hour, with up to so many events side by side.
+#: A day is drawn in this many rows, one for each quarter of an hour, with at most this many events side by side.
 QUARTERS, LANES = 96, 12
 
 
 def _grid() -> str:
-    """Where an event stands in its day, as classes: a page without inline styles can't say it otherwise."""
+    """CSS classes for the place of an event in its day. Inline styles are forbidden by `SECURITY_HEADERS`."""
     rules = [f".at-{row}{{grid-row-start:{row + 1}}}" for row in range(QUARTERS)]
     rules += [f".for-{rows}{{grid-row-end:span {rows}}}" for rows in range(1, QUARTERS + 1)]
     for lanes in range(2, LANES + 1):
@@ -116,7 +116,7 @@ def _grid() -> str:
         rules += [
             f".lane-{lane}-of-{lanes}{{margin-left:{lane * share:.3f}%;width:{share:.3f}%}}" for lane in range(lanes)
         ]
-    # The title of what lasts for several days runs over all of them.
+    # The title of an entry of several days may take the width of all of them.
     rules += [f".over-{days} .title{{width:{days * 100}%}}" for days in range(2, 8)]
     return "@media (min-width:60rem){" + "".join(rules) + "}"
 

@@ -1,4 +1,4 @@
-"""Every page, on one screen."""
+"""All pages and their handlers."""
 
 from aiohttp import web
 

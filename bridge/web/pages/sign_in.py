@@ -17,7 +17,7 @@ ATTEMPTS = web.AppKey("attempts", Attempts)
 
 
 async def home(request: web.Request) -> web.Response:
-    """The pages' front door."""
+    """Redirect to the visitor's first page."""
     return redirect(request, _first_page(request[VISIT].visitor))
 
 
@@ -68,7 +68,7 @@ async def sign_in_admin(request: web.Request) -> web.Response:
 
 
 async def show_link(request: web.Request) -> web.Response:
-    """What a settings link leads to. That uses nothing up: programs that look at links in messages open them too."""
+    """The page that a settings link opens. The link is not used up yet, as programs that check messages open it too."""
     context = request.app[CONTEXT]
     state, user = sessions.look_at_link(context.db, request.match_info["secret"], now=context.clock())
     if user is None:
@@ -77,7 +77,7 @@ async def show_link(request: web.Request) -> web.Response:
 
 
 async def use_link(request: web.Request) -> web.Response:
-    """Use a settings link up."""
+    """Sign a User in with a settings link, which can't be used again."""
     context = request.app[CONTEXT]
     made = sessions.sign_in_by_link(context.db, request.match_info["secret"], now=context.clock())
     if isinstance(made, LinkState):
@@ -108,10 +108,10 @@ def _signed_in(request: web.Request, secret: str, onward: str, first_page: str) 
     before = request[VISIT]
     if before.visitor is not None:
         sessions.sign_out(request.app[CONTEXT].db, before.secret)
-    # Only a path of ours: "//host" and "/\host" lead elsewhere.
+    # Only paths of these pages: "//host" and "/\host" lead to other hosts.
     ours = onward.startswith("/") and not onward.startswith(("//", "/\\")) and onward.isprintable()
     response = redirect(request, onward if ours else first_page)
-    visit.set_cookie(request, response, secret)  # a new one: nobody can have planted it before
+    visit.set_cookie(request, response, secret)  # a new one, which nobody can have planted before (session fixation)
     return response
 
 

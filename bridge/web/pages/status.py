@@ -1,4 +1,4 @@
-"""Status: how everything is doing, in plain words."""
+"""Status: the state of the User's calendars and appointments, and recent changes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from bridge.web.keys import CONTEXT
 from bridge.web.pages.guard import visitor
 from bridge.web.pages.render import page, redirect
 
+#: The most recent changes that are shown.
 RECENT = 20
-#: So many failed appointments are shown; with more than that, the first ones say enough.
+#: The most failed appointments that are shown.
 FAILED = 50
 
 
 async def show(request: web.Request, user: User) -> web.Response:
-    """How the User's calendars and appointments are doing."""
+    """The state of everything, in plain words."""
     context = request.app[CONTEXT]
     db = context.db
     (user_status,) = statuses.status(db, user.id)

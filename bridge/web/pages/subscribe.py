@@ -1,4 +1,4 @@
-"""My Profile > Subscribe: the merged calendar's address, a password for each device, and exact steps."""
+"""My Profile > Subscribe: the merged calendar's address, a password for each device, and steps for each program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.web.pages.guard import field, visitor
 from bridge.web.pages.render import page, redirect
 
 LONGEST_LABEL = 60
-#: So many revoked passwords are shown, newest first.
+#: The most revoked passwords that are shown, newest first.
 REVOKED_SHOWN = 10
 
 
@@ -28,7 +28,7 @@ async def show(request: web.Request, user: User) -> web.Response:
 
 
 async def add_password(request: web.Request, user: User) -> web.Response:
-    """Make a password for a device, and show it this once."""
+    """Make a password for a device, and show it. It can't be shown again."""
     context = request.app[CONTEXT]
     label = await _label(request)
     if not label:
@@ -68,7 +68,7 @@ async def download_profile(request: web.Request, user: User) -> web.Response:
 
 
 async def show_revoke(request: web.Request, user: User) -> web.Response:
-    """Ask before a password is revoked."""
+    """Ask for confirmation before a password is revoked."""
     for one in users.list_passwords(request.app[CONTEXT].db, user.id):
         if one.id == request.match_info["password"] and one.revoked_at is None:
             return page(request, "revoke.html", password=one)

@@ -1,7 +1,7 @@
-"""Who is there: the cookie, who it signs in, and the token that every form carries.
+"""The visit that a request belongs to: its cookie, who is signed in by it, and the token that every form carries.
 
-The cookie holds random bits and a signature. For somebody who is signed in the bits name a session in the store; for
-anybody else they only tie forms to this browser.
+The cookie holds random bits and a signature. For visitors who are signed in, the bits name a session in the store; for
+others, they only tie forms to the browser.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VISIT = web.RequestKey("visit", Visit)
 
 
 def read(request: web.Request) -> Visit:
-    """Who sent this request."""
+    """The visit that the request belongs to."""
     context = request.app[CONTEXT]
     key = sessions.signing_key(context.db)
     secret, _, signature = request.cookies.get(COOKIE, "").partition(".")
@@ -58,33 +58,33 @@ def set_cookie(request: web.Request, response: web.StreamResponse, secret: str) 
         max_age=sessions.USER_SECONDS,
         path=address(request, "/"),
         httponly=True,
-        # Not "Strict": the CRM links to these pages, and whoever comes from there is to be recognised.
+        # Not "Strict": the CRM links to these pages, and visitors who come from there have to stay signed in.
         samesite="Lax",
         secure=request.app[SETTINGS].sidecar.address.startswith("https:"),
     )
 
 
 def forget_cookie(request: web.Request, response: web.StreamResponse) -> None:
-    """Take the cookie back."""
+    """Have the browser delete its cookie."""
     response.del_cookie(COOKIE, path=address(request, "/"))
 
 
 def address(request: web.Request, path: str) -> str:
-    """The path of a page as the browser must ask for it: the pages may be published below a path."""
+    """The path of a page as browsers have to request it, since the pages may be published below a path."""
     return urlsplit(request.app[SETTINGS].sidecar.address).path.rstrip("/") + path
 
 
 def form_is_ours(request: web.Request, given: str) -> bool:
-    """Whether a form comes from a page that was given to this very browser."""
+    """Whether a form is from a page that was sent to this browser."""
     return request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"} and hmac.compare_digest(
         given.encode(), request[VISIT].csrf.encode()
     )
 
 
 def peer(request: web.Request) -> str:
-    """Who asks, for counting failed sign-ins: the address that the proxy on this machine names, else the peer's own."""
+    """The client's address, for counting failed sign-ins. A proxy on this machine is trusted to name it."""
     remote = request.remote or ""
     if remote in {"127.0.0.1", "::1"}:
-        # The last address is the one that our own proxy wrote; those before it are anybody's claim.
+        # The last address was added by our own proxy; those before it can be forged.
         return request.headers.get("X-Forwarded-For", remote).rpartition(",")[2].strip()
     return remote

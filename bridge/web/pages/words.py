@@ -1,4 +1,4 @@
-"""What the pages say: the one place for their sentences about states and troubles."""
+"""The pages' words for states and troubles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Trouble:
 
 
 def provider(name: str) -> str:
-    """A provider as people call it."""
+    """A provider's name for people."""
     if name == "icloud":
         return "iCloud Calendar"
     if name == "other":
@@ -30,12 +30,12 @@ def provider(name: str) -> str:
 
 
 def another(name: str) -> str:
-    """One more account of a provider."""
+    """What to call another account of a provider."""
     return "Another iCloud account" if name == "icloud" else f"Another account at {provider(name)}"
 
 
 def not_connected(error: AccountNotConnected) -> Trouble:
-    """Why an account could not be connected. Never the server's own text, never a secret."""
+    """Why an account could not be connected. This never holds the server's own text, nor a secret."""
     if error.provider == "icloud" and error.reason in _NOT_CONNECTED_ICLOUD:
         return _NOT_CONNECTED_ICLOUD[error.reason]
     return _NOT_CONNECTED.get(error.reason, _NOT_CONNECTED["server_error"])
@@ -118,7 +118,7 @@ _NOT_CONNECTED = {
 
 
 def account_state(account_state: AccountState) -> str:
-    """How an account is doing, in a few words."""
+    """An account's state in a few words."""
     return {
         AccountState.CONNECTED: "Connected",
         AccountState.NEEDS_PASSWORD: "Needs a new password",
@@ -128,7 +128,7 @@ def account_state(account_state: AccountState) -> str:
 
 
 def account_advice(account: Account) -> str:
-    """What to do about an account that is not well; empty for one that is."""
+    """What to do about an account that is not connected; empty for one that is."""
     apple = account.provider == "icloud"
     return {
         AccountState.CONNECTED: "",
@@ -145,12 +145,12 @@ def account_advice(account: Account) -> str:
 
 
 def role(role: Role) -> str:
-    """What a calendar is to its owner."""
+    """A calendar's role."""
     return {Role.PRIMARY: "Primary", Role.CONFLICT: "Checked for conflicts", Role.NONE: "Not used"}[role]
 
 
 def kind(kind: ItemKind) -> str:
-    """What stands in the merged calendar."""
+    """The kind of an item of the merged calendar."""
     return {
         ItemKind.APPOINTMENT: "Appointment",
         ItemKind.CRM: "Blocked in the CRM",
@@ -159,7 +159,7 @@ def kind(kind: ItemKind) -> str:
 
 
 def sync_state(state: SyncState) -> str:
-    """Where an appointment stands with iCloud."""
+    """Whether an appointment is in the Primary calendar."""
     return {
         SyncState.PENDING: "On its way to your Primary calendar.",
         SyncState.SYNCED: "Written to your Primary calendar.",
@@ -170,7 +170,7 @@ def sync_state(state: SyncState) -> str:
 
 
 def slot_settings(settings: SlotSettings) -> str:
-    """What of a calendar blocks time, in a sentence."""
+    """Which events of a calendar block time and what is shown of them, in a sentence."""
     passes = [
         name
         for blocks, name in (
@@ -195,19 +195,19 @@ def _list(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-#: What to say after something was done, by the word that the address carries.
 def receiver(url: str) -> str:
-    """The address of a receiver of webhooks. A query may hold what is not for everybody's eyes."""
+    """The address of a receiver of webhooks, without its query, which may hold a secret."""
     return url.partition("?")[0]
 
 
 def webhook_health(webhook: Webhook) -> tuple[str, str]:
-    """How a receiver is doing: `good`, `wait` or `bad`, and in words."""
+    """A receiver's health: `good`, `wait` or `bad`, and a few words."""
     if not webhook.active:
         return "wait", "Paused"
-    return {"active": ("good", "Well"), "failing": ("wait", "Failing")}.get(webhook.status, ("bad", "Left alone"))
+    return {"active": ("good", "OK"), "failing": ("wait", "Failing")}.get(webhook.status, ("bad", "Disabled"))
 
 
+#: What to say once something is done, by the value of `done` in the address.
 DONE = {
     "connected": "Connected. Now choose what each calendar is used for.",
     "disconnected": "Disconnected. The password was erased.",

@@ -1,4 +1,4 @@
-// What helps where JavaScript is on. Every page works without it.
+// Conveniences. Every page works without JavaScript.
 "use strict";
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
@@ -12,14 +12,14 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-// A calendar is shown in its owner's time zone: whoever is elsewhere is told so.
+// A calendar is shown in its owner's time zone. Say so where the device is in another one.
 for (const told of document.querySelectorAll("[data-zone]")) {
   const clock = (timeZone) => new Date().toLocaleString("en-GB", { timeZone });
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (clock(here) !== clock(told.dataset.zone)) told.textContent = `, though this device is in ${here}`;
 }
 
-// The menu of whoever is signed in closes as menus do: with Escape, or by a click elsewhere.
+// The visitor's menu closes with Escape, or by a click elsewhere.
 const menu = document.querySelector("details.who");
 if (menu) {
   addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
