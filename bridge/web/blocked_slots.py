@@ -168,12 +168,16 @@ def _change(
         changes["expires_at"] = _expiry(reader, body, zone, now)
     if "title" in sent:
         changes["title"] = body.title or ""
-    if body.calendar_id is not None and body.assigned_user_id is not None:
+    calendar_id, user_id = body.calendar_id, body.assigned_user_id
+    if calendar_id is not None and user_id is not None:  # one that was read and is sent back may name both
+        calendar_id = None if calendar_id == current.booking_calendar_id else calendar_id
+        user_id = None if user_id == current.user_id else user_id
+    if calendar_id is not None and user_id is not None:
         reader.wrong("assignedUserId", "invalid_value", "Name either a calendarId or an assignedUserId.")
-    elif body.assigned_user_id is not None:
-        changes |= {"user_id": body.assigned_user_id, "booking_calendar_id": None}
-    elif body.calendar_id is not None and body.calendar_id != current.booking_calendar_id:
-        changes |= {"user_id": None, "booking_calendar_id": body.calendar_id}
+    elif user_id is not None:
+        changes |= {"user_id": user_id, "booking_calendar_id": None}
+    elif calendar_id is not None and calendar_id != current.booking_calendar_id:
+        changes |= {"user_id": None, "booking_calendar_id": calendar_id}
     reader.done()
     return changes
 

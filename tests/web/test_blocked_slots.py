@@ -195,3 +195,14 @@ async def test_all_day_events_block_the_user_s_whole_days(api):
     )
     late = api.body(startTime="2027-03-10T23:30:00", endTime="2027-03-11T00:00:00")
     assert (await api("POST", APPOINTMENTS, late)).json["conflicts"][0]["kind"] == "icloud_event"
+
+
+async def test_one_that_was_read_can_be_sent_back(api):
+    slot = await api.block(assignedUserId=None, calendarId=api.world.booking_calendar_id)
+    path = f"{SLOTS}/{slot['id']}"
+    answer = await api("PUT", path, {**(await api("GET", path)).json["event"], "title": "Lunch, later"})
+    assert answer.status == 200, answer.json
+    assert answer.json == {**slot, "title": "Lunch, later", "version": 2}
+    api.add_user("eve")
+    both = {"calendarId": api.add_calendar("eve"), "assignedUserId": "eve"}
+    assert (await api("PUT", path, both)).status == 422, "either says whose time it is"
