@@ -10,11 +10,11 @@ from radicale.web import BaseWeb
 
 from radicale_plugin.refusals import Response
 
-_TEXT = """This address is for calendar programs: Apple Calendar, Thunderbird, DAVx5 and others.
-
-To subscribe to your calendar, open the calendar bridge's settings pages in your browser, and go to My Profile >
-Subscribe. Your CRM has the link to them; so does your administrator.
-"""
+_TEXT = (
+    "This address is for calendar programs: Apple Calendar, Thunderbird, DAVx5 and others.\n\n"
+    "To subscribe to your calendar, open the calendar bridge's settings pages in your browser, and go to"
+    " My Profile > Subscribe. Your CRM has the link to them; so does your administrator.\n"
+)
 
 
 class Web(BaseWeb):  # type: ignore[misc] # Radicale is not typed for others

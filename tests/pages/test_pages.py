@@ -749,6 +749,12 @@ async def test_many_users_are_shown_page_by_page(site):
     assert all(len(page.html.encode()) < 100_000 for page in pages)
 
 
+async def test_the_system_is_told_in_numbers(site):
+    shown = (await (await site.admin()).get("/system")).text
+    assert re.search(r"\b2 users\b", shown)
+    assert re.search(r"\b1 account connected\b", shown)
+
+
 async def test_an_administrator_makes_links_and_signs_users_out(site):
     admin, ada = await site.admin(), await site.signed_in()
     made = await admin.post("/users/ada/link", via="/users/ada")
