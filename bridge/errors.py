@@ -36,7 +36,10 @@ class Unauthorized(RemoteError):
 
 
 class Forbidden(RemoteError):
-    """403: refused, but not for the password. iCloud uses it for read-only calendars, policy and throttling."""
+    """403: refused, but not for the password. iCloud uses it for read-only calendars, policy and throttling.
+
+    Also a 404 for a new object in a calendar that exists: it may be temporary, too.
+    """
 
 
 class NotFound(RemoteError):

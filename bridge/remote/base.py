@@ -128,7 +128,8 @@ class Remote(Protocol):
         """Write one object: create it when `etag` is None (`If-None-Match: *`), else replace that very version.
 
         The answer's ETag is not to be trusted (the server may rewrite the object), so none is returned: read it back.
-        Raises `PreconditionFailed`; `Refused`; `NotFound` when that version, or the calendar itself, is gone.
+        Raises `PreconditionFailed`; `Refused`; `Forbidden`, also for a 404 although the calendar exists; `NotFound`
+        when that version, or the calendar itself, is gone.
         """
         ...
 

@@ -197,7 +197,9 @@ class CaldavRemote:
             # iCloud answers 404 to an event that it does not accept, such as one without DTEND. Otherwise the calendar
             # does not exist, for which DAViCal answers 405.
             await self._propfind(url, "<D:resourcetype/>", depth="0")
-            raise Refused(without_query(address), f"status {response.status}")
+            # A 404 may also be a temporary fault of the server, so it is not final at once.
+            refused = Forbidden if response.status == 404 else Refused
+            raise refused(without_query(address), f"status {response.status}")
         _check_write(response, address)
 
     async def delete(self, url: str, href: str, *, etag: str | None) -> None:

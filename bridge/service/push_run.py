@@ -169,7 +169,8 @@ async def _arrived(context: Context, remote: Remote, job: _Job) -> bool:
     except NotFound:
         if not await _is_listed(context, remote, job):
             raise
-        return False
+        # A 404 may be a temporary fault: a second event would be worse than the cost of a listing.
+        return job.href in await remote.listing(job.calendar.url)
     return True
 
 

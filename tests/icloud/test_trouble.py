@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
@@ -96,6 +97,20 @@ async def test_a_writing_that_goes_wrong_leaves_one_event(cloud, fault):
     assert len(world.person.texts(world.urls["Home"])) == 3
     assert "Second call" in the_event(world, made[0])[1]
     assert len(world.merged()) == 3
+
+
+@pytest.mark.parametrize("at", [*combinations(range(1, 8), 2), (1, 3, 5), (1, 5, 7), (2, 3, 5), (2, 4, 6)], ids=str)
+async def test_a_new_appointment_arrives_once_whichever_requests_get_404(cloud, at):
+    world = cloud
+    made = world.make(start=world.now() + 86_400, end=world.now() + 86_400 + 1800)
+    for nth in at:
+        world.server.fail(Status(404), nth=nth)
+    for _ in range(4):
+        await push.push_due(world.context)
+        world.later(600)
+    await once_all_is_well(world)
+    assert world.stored(made).sync_state == SyncState.SYNCED
+    assert len(events_of(world, made)) == len(world.person.texts(world.urls["Home"])) == 1
 
 
 # --- What is wrong, and what to do -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from bridge.errors import BadAnswer, NotFound, PreconditionFailed, Refused, ServerFault, TokenRejected
+from bridge.errors import BadAnswer, Forbidden, NotFound, PreconditionFailed, Refused, ServerFault, TokenRejected
 from bridge.remote import session
 from bridge.remote.caldav_remote import CaldavRemote
 from bridge.remote.policy import ProviderPolicy
@@ -390,7 +390,7 @@ UID_CONFLICT = '<D:error xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">
         ([http(409, UID_CONFLICT), THERE], Refused),
         ([http(413)], Refused),
         ([http(415)], Refused),
-        ([http(404), THERE], Refused),
+        ([http(404), THERE], Forbidden),
         ([http(404), http(404)], NotFound),
         ([http(409), http(404)], NotFound),
         ([http(423)], ServerFault),
