@@ -14,6 +14,7 @@ VOCABULARY = {
     "bridge.domain.model",
     "bridge.domain.booking_calendars",
     "bridge.domain.declared",
+    "bridge.domain.english",
     "bridge.domain.notes",
     "bridge.domain.schedules",
     "bridge.domain.time_zones",

@@ -9,7 +9,8 @@ from typing import TextIO
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import count, instant, json_option, print_json, progress, table
+from bridge.cli.output import instant, json_option, print_json, progress, table
+from bridge.domain.english import count
 from bridge.domain.model import Account
 from bridge.errors import Unknown
 from bridge.service import connect as connecting

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.opened import ACTOR, Opened, pass_opened
-from bridge.cli.output import count, json_option, print_json, tell_logins
+from bridge.cli.output import json_option, print_json, tell_logins
 from bridge.domain.declared import Plan
+from bridge.domain.english import count
 from bridge.errors import SettingProblem, SettingsInvalid
 from bridge.settings import load, path_of
 

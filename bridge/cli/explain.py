@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import count, facts, instant, json_option, print_json
+from bridge.cli.output import facts, instant, json_option, print_json
+from bridge.domain.english import count
 from bridge.domain.explain import Finding
 from bridge.domain.ical import Part
 from bridge.domain.model import Role, User

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from bridge.domain.english import count
+
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -23,11 +25,6 @@ def yes_option(warning: str) -> Callable[[_Decorated], _Decorated]:
 def instant(seconds: int | None) -> str:
     """Unix seconds as RFC 3339 in UTC; "never" for None."""
     return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def count(number: int, thing: str) -> str:
-    """A number of things, in English: "1 event", "2 events"."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

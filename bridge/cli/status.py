@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import count, instant, json_option, print_json
+from bridge.cli.output import instant, json_option, print_json
+from bridge.domain.english import count
 from bridge.domain.model import AccountState
 from bridge.service.status import AccountStatus, CalendarStatus, UserStatus
 from bridge.service.status import status as status_of

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import count, json_option, print_json, progress, table
+from bridge.cli.output import json_option, print_json, progress, table
 from bridge.domain import trouble
+from bridge.domain.english import count
 from bridge.domain.model import Account
 from bridge.service import connect, mirror, push, users
 from bridge.store.lock import at_work

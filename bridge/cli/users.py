@@ -6,8 +6,9 @@ import click
 
 from bridge.cli.export import export
 from bridge.cli.opened import Opened, pass_opened
-from bridge.cli.output import count, facts, json_option, print_json, table
+from bridge.cli.output import facts, json_option, print_json, table
 from bridge.domain import time_zones
+from bridge.domain.english import count
 from bridge.domain.model import TwoWay
 from bridge.service import connect, users
 from bridge.store.db import Db

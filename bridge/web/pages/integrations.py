@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bridge.domain.declared import What
+from bridge.domain.english import count
 from bridge.domain.model import Account, User
 from bridge.errors import AccountNotConnected, Unknown
 from bridge.service import audit, connect, preview, roles
@@ -68,7 +69,7 @@ async def connect_account(request: web.Request, user: User) -> web.Response:
         return again(words.Trouble("This is no address of a server.", "Type one that begins with https://."))
     attempts, who = request.app[ATTEMPTS], f"connecting {user.id}"
     if wait := attempts.wait(who, now=context.clock()):
-        minutes = words.count(-(-wait // 60), "minute")
+        minutes = count(-(-wait // 60), "minute")
         return again(words.Trouble("Too many failed tries.", f"Wait {minutes}, then try again."), 429)
     service = _server(typed) if account is None and provider == OTHER else provider
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from aiohttp import web
 
+from bridge.domain.english import count
 from bridge.service.sessions import Visitor
 from bridge.web.keys import CONTEXT
 from bridge.web.pages import words
@@ -130,5 +131,5 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["words"] = words
+    environment.globals |= {"words": words, "count": count}
     return environment

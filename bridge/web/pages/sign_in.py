@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from bridge.domain.english import count
 from bridge.service import sessions
 from bridge.service.sessions import LinkState, Visitor
 from bridge.web.keys import CONTEXT
@@ -126,7 +127,7 @@ def _refused(request: web.Request, template: str, problem: str, status: int, **f
 
 
 def _too_many(wait: int) -> str:
-    minutes = words.count(-(-wait // 60), "minute")
+    minutes = count(-(-wait // 60), "minute")
     return f"Too many failed tries. Wait {minutes}, then try again."
 
 

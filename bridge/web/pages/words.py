@@ -186,11 +186,6 @@ def slot_settings(settings: SlotSettings) -> str:
     return f"{shown}{ignored}{travel}."
 
 
-def count(number: int, thing: str, several: str = "") -> str:
-    """A number of things: "1 event", "2 events"."""
-    return f"{number} {thing}" if number == 1 else f"{number} {several or thing + 's'}"
-
-
 def _list(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
