@@ -190,7 +190,7 @@ def choose(page: Page, bridge: Bridge, *, primary: str, conflicts: tuple[str, ..
     page.goto(f"{bridge.url}/profile/calendars")
     page.get_by_role("link", name="Edit the Primary Calendar").click()
     page.get_by_role("radio", name=primary).check()
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("What this will do")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_have_text("The Primary calendar is saved.")
@@ -198,7 +198,7 @@ def choose(page: Page, bridge: Bridge, *, primary: str, conflicts: tuple[str, ..
         page.get_by_role("link", name="Edit the calendars to check for conflicts").click()
         for name in conflicts:
             page.get_by_role("checkbox", name=name).check()
-        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Continue").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What this will do")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_have_text("The calendars to check for conflicts are saved.")

@@ -88,7 +88,7 @@ def test_the_week_is_readable_at_a_small_desk_with_a_12_hour_clock(browser: Brow
     page.goto(f"{bridge.url}/profile/calendars")
     page.get_by_role("link", name="Settings of Home").click()
     page.get_by_role("radio", name="The events' titles").check()
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Save").click()
     page.goto(f"{bridge.url}/calendar?date={live.tomorrow(9).date()}")
     live.look(page)
@@ -139,7 +139,7 @@ def test_what_lasts_for_days_is_one_bar_and_a_crowded_hour_hides_nothing(browser
     page.goto(f"{bridge.url}/profile/calendars")
     page.get_by_role("link", name="Settings of Home").click()
     page.get_by_role("radio", name="The events' titles").check()
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Save").click()
 
     for view in ("week", "month"):
