@@ -200,7 +200,6 @@ class PublishedItem:
     """What the merged calendar serves for one UID."""
 
     href: str
-    uid: str
     etag: str
     ics: str
     #: The first instant covered, and the first instant after all of it; None: it has no end.
@@ -212,6 +211,11 @@ class PublishedItem:
     occurrences: tuple[Occurrence, ...] = ()
     #: The span for which `occurrences` is complete; None: the item has no others.
     expanded: Interval | None = None
+
+    @property
+    def uid(self) -> str:
+        """The UID that its text has."""
+        return self.href.removesuffix(".ics")
 
 
 class ItemKind(StrEnum):

@@ -148,7 +148,6 @@ def differing(before: Sequence[str], after: Iterable[PublishedItem]) -> list[str
 def _published(href: str, source_id: str, kind: ItemKind, rendered: ical.Rendered) -> PublishedItem:
     return PublishedItem(
         href=href,
-        uid=href.removesuffix(".ics"),
         etag=rendered.etag,
         ics=rendered.ics,
         first_start=rendered.first_start,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from bridge.domain.model import Appointment, AppointmentFields, Interval, SyncState
 from bridge.store.db import Row, Tx
 from bridge.store.occurrences import LONG
+from bridge.store.users import OWNER
 
 
 def put(tx: Tx, appointment: Appointment) -> None:
@@ -167,8 +168,8 @@ def single(tx: Tx, wanted: Wanted) -> list[Appointment]:
 def recurring(tx: Tx, wanted: Wanted) -> list[Appointment]:
     """Recurring Appointments that take place and may touch the span."""
     goes_on = (
-        "EXISTS (SELECT 1 FROM published_items p WHERE p.user_id = a.user_id AND p.href = a.id || '.ics'"
-        " AND (p.last_end IS NULL OR p.last_end > :start))"
+        "EXISTS (SELECT 1 FROM published_items p JOIN users u ON u.number = p.owner"
+        " WHERE u.id = a.user_id AND p.href = a.id || '.ics' AND (p.last_end IS NULL OR p.last_end > :start))"
     )
     return _listed(tx, wanted, f"{_RECURS} AND {goes_on}", limit=-1)
 
@@ -232,7 +233,7 @@ def booked_times(
     """When appointments of these booking calendars take a User's time in the span: start, end, calendar and href."""
     occurrence = (
         "SELECT o.start_at, o.end_at, a.booking_calendar_id, p.href FROM appointments a JOIN published_items p"
-        " ON p.user_id = :user_id AND p.href = a.id || '.ics' JOIN occurrences o ON o.item = p.id"
+        f" ON p.owner = {OWNER} AND p.href = a.id || '.ics' JOIN occurrences o ON o.item = p.id"
         " WHERE a.booking_calendar_id = :calendar_id"
         " AND o.start_at < :end AND o.end_at > :start"
     )

@@ -13,6 +13,7 @@ from bridge.domain.model import Interval
 from bridge.store.db import Tx
 from bridge.store.occurrences import TOUCHING
 from bridge.store.published import by_href
+from bridge.store.users import OWNER
 
 #: The iCalendar text without the escapes that it has in XML.
 _PLAIN = "CASE WHEN escaped THEN replace(replace(replace(ics, '&lt;', '<'), '&gt;', '>'), '&amp;', '&') ELSE ics END"
@@ -65,7 +66,7 @@ def of_touching(tx: Tx, user_id: str, template: Template, span: Interval) -> Ite
 def of_named(tx: Tx, user_id: str, template: Template, hrefs: Sequence[str]) -> dict[str, bytes]:
     """The fragments of the items with these hrefs, by href. Hrefs that do not exist are left out."""
     expression, texts = _expression(template)
-    query = f"SELECT href, {expression} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
+    query = f"SELECT href, {expression} FROM published_items WHERE owner = {OWNER} AND ics IS NOT NULL AND href IN"
     cursor = tx.cursor()
     cursor.row_factory = None
     return dict(by_href(cursor, query, user_id, hrefs, **texts))
@@ -92,7 +93,7 @@ def events(tx: Tx, user_id: str) -> Iterator[bytes]:
     )
 
 
-_TEXTS = f"SELECT {_PLAIN} AS ics, revision, id FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
+_TEXTS = f"SELECT {_PLAIN} AS ics, revision, id FROM published_items WHERE owner = {OWNER} AND ics IS NOT NULL"
 # The position of the first one, or 1 where there is none. Only at the start of a line: a description may mention it.
 _ZONE = "(instr(ics, :zone) + 1)"
 _EVENT = "(instr(ics, :event) + 1)"
@@ -104,7 +105,7 @@ def _pieces(tx: Tx, user_id: str, template: Template, which: str, values: dict[s
     return _joined(
         tx.execute(
             # In this order, rows are mostly read in the order in which they lie on the disk.
-            f"SELECT {expression} FROM published_items WHERE user_id = :user_id AND {which} ORDER BY revision, id",
+            f"SELECT {expression} FROM published_items WHERE owner = {OWNER} AND {which} ORDER BY revision, id",
             {"user_id": user_id, **values, **texts},
         )
     )

@@ -397,9 +397,9 @@ CREATE INDEX outbox_by_account ON outbox (account_id, state)"""
 _PUBLISHED = """\
 CREATE TABLE published_items (
     id INTEGER PRIMARY KEY,
-    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- The number of the User.
+    owner INTEGER NOT NULL REFERENCES users (number) ON DELETE CASCADE,
     href TEXT NOT NULL,
-    uid TEXT NOT NULL,
     -- The revision at which it last changed, and when; a row without ics is a tombstone.
     revision INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,
@@ -414,15 +414,15 @@ CREATE TABLE published_items (
     -- The span for which its occurrences are stored; NULL: all of them are.
     expanded_from INTEGER,
     expanded_until INTEGER,
-    UNIQUE (user_id, href)
+    UNIQUE (owner, href)
 );
 
-CREATE INDEX published_items_by_revision ON published_items (user_id, revision);
+CREATE INDEX published_items_by_revision ON published_items (owner, revision);
 
 CREATE INDEX tombstones ON published_items (changed_at) WHERE ics IS NULL;
 
 -- Recurring items, whose occurrences are stored up to a horizon.
-CREATE INDEX published_items_by_horizon ON published_items (user_id, expanded_until, expanded_from)
+CREATE INDEX published_items_by_horizon ON published_items (owner, expanded_until, expanded_from)
     WHERE expanded_until IS NOT NULL;
 
 -- Those with occurrences beyond it.

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from bridge.domain.model import Interval, ItemKind
 from bridge.store.db import Tx
 from bridge.store.published import by_href
+from bridge.store.users import OWNER
 
 #: Occurrences longer than this many seconds have an index of their own, whose definition contains the same number.
 LONG = 172_800
 
 # What touches a span is found by two indexes: short occurrences begin in the span or shortly before it, and long ones
 # are few. With a single index by start or by end, SQLite would walk through everything before or after the span.
-_OWNER = "o.owner = (SELECT number FROM users WHERE id = :user_id)"
 _NOT_BEFORE = "(o.end_at > :start OR (o.end_at = o.start_at AND o.start_at = :start))"
-_SHORT = f"{_OWNER} AND o.start_at >= :start - {LONG} AND o.start_at < :end AND {_NOT_BEFORE}"
+_SHORT = f"o.owner = {OWNER} AND o.start_at >= :start - {LONG} AND o.start_at < :end AND {_NOT_BEFORE}"
 _LONG = (
-    f"{_OWNER} AND o.end_at > :start AND o.start_at < :start - {LONG} AND o.start_at < :end"
+    f"o.owner = {OWNER} AND o.end_at > :start AND o.start_at < :start - {LONG} AND o.start_at < :end"
     f" AND o.end_at - o.start_at > {LONG}"
 )
 
@@ -37,7 +37,7 @@ def of_items(tx: Tx, user_id: str, hrefs: Sequence[str], span: Interval) -> dict
     """
     query = (
         "SELECT p.href, o.start_at, o.end_at FROM published_items p JOIN occurrences o ON o.item = p.id"
-        f" WHERE o.start_at < :end AND {_NOT_BEFORE} AND p.user_id = :user_id AND p.href IN"
+        f" WHERE o.start_at < :end AND {_NOT_BEFORE} AND p.owner = {OWNER} AND p.href IN"
     )
     cursor = tx.cursor()
     cursor.row_factory = None
@@ -91,7 +91,7 @@ def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()
     other = ""
     if left_out:
         names = ", ".join(f":{name}" for name in left_out)
-        other = f" AND o.item NOT IN (SELECT id FROM published_items WHERE user_id = :user_id AND href IN ({names}))"
+        other = f" AND o.item NOT IN (SELECT id FROM published_items WHERE owner = {OWNER} AND href IN ({names}))"
     columns = "SELECT o.start_at, MAX(o.end_at) FROM occurrences o"
     cursor = tx.cursor()
     cursor.row_factory = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bridge.domain.model import AccountState, ItemKind, OutboxState
 from bridge.store.db import Row, Tx
+from bridge.store.users import OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Changed:
 def newest_changes(tx: Tx, user_id: str, *, limit: int) -> list[Changed]:
     """The items of a User's merged calendar that changed last, newest first."""
     rows = tx.execute(
-        f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id ORDER BY revision DESC, href LIMIT :limit",
+        f"SELECT {_CHANGED} FROM published_items WHERE owner = {OWNER} ORDER BY revision DESC, href LIMIT :limit",
         {"user_id": user_id, "limit": limit},
     )
     return [_changed(row) for row in rows]
@@ -74,7 +75,7 @@ def newest_changes(tx: Tx, user_id: str, *, limit: int) -> list[Changed]:
 def change_of(tx: Tx, user_id: str, href: str) -> Changed | None:
     """The last change of an item of a User's merged calendar; None when there never was such an item."""
     row = tx.execute(
-        f"SELECT {_CHANGED} FROM published_items WHERE user_id = :user_id AND href = :href",
+        f"SELECT {_CHANGED} FROM published_items WHERE owner = {OWNER} AND href = :href",
         {"user_id": user_id, "href": href},
     ).fetchone()
     return _changed(row) if row else None
@@ -95,7 +96,7 @@ def next_time(tx: Tx, user_id: str, href: str, *, now: int) -> Time | None:
     row = tx.execute(
         "SELECT o.start_at, o.end_at, o.all_day, p.expanded_until IS NOT NULL OR EXISTS ("
         "SELECT 1 FROM occurrences other WHERE other.item = o.item AND other.start_at <> o.start_at) AS repeats"
-        " FROM published_items p JOIN occurrences o ON o.item = p.id WHERE p.user_id = :user_id AND p.href = :href"
+        f" FROM published_items p JOIN occurrences o ON o.item = p.id WHERE p.owner = {OWNER} AND p.href = :href"
         " ORDER BY o.end_at <= :now, CASE WHEN o.end_at > :now THEN o.start_at ELSE -o.start_at END LIMIT 1",
         {"user_id": user_id, "href": href, "now": now},
     ).fetchone()

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape, unescape
 
 from bridge.domain.model import Interval, ItemKind, PublishedItem
 from bridge.store.db import Row, Tx
+from bridge.store.users import OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def apply(tx: Tx, user_id: str, *, put: Iterable[PublishedItem], remove: Iterabl
     _put(tx, user_id, changed, revision, now)
     tx.executemany(
         "UPDATE published_items SET revision = :revision, changed_at = :now, etag = '', ics = NULL, escaped = 0,"
-        " expanded_from = NULL, expanded_until = NULL WHERE user_id = :user_id AND href = :href",
+        f" expanded_from = NULL, expanded_until = NULL WHERE owner = {OWNER} AND href = :href",
         [{"user_id": user_id, "href": href, "revision": revision, "now": now} for href in removed],
     )
     _forget_occurrences(tx, [known[href]["id"] for href in (*removed, *(i.href for i in changed)) if href in known])
@@ -95,8 +96,8 @@ def prune(tx: Tx, *, before: int) -> None:
     gone = "ics IS NULL AND changed_at < :before"
     tx.execute(
         "UPDATE users SET tombstones_from = pruned.revision FROM"
-        f" (SELECT user_id, MAX(revision) AS revision FROM published_items WHERE {gone} GROUP BY user_id) AS pruned"
-        " WHERE pruned.user_id = users.id AND pruned.revision > users.tombstones_from",
+        f" (SELECT owner, MAX(revision) AS revision FROM published_items WHERE {gone} GROUP BY owner) AS pruned"
+        " WHERE pruned.owner = users.number AND pruned.revision > users.tombstones_from",
         {"before": before},
     )
     tx.execute(f"DELETE FROM published_items WHERE {gone}", {"before": before})
@@ -105,8 +106,9 @@ def prune(tx: Tx, *, before: int) -> None:
 def least_expanded(tx: Tx, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:
     """Items that have occurrences after the stored ones, where these end before `before`, by User, oldest first."""
     rows = tx.execute(
-        f"SELECT user_id, {_ITEM} FROM published_items WHERE expanded_until < :before"
-        " AND (last_end IS NULL OR last_end > expanded_until) ORDER BY expanded_until LIMIT :limit",
+        f"SELECT u.id AS user_id, {_ITEM} FROM published_items JOIN users u ON u.number = owner"
+        " WHERE expanded_until < :before AND (last_end IS NULL OR last_end > expanded_until)"
+        " ORDER BY expanded_until LIMIT :limit",
         {"before": before, "limit": limit},
     )
     found: dict[str, list[PublishedItem]] = {}
@@ -118,7 +120,7 @@ def least_expanded(tx: Tx, *, before: int, limit: int) -> dict[str, list[Publish
 def changed_since(tx: Tx, user_id: str, revision: int) -> list[str]:
     """The hrefs of the items that changed or were removed after a revision."""
     rows = tx.execute(
-        "SELECT href FROM published_items WHERE user_id = :user_id AND revision > :revision ORDER BY revision, href",
+        f"SELECT href FROM published_items WHERE owner = {OWNER} AND revision > :revision ORDER BY revision, href",
         {"user_id": user_id, "revision": revision},
     )
     return [row["href"] for row in rows]
@@ -127,7 +129,7 @@ def changed_since(tx: Tx, user_id: str, revision: int) -> list[str]:
 def all_items(tx: Tx, user_id: str) -> Iterator[PublishedItem]:
     """Every item, by href. Rows are read as they are consumed, since there may be many."""
     rows = tx.execute(
-        f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY href",
+        f"SELECT {_ITEM} FROM published_items WHERE owner = {OWNER} AND ics IS NOT NULL ORDER BY href",
         {"user_id": user_id},
     )
     return map(_item, rows)
@@ -136,7 +138,7 @@ def all_items(tx: Tx, user_id: str) -> Iterator[PublishedItem]:
 def all_hrefs(tx: Tx, user_id: str) -> list[str]:
     """The href of every item."""
     rows = tx.execute(
-        "SELECT href FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL ORDER BY href",
+        f"SELECT href FROM published_items WHERE owner = {OWNER} AND ics IS NOT NULL ORDER BY href",
         {"user_id": user_id},
     )
     return [row["href"] for row in rows]
@@ -144,21 +146,20 @@ def all_hrefs(tx: Tx, user_id: str) -> list[str]:
 
 def get(tx: Tx, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
     """The items with these hrefs, in no particular order. Hrefs that do not exist are left out."""
-    query = f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL AND href IN"
+    query = f"SELECT {_ITEM} FROM published_items WHERE owner = {OWNER} AND ics IS NOT NULL AND href IN"
     return [_item(row) for row in by_href(tx, query, user_id, list(hrefs))]
 
 
 def changed_at(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, int]:
     """When each of these items last changed, Unix seconds."""
-    query = "SELECT href, changed_at FROM published_items WHERE user_id = :user_id AND href IN"
+    query = f"SELECT href, changed_at FROM published_items WHERE owner = {OWNER} AND href IN"
     return {row["href"]: row["changed_at"] for row in by_href(tx, query, user_id, hrefs)}
 
 
 def hrefs_with_prefix(tx: Tx, user_id: str, prefix: str) -> list[str]:
     """The hrefs of the items whose href begins with `prefix`, which must not be empty."""
     rows = tx.execute(
-        "SELECT href FROM published_items WHERE user_id = :user_id AND href >= :low AND href < :high"
-        " AND ics IS NOT NULL",
+        f"SELECT href FROM published_items WHERE owner = {OWNER} AND href >= :low AND href < :high AND ics IS NOT NULL",
         {"user_id": user_id, "low": prefix, "high": prefix[:-1] + chr(ord(prefix[-1]) + 1)},
     )
     return [row["href"] for row in rows]
@@ -168,8 +169,8 @@ def with_uid_like(tx: Tx, user_id: str, text: str) -> Iterator[PublishedItem]:
     """The items whose UID contains `text`, without regard to case."""
     pattern = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     rows = tx.execute(
-        f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND ics IS NOT NULL"
-        " AND lower(uid) LIKE :pattern ESCAPE '\\' ORDER BY href",
+        f"SELECT {_ITEM} FROM published_items WHERE owner = {OWNER} AND ics IS NOT NULL"
+        " AND lower(substr(href, 1, length(href) - 4)) LIKE :pattern ESCAPE '\\' ORDER BY href",
         {"user_id": user_id, "pattern": f"%{pattern}%"},
     )
     return map(_item, rows)
@@ -178,7 +179,7 @@ def with_uid_like(tx: Tx, user_id: str, text: str) -> Iterator[PublishedItem]:
 def unexpanded(tx: Tx, user_id: str, span: Interval) -> list[PublishedItem]:
     """The items that may have occurrences in the span that are not stored: they were not expanded for all of it."""
     rows = tx.execute(
-        f"SELECT {_ITEM} FROM published_items WHERE user_id = :user_id AND expanded_until IS NOT NULL"
+        f"SELECT {_ITEM} FROM published_items WHERE owner = {OWNER} AND expanded_until IS NOT NULL"
         " AND (expanded_until < :end OR expanded_from > :start)"
         " AND first_start < :end AND (last_end IS NULL OR last_end > :start)",
         {"user_id": user_id, "start": span.start, "end": span.end},
@@ -188,9 +189,9 @@ def unexpanded(tx: Tx, user_id: str, span: Interval) -> list[PublishedItem]:
 
 _KNOWN = (
     "SELECT id, href, etag, ics IS NOT NULL AS live, expanded_from, expanded_until FROM published_items"
-    " WHERE user_id = :user_id AND href IN"
+    f" WHERE owner = {OWNER} AND href IN"
 )
-_ITEM = "href, uid, etag, ics, escaped, first_start, last_end, kind, source_id, expanded_from, expanded_until"
+_ITEM = "href, etag, ics, escaped, first_start, last_end, kind, source_id, expanded_from, expanded_until"
 
 
 #: How many hrefs one statement asks for; SQLite takes 32,766 parameters, older ones 999.
@@ -209,7 +210,6 @@ def _item(row: Row) -> PublishedItem:
     expanded = None if row["expanded_from"] is None else Interval(row["expanded_from"], row["expanded_until"])
     return PublishedItem(
         href=row["href"],
-        uid=row["uid"],
         etag=row["etag"],
         ics=unescape(row["ics"]) if row["escaped"] else row["ics"],
         first_start=row["first_start"],
@@ -226,10 +226,10 @@ def _expanded(item: PublishedItem) -> tuple[int | None, int | None]:
 
 def _put(tx: Tx, user_id: str, items: Iterable[PublishedItem], revision: int | None, now: int) -> None:
     tx.executemany(
-        "INSERT INTO published_items (user_id, href, uid, revision, changed_at, etag, ics, escaped,"
+        "INSERT INTO published_items (owner, href, revision, changed_at, etag, ics, escaped,"
         " first_start, last_end, kind, source_id, expanded_from, expanded_until)"
-        " VALUES (:user_id, :href, :uid, :revision, :now, :etag, :ics, :escaped, :first_start, :last_end, :kind,"
-        " :source_id, :from_, :until) ON CONFLICT (user_id, href) DO UPDATE SET uid = excluded.uid,"
+        f" VALUES ({OWNER}, :href, :revision, :now, :etag, :ics, :escaped, :first_start, :last_end, :kind,"
+        " :source_id, :from_, :until) ON CONFLICT (owner, href) DO UPDATE SET"
         " revision = excluded.revision, changed_at = excluded.changed_at, etag = excluded.etag, ics = excluded.ics,"
         " escaped = excluded.escaped, first_start = excluded.first_start,"
         " last_end = excluded.last_end, kind = excluded.kind, source_id = excluded.source_id,"
@@ -238,7 +238,6 @@ def _put(tx: Tx, user_id: str, items: Iterable[PublishedItem], revision: int | N
             {
                 "user_id": user_id,
                 "href": i.href,
-                "uid": i.uid,
                 "revision": revision,
                 "now": now,
                 "etag": i.etag,
@@ -261,7 +260,7 @@ def _expand(tx: Tx, user_id: str, items: Sequence[PublishedItem]) -> None:
     _put_occurrences(tx, user_id, items)
     tx.executemany(
         "UPDATE published_items SET expanded_from = :from_, expanded_until = :until, first_start = :first_start,"
-        " last_end = :last_end WHERE user_id = :user_id AND href = :href",
+        f" last_end = :last_end WHERE owner = {OWNER} AND href = :href",
         [
             {
                 "user_id": user_id,
@@ -293,5 +292,5 @@ def _put_occurrences(tx: Tx, user_id: str, items: Sequence[PublishedItem]) -> No
 
 
 def _ids(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> dict[str, int]:
-    query = "SELECT href, id FROM published_items WHERE user_id = :user_id AND href IN"
+    query = f"SELECT href, id FROM published_items WHERE owner = {OWNER} AND href IN"
     return {row["href"]: row["id"] for row in by_href(tx, query, user_id, [item.href for item in items])}

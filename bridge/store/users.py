@@ -8,6 +8,9 @@ from bridge.domain.model import ApiToken, TwoWay, User
 from bridge.store import booking_calendars
 from bridge.store.db import Row, Tx
 
+#: Selects the number of the User `user_id`, which tables with many rows have as the owner.
+OWNER = "(SELECT number FROM users WHERE id = :user_id)"
+
 
 def add(tx: Tx, user: User, *, now: int) -> None:
     """Add a User. Raises `sqlite3.IntegrityError` when the id is taken."""

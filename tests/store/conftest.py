@@ -24,7 +24,6 @@ def item(name, etag="1"):
     """Something to publish."""
     return PublishedItem(
         href=f"{name}.ics",
-        uid=name,
         etag=etag,
         ics=f"BEGIN:VCALENDAR\r\nX-NAME:{name}\r\nEND:VCALENDAR\r\n",
         first_start=NOW,

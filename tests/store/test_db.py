@@ -121,7 +121,7 @@ for number in range(40):
     name = f"{sys.argv[2]}{number}"
     with db.write() as tx:
         published.head(tx, "ada")
-        item = PublishedItem(f"{name}.ics", name, "1", "text", 0, 1, ItemKind.ICLOUD, "cal")
+        item = PublishedItem(f"{name}.ics", "1", "text", 0, 1, ItemKind.ICLOUD, "cal")
         published.apply(tx, "ada", put=[item], remove=[], now=1)
 """
 OPEN = """

@@ -263,7 +263,10 @@ async def test_moved_to_another_user_it_leaves_the_first_one_s_calendars(api):
         listed = await api("GET", EVENTS, params={**WEEK, "userId": user, "includeDeleted": "true"})
         assert len(listed.json["events"]) == count, user
     with api.world.db.read() as tx:
-        busy = [tuple(row) for row in tx.execute("SELECT user_id, href FROM published_items WHERE ics IS NOT NULL")]
+        rows = tx.execute(
+            "SELECT u.id, href FROM published_items JOIN users u ON u.number = owner WHERE ics IS NOT NULL"
+        )
+        busy = [tuple(row) for row in rows]
     assert busy == [("bob", f"{booked['id']}.ics")]
     assert (await api("PUT", path, {"assignedUserId": "carol"})).status == 404
     await api.book()
