@@ -172,6 +172,27 @@ def look(page: Page, *, heaviest: int = 100_000) -> None:
     assert len(page.content().encode()) < heaviest
 
 
+def tab_stops(page: Page) -> list[dict]:
+    """Everything that has the focus in turn: its name, and whether an outline tells."""
+    stops = []
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(
+            """() => {
+              const one = document.activeElement;
+              if (one === document.body || one.dataset.reached) return null;
+              one.dataset.reached = 'yes';
+              const label = one.labels && one.labels.length ? one.labels[0].innerText : '';
+              const name = one.getAttribute('aria-label') || one.innerText || label;
+              return { name: name.trim(), marked: getComputedStyle(one).outlineStyle === 'solid' };
+            }"""
+        )
+        if stop is None:
+            return stops
+        stops.append(stop)
+    return stops
+
+
 def sign_in(page: Page, bridge: Bridge, person: Person) -> None:
     page.goto(bridge.link(person))
     page.get_by_role("button", name="Open my settings").click()

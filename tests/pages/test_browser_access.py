@@ -60,7 +60,7 @@ def test_everything_is_reached_by_tab_and_shows_that_it_has_the_focus(page: Page
         *(f"/calendar?view={view}&date={live.tomorrow(10).date()}" for view in ("day", "week", "month")),
     ):
         page.goto(bridge.url + path)
-        reached = _walk_by_tab(page)
+        reached = live.tab_stops(page)
         assert [stop for stop in reached if not stop["marked"] or not stop["name"]] == [], path
         assert reached[0]["name"] == "Skip to the content"
         assert page.evaluate(_MISSED) == [], path
@@ -70,27 +70,6 @@ def test_everything_is_reached_by_tab_and_shows_that_it_has_the_focus(page: Page
 _MISSED = """() => [...document.querySelectorAll('a[href], button, input, summary, [tabindex="0"]')]
   .filter((one) => one.checkVisibility() && !one.disabled && one.type !== 'radio' && !one.dataset.reached)
   .map((one) => one.outerHTML.slice(0, 200))"""
-
-
-def _walk_by_tab(page: Page) -> list[dict]:
-    """Everything that has the focus in turn: its name, and whether an outline tells."""
-    stops = []
-    for _ in range(300):
-        page.keyboard.press("Tab")
-        stop = page.evaluate(
-            """() => {
-              const one = document.activeElement;
-              if (one === document.body || one.dataset.reached) return null;
-              one.dataset.reached = 'yes';
-              const label = one.labels && one.labels.length ? one.labels[0].innerText : '';
-              const name = one.getAttribute('aria-label') || one.innerText || label;
-              return { name: name.trim(), marked: getComputedStyle(one).outlineStyle === 'solid' };
-            }"""
-        )
-        if stop is None:
-            return stops
-        stops.append(stop)
-    return stops
 
 
 def test_a_screen_reader_finds_a_table_where_it_is_drawn_as_a_list(browser: Browser, bridge, person):

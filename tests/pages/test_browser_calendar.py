@@ -160,6 +160,9 @@ def test_what_lasts_for_days_is_one_bar_and_a_crowded_hour_hides_nothing(browser
         assert pieces.nth(1).locator(".title").bounding_box()["width"] <= 1
         pieces.last.focus()
         live.look(page)
+        # Screen readers find each day's piece; the keyboard stops at the bar once.
+        page.reload()
+        assert len([stop for stop in live.tab_stops(page) if "A trip" in stop["name"]]) == 1
 
     page.goto(f"{bridge.url}/calendar?view=day&date={live.tomorrow(15).date()}")
     live.look(page)

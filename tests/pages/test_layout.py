@@ -103,6 +103,14 @@ def test_a_bar_begins_anew_with_each_week_of_a_month():
     ]
 
 
+def test_the_keyboard_stops_where_a_bar_is_shown_first():
+    assert [day["leave"].again for day in days(14, whole(8, 30, "leave"))] == [False, *[True] * 13]
+    # On its first day, there is no room for the feast.
+    found = days(5, *(whole(8, 12, f"trip{n}") for n in range(4)), whole(12, 14, "feast"))
+    assert ["feast" in day for day in found] == [False, False, False, True, True]
+    assert [day["feast"].again for day in found[3:]] == [False, True]
+
+
 def test_a_timed_event_over_days_is_a_bar_between_its_first_and_its_last():
     found = days(4, entry(at(15), at(10, day=DAY + dt.timedelta(3)), href="ferry"))
     assert [list(day) for day in found] == [[], ["ferry"], ["ferry"], []]

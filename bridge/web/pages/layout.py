@@ -37,6 +37,8 @@ class WholeDay:
     #: On how many days the bar is drawn from this one on, and whether it continues from the day before.
     days: int = 1
     joined: bool = False
+    #: Whether an earlier day shows the entry too, so that the keyboard need not stop here again.
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,13 @@ def days_of(
 ) -> list[Day]:
     """The days of an agenda. An entry of several whole days is one bar within each row of seven days."""
     days = [day_of(agenda, date, reads, most=most, lanes=lanes) for date in dates]
-    return [day for at in range(0, len(days), 7) for day in _joined(days[at : at + 7])]
+    found: list[Day] = []
+    shown: set[tuple[str, int]] = set()
+    for day in (day for at in range(0, len(days), 7) for day in _joined(days[at : at + 7])):
+        all_day = tuple(replace(one, again=_occurrence(one) in shown) for one in day.all_day)
+        shown |= {_occurrence(one) for one in all_day}
+        found.append(replace(day, all_day=all_day))
+    return found
 
 
 def day_of(agenda: Agenda, date: dt.date, reads: Conventions, *, most: int, lanes: int = LANES, skip: int = 0) -> Day:
