@@ -3,7 +3,7 @@
 Clients ask for changes all day, always in the same words, and fetch what changed in words that differ only in the names
 of items. Radicale's answer to a PROPFIND or a REPORT depends on the User, on a few parts of the request, and on the
 revision of the calendar. Where all of these are the same, so is the answer. User and revision are looked up for each
-request, in one snapshot: a revoked password, or a change, has an effect from the next request on.
+request, by one statement: a revoked password, or a change, has an effect from the next request on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bridge.store.db import Tx
 from radicale_plugin.asked import Asked
 from radicale_plugin.body import Spooled, assemble
 from radicale_plugin.cache import LONGEST, Cache
@@ -19,6 +18,7 @@ from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
 from radicale_plugin.request_key import KeyedRequest
 from radicale_plugin.sample import Piece
+from radicale_plugin.storage import Storage
 
 #: The largest form that is kept, in bytes.
 _FORM = 5_000
@@ -53,17 +53,20 @@ class AnswerCache:
         self._most = most
         self._kept: Cache[Final | _Form] = Cache()
 
-    def answer(self, tx: Tx, request: KeyedRequest) -> Final | None:
+    def answer(self, request: KeyedRequest, storage: Storage) -> Final | None:
         """The answer to a request, if it follows from an earlier one; else None."""
         kept = self._kept.get(request.key)
         if not isinstance(kept, _Form):
             return kept
         told = kept.told
         asked = replace(told.asked, names=dict.fromkeys(request.names))
-        try:
-            body, compressed = assemble(filled(tx, asked, told.parts, most=self._most), gzip=told.gzip)
-        except TooMuch:
-            return None
+        with storage.snapshot() as tx:
+            if storage.head(request.head.user_id) != request.head:
+                return None
+            try:
+                body, compressed = assemble(filled(tx, asked, told.parts, most=self._most), gzip=told.gzip)
+            except TooMuch:
+                return None
         encoding = [("Content-Encoding", "gzip")] if compressed else []
         return kept.status, [*kept.headers, *encoding, ("Content-Length", str(len(body)))], body
 
@@ -71,6 +74,8 @@ class AnswerCache:
         """Keep an answer that is valid until the calendar changes. Returns the answer to send."""
         status, headers, body = answer
         asked = told.asked
+        if asked.head != request.head:  # the calendar has changed since the login
+            return answer
         if request.names:
             if asked.only_names and tuple(asked.names) == request.names:
                 lasting = [one for one in headers if one[0] not in {"Content-Encoding", "Content-Length"}]

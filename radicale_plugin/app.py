@@ -74,8 +74,7 @@ class Application(ReadOnly):
 
     def _handle_request(self, environ: Environ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
         try:
-            with self._storage.snapshot() as tx:  # of the login as well
-                status, headers, body = self._known(tx, environ)
+            status, headers, body = self._known(environ)
         except Locked as e:
             logger.warning("The store can't be read: %s", e)
             code, said, text, _ = _UNAVAILABLE
@@ -83,12 +82,12 @@ class Application(ReadOnly):
             return f"{code} {client.responses[code]}", told, [text.encode()]
         return status, list(headers), sliced(body) if isinstance(body, bytes) else body
 
-    def _known(self, tx: Tx, environ: Environ) -> Final:
+    def _known(self, environ: Environ) -> Final:
         """An earlier answer that still holds, or a new one; always a new one if each request is to be logged."""
         if not self._knows_repeats or logger.isEnabledFor(LOG_LEVEL_NOTICE):
             return self._answered(environ)
-        request = keyed_request(environ, self._auth, self._storage)
-        known = None if request is None else self._answers.answer(tx, request)
+        request = keyed_request(environ, self._auth)
+        known = None if request is None else self._answers.answer(request, self._storage)
         if known is not None:
             return known
         answer = self._answered(environ)
@@ -102,7 +101,8 @@ class Application(ReadOnly):
             del environ["CONTENT_TYPE"]
         if environ.get("wsgi.input_terminated") and environ.pop("HTTP_TRANSFER_ENCODING", ""):
             environ[_UNMEASURED] = True
-        status, headers, answers = super()._handle_request(environ)
+        with self._storage.snapshot():  # of the login as well
+            status, headers, answers = super()._handle_request(environ)
         answer = answers[0] if answers else b""
         if isinstance(answer, Spooled):
             if environ["REQUEST_METHOD"] != "HEAD":

@@ -14,6 +14,7 @@ from radicale import config
 from radicale.auth import BaseAuth
 
 from bridge.store import passwords
+from bridge.store.published import Head
 from radicale_plugin.settings import open_store
 
 #: Seconds between two notes of the use of one password.
@@ -41,13 +42,18 @@ class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
             del environ["HTTP_AUTHORIZATION"]
         return ()
 
-    def _login(self, login: str, password: str) -> str:
+    def head(self, login: str, password: str) -> Head | None:
+        """The state of the User's merged calendar if this is one of their passwords, whose use is noted; else None."""
         with self._db.read() as tx:
-            password_id = passwords.verify(tx, login, password)
-        if password_id is None:
-            return ""
+            found = passwords.login(tx, login, password)
+        if found is None:
+            return None
+        password_id, head = found
         self._note_use(password_id)
-        return login
+        return head
+
+    def _login(self, login: str, password: str) -> str:
+        return "" if self.head(login, password) is None else login
 
     def _note_use(self, password_id: str) -> None:
         """Note the use in a file, for the sidecar: this process only reads the store."""

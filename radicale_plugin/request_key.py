@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import io
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from radicale.auth import AuthContext
-
+from bridge.store.published import Head
 from radicale_plugin.auth import Auth
-from radicale_plugin.storage import Storage
 
 #: The keys of `environ` that Radicale reads for a PROPFIND or a REPORT, besides the login and the body.
 PARTS = (
@@ -32,24 +29,24 @@ _LONG = 100_000
 _LONG_WORDS = 8_000
 
 
-@dataclass(frozen=True, slots=True)
-class KeyedRequest:
+class KeyedRequest(NamedTuple):
     """A request by a User whose login is valid, at one revision of their calendar. Repetitions have the same `key`."""
 
+    #: The User's calendar, at the moment of the login. It is part of the key.
+    head: Head
     key: Hashable
     #: The items that a multiget names, in order. They are not part of the key.
     names: tuple[str, ...]
 
 
-def keyed_request(environ: dict[str, Any], auth: Auth, storage: Storage) -> KeyedRequest | None:
+def keyed_request(environ: dict[str, Any], auth: Auth) -> KeyedRequest | None:
     """The request with its key; None where repetitions can't be recognised. Radicale can still read the body."""
     if environ["REQUEST_METHOD"] not in {"PROPFIND", "REPORT"} or environ.get("HTTP_TRANSFER_ENCODING"):
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdigit()) or int(length) > _LONG:
         return None
-    user = _user(environ.get("HTTP_AUTHORIZATION", ""), auth)
-    head = storage.head(user) if user else None
+    head = _head(environ.get("HTTP_AUTHORIZATION", ""), auth)
     if head is None:
         return None
     body = environ["wsgi.input"].read(int(length))
@@ -57,20 +54,19 @@ def keyed_request(environ: dict[str, Any], auth: Auth, storage: Storage) -> Keye
     words, names = _without_names(body)
     if len(words) > _LONG_WORDS or len(body) != int(length):
         return None
-    return KeyedRequest((*map(environ.get, PARTS), any(map(environ.get, PROXY)), head, words, bool(names)), names)
+    key = (head, words, bool(names), any(map(environ.get, PROXY)), *map(environ.get, PARTS))
+    return KeyedRequest(head, key, names)
 
 
-def _user(authorization: str, auth: Auth) -> str:
-    """The User who logs in; None for unusual logins, which are left to Radicale."""
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme != "Basic":
-        return ""
+def _head(authorization: str, auth: Auth) -> Head | None:
+    """The calendar of the User who logs in; None for unusual logins, which are left to Radicale."""
+    if not authorization.startswith("Basic "):
+        return None
     try:
-        login, colon, password = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
+        login, _, password = binascii.a2b_base64(authorization[6:], strict_mode=True).decode("ascii").partition(":")
     except ValueError:
-        return ""
-    user: str = auth.login(login, password, AuthContext())[0] if login and colon else ""
-    return user if user == login else ""
+        return None
+    return auth.head(login, password) if login and password else None
 
 
 #: An element that names an item: its tag, and what precedes the name.
@@ -82,7 +78,7 @@ _NAMED = re.compile(rb"(?:\x01[A-Za-z0-9_-][A-Za-z0-9._-]*\x00[ \t\r\n]*)+")
 def _without_names(body: bytes) -> tuple[bytes, tuple[str, ...]]:
     """The words of a request in which items are named one after the other, and the names. What XML stands around them
     decides how all of them are understood."""
-    found = _NAMING.search(body)
+    found = _NAMING.search(body) if b"href>" in body else None
     if found is None or b"\0" in body or b"\1" in body:
         return body, ()
     opening, closing = b"<%b>%b" % found.groups(), b"</%b>" % found[1]

@@ -9,8 +9,10 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bridge.store.db import Tx
+from bridge.store.published import HEAD, OF_HEAD, Head
 
 #: The random bytes of a password: 160 bits, which are 32 letters and digits of base32.
 _BYTES = 20
@@ -46,12 +48,21 @@ def verify(tx: Tx, user_id: str, password: str) -> str | None:
     rows = tx.execute(
         "SELECT id, hash FROM calendar_passwords WHERE user_id = :user_id AND revoked_at IS NULL", {"user_id": user_id}
     ).fetchall()
-    given = _hash(password)
-    found = None
-    for row in rows:
-        if hmac.compare_digest(row["hash"], given):
-            found = row["id"]
-    return found
+    found = _fitting(rows, password)
+    return found[0] if found else None
+
+
+def login(tx: Tx, user_id: str, password: str) -> tuple[str, Head] | None:
+    """The id of the User's password if this is one, and the state of their merged calendar; else None."""
+    cursor = tx.cursor()
+    cursor.row_factory = None
+    rows = cursor.execute(
+        f"SELECT p.id, p.hash, {HEAD} FROM calendar_passwords p JOIN {OF_HEAD}"
+        " WHERE p.user_id = :user_id AND p.revoked_at IS NULL AND u.id = p.user_id",
+        {"user_id": user_id},
+    ).fetchall()
+    found = _fitting(rows, password)
+    return (found[0], Head._make(found[2:])) if found else None
 
 
 def list_for(tx: Tx, user_id: str) -> list[CalendarPassword]:
@@ -108,6 +119,16 @@ def forget_use(directory: Path, ids: Iterable[str]) -> None:
     """Remove the files of passwords that are gone."""
     for password_id in ids:
         (directory / password_id).unlink(missing_ok=True)
+
+
+def _fitting(rows: Iterable[Any], password: str) -> Any | None:
+    """The row with the hash of the password, which is the second column. Looks at all of them, to take equally long."""
+    given = _hash(password)
+    found = None
+    for row in rows:
+        if hmac.compare_digest(row[1], given):
+            found = row
+    return found
 
 
 def _hash(password: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, unescape
 
 from bridge.domain.model import Interval, ItemKind, PublishedItem
@@ -13,9 +12,8 @@ from bridge.store.db import Row, Tx
 from bridge.store.users import OWNER
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The state of one User's merged calendar."""
+class Head(NamedTuple):
+    """The state of one User's merged calendar. It is part of the key of each request, so it has to be compared fast."""
 
     user_id: str
     name: str
@@ -30,14 +28,15 @@ class Head:
     store_id: str
 
 
+#: The columns of a Head, and where they are, for statements that also ask for something else.
+HEAD = "u.id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, u.number, f.value"
+OF_HEAD = "users u JOIN store_facts f ON f.name = 'store_id'"
+
+
 def head(tx: Tx, user_id: str) -> Head | None:
     """The state of the User's merged calendar; None when there is no such User."""
-    row = tx.execute(
-        "SELECT u.id AS user_id, u.name, u.time_zone, u.revision, u.changed_at, u.tombstones_from, u.number,"
-        " f.value AS store_id FROM users u JOIN store_facts f ON f.name = 'store_id' WHERE u.id = :id",
-        {"id": user_id},
-    ).fetchone()
-    return Head(**row) if row else None
+    row = tx.execute(f"SELECT {HEAD} FROM {OF_HEAD} WHERE u.id = :id", {"id": user_id}).fetchone()
+    return Head._make(row) if row else None
 
 
 def apply(tx: Tx, user_id: str, *, put: Iterable[PublishedItem], remove: Iterable[str], now: int) -> int | None:

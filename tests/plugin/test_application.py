@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import random
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import icalendar
 import pytest
@@ -232,6 +236,58 @@ class TestTheSameWordsForOtherItems:
         there = sorted(name(href) for href in week.ada.sync().resources)
         asked = [self.multiget(client, one, shape=self.SHAPES[2]).status for one in (*there, *there)]
         assert sorted(asked[:3]) == [207, 207, 403] and asked[3:] == asked[:3]
+
+
+class TestWhileTheBodyIsOnItsWay:
+    """The login is looked at before the body is there; what happens in between is seen by the answer or by the next."""
+
+    def client(self, week: World, meanwhile: Callable[[], object]) -> Client:
+        """Ada, whose body arrives after `meanwhile`."""
+
+        class Late(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                meanwhile()
+                return super().read(size)
+
+        def app(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+            return week.app({**environ, "wsgi.input": Late(environ["wsgi.input"].read())}, start)
+
+        return Client(app, "ada", week.password)
+
+    def test_nothing_is_kept_under_what_was_there_before(self, week: World) -> None:
+        """The calendar changes, and is put back from a backup."""
+        backup = sqlite3.connect(":memory:")
+        with closing(sqlite3.connect(week.db.path)) as store, closing(backup):
+            store.backup(backup)
+            before = Client(application(week.db.path), "ada", week.password).sync()
+            new = ics("new", ":20270311T090000Z", ":20270311T100000Z")
+            after = self.client(week, lambda: week.publish("new", new)).sync()
+            assert len(after.resources) == len(before.resources) + 1
+            backup.backup(store)
+        assert week.ada.sync() == before
+
+    def test_nothing_is_told_of_a_user_made_anew(self, week: World) -> None:
+        def made_anew() -> None:
+            users.remove_user(week.db, "ada", now=NOW)
+            users.add_user(week.db, id="ada", location_id="loc", name="Ada", time_zone=BERLIN, now=NOW)
+            week.publish("monday", ics("monday", ":20270311T090000Z", ":20270311T100000Z"))
+
+        hrefs = "".join(f"<href>{href}</href>" for href in week.ada.sync().resources)
+        words = TestTheSameWordsForOtherItems.SHAPES[0].format("xmlns:C='urn:ietf:params:xml:ns:caldav'", hrefs)
+        assert week.ada.request("REPORT", CRM, words).status == 207
+        assert self.client(week, made_anew).request("REPORT", CRM, words).status == 401
+
+    def test_the_store_is_not_held(self, week: World) -> None:
+        """A log that somebody reads can't be emptied, and grows."""
+        emptied: list[bool] = []
+
+        def empty() -> None:
+            with closing(sqlite3.connect(week.db.path, timeout=0)) as store:
+                emptied.append(store.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+
+        week.publish("new", ics("new", ":20270311T090000Z", ":20270311T100000Z"))
+        assert self.client(week, empty).sync().status == 207
+        assert emptied and all(emptied)
 
 
 def test_items_and_the_calendar_itself_can_be_named_together(week: World) -> None:
