@@ -37,7 +37,8 @@ def plan_mirror(
 ) -> MirrorPlan:
     """Compare the objects that we hold of a Calendar (href to etag) with what the server says.
 
-    With a `complete` listing, every object that it does not name is a suspect; otherwise only the `removed` ones are.
+    With a `complete` listing, every object that it does not name is a suspect; otherwise only the `removed` ones are,
+    and `known` need hold no other objects than those that the server names.
     """
     gone = known.keys() - changed.keys() if complete else removed & known.keys()
     return MirrorPlan(
@@ -58,11 +59,17 @@ FEW_OBJECTS = 8
 HOLD_SECONDS = 30
 
 
+def enough(gone: int) -> int:
+    """The number of objects of a calendar up to which to count them: more make no difference to what follows here."""
+    return 2 * gone + FEW_OBJECTS
+
+
 def loses_too_much(known: int, gone: int, *, named: bool) -> bool:
     """Whether a calendar seems to have lost all or most of its objects, so that the loss is held and checked again.
 
-    `named`: the server named what was removed, rather than just leaving it out of a listing. A person may well delete
-    the only event of a calendar; servers then name it.
+    `known`: how many objects we hold of it, counted up to `enough(gone)`. `named`: the server named what was removed,
+    rather than just leaving it out of a listing. A person may well delete the only event of a calendar; servers then
+    name it.
     """
     if gone == known:
         return known > 1 or not named
@@ -75,6 +82,7 @@ def may_hide_removals(
     removed: frozenset[str],
     written: frozenset[str],
     *,
+    objects: int,
     moved: bool,
 ) -> bool:
     """Whether an answer to "what changed since this token?" may in fact be a list of everything that is there.
@@ -83,14 +91,24 @@ def may_hide_removals(
     answer may have been deleted, so the caller has to compare with a complete listing.
 
     Such an answer names objects that have not changed, and calls nothing removed. (Any server also names objects that
-    we have `written` ourselves since.) Where few objects are known, or nothing is named although the token `moved` on,
-    there may be no unchanged object to recognise it by: then it is suspected as well.
+    we have `written` ourselves since.) Where we hold few `objects` (counted up to `enough(0)`), or nothing is named
+    although the token `moved` on, there may be no unchanged object to recognise it by: then it is suspected as well.
+
+    `known`: href to etag of those objects we hold that the answer names.
     """
     if removed or not moved:
         return False
     if any(known.get(href) == etag and href not in written for href, etag in changed.items()):
         return True
-    return bool(known) and (not changed or len(known) < FEW_OBJECTS)
+    return objects > 0 and (not changed or objects < FEW_OBJECTS)
+
+
+def crossed(known: Mapping[str, str], changed: Mapping[str, str], written: frozenset[str]) -> frozenset[str]:
+    """The hrefs of objects that may be older in the server's answer than what we hold.
+
+    `written`: those that the bridge wrote while the answer was on its way.
+    """
+    return frozenset(href for href in written if href in changed and known.get(href) != changed[href])
 
 
 # --- Polling ---------------------------------------------------------------------------------------------------------

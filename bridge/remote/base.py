@@ -78,7 +78,7 @@ class Changes:
     """The answer to "what changed since this token?" (RFC 6578).
 
     `removed` is what the server says is gone: a hint, to be verified. `complete` says that `changed` lists every object
-    of the collection (an initial sync, or a server that forgot the token and sent everything).
+    of the collection: an initial sync, asked for without a token.
     """
 
     changed: Mapping[str, str]

@@ -26,7 +26,7 @@ from bridge.errors import (
 from bridge.remote.base import Changes, Remote, RemoteCalendar, RemoteObject
 from bridge.service import follow, publish
 from bridge.service.context import Context
-from bridge.store import accounts, appointments, mirror
+from bridge.store import accounts, mirror
 from bridge.store.db import Tx
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,10 @@ class CalendarMirror:
         self.source = publish.source_for(calendar, account, user)
         self.dry_run = dry_run
         self.started = context.clock()
-        with context.db.read() as tx:
-            #: The etags of the objects that we hold, by href.
-            self.etags = mirror.etags(tx, calendar.id)
+        #: The etags of the objects that we hold, by href: only of those that the server names, or of all to compare.
+        self.etags: dict[str, str] = {}
+        #: When a push wrote those of them that are Appointments' events, by href.
+        self._written_at: dict[str, int] = {}
         #: The error that ended the run early, if any.
         self.trouble: RemoteError | None = None
         #: Objects whose deletion is verified.
@@ -133,40 +134,67 @@ class CalendarMirror:
     async def _changes(self) -> Changes:
         """The server's changes, and whether they are a complete listing."""
         url, token = self.calendar.url, self.calendar.sync_token
-        try:
-            changes = await self.remote.changes(url, token)
-        except TokenRejected:
-            # A rejected token is never a sign of deletion: compare with a complete listing.
+        if token is not None:
             try:
-                if token is None:
-                    raise
-                changes = await self.remote.changes(url, None)
+                changes = await self.remote.changes(url, token)
             except TokenRejected:
-                return Changes(await self.remote.listing(url), frozenset(), None, complete=True)
-        if changes.complete or not (self._compare_is_due() or self._may_hide_removals(changes)):
-            return changes
-        # The token is older than the listing, so no change is missed between the two. Changes are fetched even if they
-        # are missing in the listing, which may have been cut short.
-        everything = {**changes.changed, **await self.remote.listing(url)}
-        return Changes(everything, frozenset(), changes.sync_token, complete=True)
+                pass  # never a sign of deletion: compare with a complete listing
+            else:
+                self._look_up(changes)
+                if not (self._compare_is_due() or self._may_hide_removals(changes)):
+                    return changes
+                # The token is older than the listing, so no change is missed between the two. Changes are fetched even
+                # if they are missing in the listing, which may have been cut short.
+                self._look_up_all()
+                everything = {**changes.changed, **await self.remote.listing(url)}
+                return Changes(everything, frozenset(), changes.sync_token, complete=True)
+        self._look_up_all()
+        try:
+            return await self.remote.changes(url, None)
+        except TokenRejected:
+            return Changes(await self.remote.listing(url), frozenset(), None, complete=True)
+
+    def _look_up(self, changes: Changes) -> None:
+        """Note what we hold of the objects that the server names: the work is that for what changed."""
+        named = [*changes.changed, *changes.removed]
+        with self.context.db.read() as tx:
+            self.etags = mirror.etags_of(tx, self.user.id, self.calendar.id, named)
+            self._written_at = mirror.written_at(tx, self.user.id, self.calendar.id, named)
+        # What was written while the answer was on its way is taken for written by others, and asked for again.
+        for href in plan.crossed(self.etags, changes.changed, self._written_since(self.started)):
+            del self.etags[href]
+            self._postponed = True
+
+    def _look_up_all(self) -> None:
+        """Note what we hold, before a complete listing is asked for: what is written later is not missing there."""
+        with self.context.db.read() as tx:
+            self.etags = mirror.etags(tx, self.calendar.id)
 
     def _compare_is_due(self) -> bool:
         compared_at = self.calendar.compared_at
         return compared_at is None or self.started - compared_at >= plan.COMPARE_SECONDS
 
+    def _written_since(self, at: int) -> frozenset[str]:
+        return frozenset(href for href, written_at in self._written_at.items() if written_at >= at)
+
     def _may_hide_removals(self, changes: Changes) -> bool:
         with self.context.db.read() as tx:
-            written = appointments.hrefs_written_since(tx, self.calendar.id, self.calendar.read_at or 0)
+            objects = mirror.count(tx, self.calendar.id, at_most=plan.enough(0))
+        written = self._written_since(self.calendar.read_at or 0)
         moved = changes.sync_token != self.calendar.sync_token
-        return plan.may_hide_removals(self.etags, changes.changed, changes.removed, written, moved=moved)
+        return plan.may_hide_removals(
+            self.etags, changes.changed, changes.removed, written, objects=objects, moved=moved
+        )
 
     async def _verify(self, suspects: Sequence[str], *, complete: bool) -> tuple[list[str], list[str]]:
         """Split the objects that seem to be gone into those that are, and those that are kept for now."""
         if not suspects:
             return [], []
-        if plan.loses_too_much(len(self.etags), len(suspects), named=not complete):
-            with self.context.db.read() as tx:
-                since = mirror.held_since(tx, self.calendar.id)
+        with self.context.db.read() as tx:
+            counted = mirror.count(tx, self.calendar.id, at_most=plan.enough(len(suspects)))
+            since = mirror.held_since(tx, self.calendar.id)
+        known = len(self.etags) if complete else counted
+        if plan.loses_too_much(known, len(suspects), named=not complete):
             if since is None or self.started - since < plan.HOLD_SECONDS:
                 return [], list(suspects)
         elif not complete and len(suspects) > SAMPLE:

@@ -121,14 +121,6 @@ def adrift_of_user(tx: Tx, user_id: str) -> list[Appointment]:
     return [_appointment(row) for row in rows]
 
 
-def hrefs_written_since(tx: Tx, calendar_id: str, at: int) -> frozenset[str]:
-    """The hrefs of events that the bridge wrote into a remote Calendar at or after an instant."""
-    rows = tx.execute(
-        "SELECT href FROM appointments WHERE calendar_id = :id AND synced_at >= :at", {"id": calendar_id, "at": at}
-    )
-    return frozenset(row["href"] for row in rows if row["href"])
-
-
 def move_hrefs(tx: Tx, calendar_id: str, *, old: str, new: str) -> None:
     """The remote Calendar lives at another path now, and its events with it."""
     tx.execute(

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.domain.model import MirrorItem
 from bridge.store.db import Tx
+from bridge.store.published import by_href
 
 
 def etags(tx: Tx, calendar_id: str) -> dict[str, str]:
     """The etag of every object that we hold of a Calendar, by href."""
     rows = tx.execute("SELECT href, etag FROM mirror_items WHERE calendar_id = :id", {"id": calendar_id})
     return {row["href"]: row["etag"] for row in rows}
+
+
+def etags_of(tx: Tx, user_id: str, calendar_id: str, hrefs: Sequence[str]) -> dict[str, str]:
+    """The etags of those of these objects that we hold of a User's Calendar, by href."""
+    query = "SELECT href, etag FROM mirror_items WHERE user_id = :user_id AND calendar_id = :calendar_id AND href IN"
+    return {row["href"]: row["etag"] for row in by_href(tx, query, user_id, hrefs, calendar_id=calendar_id)}
+
+
+def written_at(tx: Tx, user_id: str, calendar_id: str, hrefs: Sequence[str]) -> dict[str, int]:
+    """When the bridge last wrote these objects, Unix seconds. Those that are no Appointment's event are left out."""
+    query = (
+        "SELECT m.href, a.synced_at FROM mirror_items m JOIN appointments a ON a.uid = m.uid"
+        " AND a.calendar_id = m.calendar_id AND a.href = m.href AND a.synced_at IS NOT NULL"
+        " WHERE m.user_id = :user_id AND m.calendar_id = :calendar_id AND m.href IN"
+    )
+    return {row["href"]: row["synced_at"] for row in by_href(tx, query, user_id, hrefs, calendar_id=calendar_id)}
+
+
+def count(tx: Tx, calendar_id: str, *, at_most: int) -> int:
+    """How many objects we hold of a Calendar, counted up to `at_most`."""
+    row = tx.execute(
+        "SELECT COUNT(*) AS objects FROM"
+        " (SELECT 1 FROM mirror_items WHERE calendar_id = :id LIMIT :at_most) AS counted",
+        {"id": calendar_id, "at_most": at_most},
+    ).fetchone()
+    return int(row["objects"])
 
 
 def get(tx: Tx, calendar_id: str, href: str) -> MirrorItem | None:

@@ -45,6 +45,12 @@ def test_losing_all_or_most_of_a_calendar_is_suspicious(known, gone, named, susp
     assert plan.loses_too_much(known, gone, named=named) is suspicious
 
 
+@given(known=st.integers(0, 200), gone=st.integers(0, 200), named=st.booleans())
+def test_counting_more_objects_than_enough_would_make_no_difference(known, gone, named):
+    counted = min(known, plan.enough(gone))
+    assert plan.loses_too_much(counted, gone, named=named) is plan.loses_too_much(known, gone, named=named)
+
+
 def test_a_throttle_that_promises_too_little_is_met_with_a_growing_floor():
     throttled = errors.Throttled("https://x/", retry_after=1)
     waits = [plan.poll_wait(throttled, failures, interval=2) for failures in range(1, 13)]
@@ -94,4 +100,6 @@ ANSWER = {"a": "1", "b": "2"}
     ],
 )
 def test_an_answer_that_may_hide_removals_is_compared(known, changed, removed, written, moved, suspicious):
-    assert plan.may_hide_removals(known, changed, removed, written, moved=moved) is suspicious
+    named = {href: etag for href, etag in known.items() if href in changed or href in removed}
+    objects = min(len(known), plan.enough(0))
+    assert plan.may_hide_removals(named, changed, removed, written, objects=objects, moved=moved) is suspicious

@@ -19,7 +19,7 @@ from bridge.errors import (
     Unauthorized,
     Unreachable,
 )
-from bridge.remote.base import Changes
+from bridge.remote.base import Changes, RemoteObject
 from bridge.remote.memory import ROOT, MemoryRemote, failing
 from bridge.service import book, mirror, people, push, roles
 from bridge.service.refresh import refresh
@@ -27,6 +27,7 @@ from bridge.service.status import status
 from bridge.store import accounts
 from bridge.store import mirror as mirror_store
 
+from .agreement import assert_agreement
 from .conftest import NOW, event, move_partition
 
 
@@ -517,6 +518,46 @@ async def test_a_run_counts_only_if_nobody_wrote_over_what_it_read(world, times,
         assert "T140000" in mirror_store.get(tx, world.ids["Work"], href).ics
 
 
+@pytest.mark.parametrize("delivers_late", [False, True])
+@pytest.mark.parametrize("with_token", [True, False])
+async def test_what_a_push_writes_while_the_answer_is_on_its_way_is_newer_than_the_answer(
+    world, with_token, delivers_late
+):
+    fill(world, plan.FEW_OBJECTS, "Home")
+    await poll(world)
+    made = world.make()
+    await push.push_due(world.context)
+    world.change(made, title="Second")
+    await push.push_due(world.context)
+    world.later(1)
+    before: dict[str, RemoteObject] = {}
+
+    async def changes(self, url, token):
+        if token is not None and not with_token:
+            raise TokenRejected(url)
+        answer = await MemoryRemote.changes(self, url, token)
+        if url == world.urls["Home"] and not before:
+            before.update({o.href: o for o in await MemoryRemote.multiget(self, url, answer.changed)})
+            world.change(made, title="Third")
+            world.make(start=NOW + 3 * 86_400, end=NOW + 3 * 86_400 + 1800)
+            await push.push_due(world.context)
+        return answer
+
+    async def multiget(self, url, hrefs):
+        found = await MemoryRemote.multiget(self, url, hrefs)
+        return tuple(before.get(o.href, o) for o in found) if delivers_late else found
+
+    seen_as(world, changes=changes, multiget=multiget)
+    await poll(world)
+    assert before
+    assert calendar(world, "Home").last_error is None
+    assert world.stored(made).fields.title == "Third"
+    assert_agreement(world)
+    seen_as(world)
+    await poll(world)
+    assert_agreement(world)
+
+
 async def test_whoever_asks_at_the_same_time_shares_one_run(world):
     await poll(world)
     world.later(60)
@@ -642,7 +683,9 @@ async def test_a_small_calendar_that_is_empty_for_a_moment_loses_nothing(world, 
     async def changes(self, url, token):
         if url != world.urls["Home"]:
             return await MemoryRemote.changes(self, url, token)
-        return Changes({}, frozenset(full.objects if named else ()), "token:9", complete=not named)
+        if not named and token is not None:
+            raise TokenRejected(url)
+        return Changes({}, frozenset(full.objects if named else ()), "token:9", complete=token is None)
 
     async def get(self, url, href):
         raise NotFound(url)
