@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from bridge.domain import plan
-from bridge.domain.model import AccountState, ListTrust, MirrorItem
+from bridge.domain.model import AccountState, Interval, ListTrust, MirrorItem
 from bridge.errors import (
     BadAnswer,
+    CalendarsStale,
     Forbidden,
     NotFound,
     RemoteError,
@@ -21,14 +22,16 @@ from bridge.errors import (
 )
 from bridge.remote.base import Changes, RemoteObject
 from bridge.remote.memory import ROOT, MemoryRemote, failing
-from bridge.service import book, mirror, people, push, roles
+from bridge.service import availability, book, mirror, people, push, roles
 from bridge.service.refresh import refresh
 from bridge.service.status import status
-from bridge.store import accounts
+from bridge.store import accounts, occurrences, published
 from bridge.store import mirror as mirror_store
 
 from .agreement import assert_agreement
 from .conftest import NOW, event, move_partition
+
+DAY = 86_400
 
 
 async def poll(world):
@@ -393,6 +396,45 @@ async def test_an_event_that_comes_between_the_list_and_the_answer_is_no_lie_and
     await poll(world)
     assert len(world.merged()) == 2
     assert account(world).list_trust != ListTrust.DISTRUSTED
+
+
+# --- A first run that takes a while ----------------------------------------------------------------------------------
+
+
+async def test_while_a_first_run_goes_on_whole_events_appear_and_no_time_is_free(world):
+    fill(world, 450, "Hobby")
+    seen = []
+
+    def meanwhile(method):
+        with world.db.read() as tx:
+            head = published.head(tx, "ada").revision
+            new = published.changed_since(tx, "ada", seen[-1][0]) if seen else []
+            busy = {one.href for one in occurrences.busy(tx, "ada", Interval(NOW - 40 * DAY, NOW + 40 * DAY))}
+        items = world.merged()
+        assert busy == items.keys()
+        assert not seen or set(new) == items.keys() - seen[-1][1].keys()
+        seen.append((head, items))
+        with pytest.raises(CalendarsStale):
+            availability.free_slots(
+                world.db,
+                world.booking_calendar_id,
+                Interval(NOW, NOW + DAY),
+                locations=None,
+                now=world.now(),
+                stale_seconds=world.context.freshness.stale,
+            )
+        with pytest.raises(CalendarsStale):
+            book.create_appointment(world.db, world.new(), now=world.now())
+
+    world.server.on_call = meanwhile
+    await roles.choose(world.context, "ada", conflicts=[world.ids["Hobby"]])
+    world.server.on_call = lambda _: None
+    everything = world.merged()
+    assert len(everything) == 450
+    assert sorted({len(items) for _, items in seen}) == [0, 200, 400]
+    assert all(items.items() <= everything.items() for _, items in seen)
+    assert [head for head, _ in seen] == sorted(head for head, _ in seen)
+    assert book.create_appointment(world.db, world.new(), now=world.now())
 
 
 # --- Others at work at the same time ---------------------------------------------------------------------------------
