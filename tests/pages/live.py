@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,6 +56,8 @@ class Bridge:
     radicale: int = field(default_factory=upstreams.free_port)
     #: Whether phones find it.
     public: bool = False
+    #: Whether people may connect a server by its address.
+    other_servers: bool = False
     _plain: str = ""
 
     @property
@@ -82,6 +84,8 @@ port = {self.sidecar}
 {calendars}
 port = {self.radicale}
 config = "{RADICALE}"
+[pages]
+other_servers = {"true" if self.other_servers else "false"}
 [mirror]
 poll_seconds = 1
 [providers.icloud]
@@ -105,9 +109,7 @@ credential_hosts = {hosts}
         secret.write_text(person.cloud.password)
         self._plain = self.settings_file.read_text()
         self.settings_file.write_text(
-            f"""{self._plain}
-[pages]
-other_servers = true
+            f"""{self._plain.replace("other_servers = false", "other_servers = true")}
 [[users]]
 id = "{person.id}"
 location = "loc"
@@ -149,11 +151,13 @@ conflicts = {json.dumps(conflicts)}
 
 
 @contextmanager
-def serving(folder: Path, *, public: bool = False) -> Iterator[Bridge]:
+def serving(
+    folder: Path, *, public: bool = False, other_servers: bool = False, env: Mapping[str, str] | None = None
+) -> Iterator[Bridge]:
     with icloud.running() as cloud:
-        bridge = Bridge(folder, cloud, public=public)
+        bridge = Bridge(folder, cloud, public=public, other_servers=other_servers)
         bridge.write_settings()
-        program = Program([*BRIDGE, "serve"], folder)
+        program = Program([*BRIDGE, "serve"], folder, env=env)
         try:
             program.line("Ready.")
             yield bridge

@@ -207,13 +207,13 @@ def test_what_the_administrator_set_and_another_server(page: Page, bridge, perso
     live.look(page)
 
     # The same change lets people connect servers by their address.
-    page.get_by_role("link", name="Connect Another CalDAV server").click()
+    page.get_by_role("link", name="Connect another CalDAV server").click()
     live.look(page)
     page.get_by_label("Address of the server").fill("http://dav.example.com/")
     page.get_by_label("User name").fill("ada")
     page.get_by_label("Password").fill("secret")
     page.get_by_role("button", name="Connect").click()
-    expect(page.get_by_role("alert")).to_contain_text("Type one that begins with https://.")
+    expect(page.get_by_role("alert")).to_contain_text("Use an address that begins with https://.")
     expect(page.get_by_label("Address of the server")).to_have_value("http://dav.example.com/")
     live.look(page)
     bridge.forget_declarations()

@@ -249,14 +249,18 @@ async def test_where_it_is_allowed_a_server_is_connected_by_its_address(tmp_path
         form = "/profile/integrations/connect?provider=other"
         for address in (
             "",
-            "http://dav.example.com/",
+            "dav.example.com and more",
             "https://user@dav.example.com/",
             "https://[",
             "file:///etc/passwd",
         ):
             refused = await bob.post("/profile/integrations/connect", {**data, "address": address}, via=form)
             assert "This is no address of a server" in refused.text
-        await bob.post("/profile/integrations/connect", {**data, "address": "https://DAV.example.com/cal"}, via=form)
+        for address in ("http://dav.example.com/", "http://127.0.0.1:5232/"):
+            refused = await bob.post("/profile/integrations/connect", {**data, "address": address}, via=form)
+            assert "Your password would be sent unencrypted." in refused.text
+        for address in ("https://DAV.example.com/cal", "dav.example.com/cal/"):
+            await bob.post("/profile/integrations/connect", {**data, "address": address}, via=form)
         (account,) = connect.list_accounts(site.world.db, "bob")
         assert account.provider == "https://dav.example.com/cal/"
         assert "dav.example.com" in (await bob.get("/profile/integrations")).text

@@ -29,6 +29,8 @@ class Server:
     kind: str
     url: str
     requests: list[Request]
+    #: What answers at `url`, which can be served at another address too.
+    app: Front
     _home: str
     _set_password: Callable[[str, str], None]
 
@@ -59,7 +61,7 @@ def radicale(directory: Path) -> Iterator[Server]:
     configuration.update({"auth": auth, "storage": {"filesystem_folder": str(directory / "collections")}}, "test")
     front = Front(Application(configuration))
     with serving(front) as url:
-        yield Server("radicale", url, front.requests, "/{}/", set_password)
+        yield Server("radicale", url, front.requests, front, "/{}/", set_password)
 
 
 def free_port() -> int:
@@ -83,7 +85,7 @@ def xandikos(directory: Path) -> Iterator[Server]:
             passwords: dict[str, str] = {}
             front = Front(Forward(port, passwords))
             with serving(front) as url:
-                yield Server("xandikos", url, front.requests, "/{}/calendars/", passwords.__setitem__)
+                yield Server("xandikos", url, front.requests, front, "/{}/calendars/", passwords.__setitem__)
         finally:
             process.kill()
 

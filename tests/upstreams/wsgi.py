@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,13 +26,16 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve a WSGI application from a thread; its address."""
     server = make_server("127.0.0.1", 0, app, _Server, _Handler)
+    if tls is not None:
+        # The handshake is left to the thread of the connection, so that one that fails holds up no other.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
         thread.join()

@@ -65,13 +65,13 @@ async def connect_account(request: web.Request, user: User) -> web.Response:
 
     if not username or not password:
         return again(words.Trouble("Something is missing.", "Fill in both the user name and the password."))
-    if account is None and provider == OTHER and not _is_server(typed):
-        return again(words.Trouble("This is no address of a server.", "Type one that begins with https://."))
+    service = _server(typed) if account is None and provider == OTHER else provider
+    if isinstance(service, words.Trouble):
+        return again(service)
     attempts, who = request.app[ATTEMPTS], f"connecting {user.id}"
     if wait := attempts.wait(who, now=context.clock()):
         minutes = count(-(-wait // 60), "minute")
         return again(words.Trouble("Too many failed tries.", f"Wait {minutes}, then try again."), 429)
-    service = _server(typed) if account is None and provider == OTHER else provider
     try:
         connected = await connect.connect(context, user.id, service, username, password)
     except AccountNotConnected as error:
@@ -137,14 +137,16 @@ def _account(request: web.Request, user: User, account_id: str) -> Account:
     raise Unknown("account", account_id)
 
 
-def _is_server(address: str) -> bool:
+def _server(typed: str) -> str | words.Trouble:
+    """A server's address in the form in which it names a provider, or what is wrong with it. People leave "https://"
+    out, as browsers let them."""
     try:
-        parts = urlsplit(address)
-        return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        parts = urlsplit(typed if "://" in typed else f"https://{typed}")
+        whole = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
     except ValueError:
-        return False
-
-
-def _server(address: str) -> str:
-    parts = urlsplit(address)
+        return words.NO_ADDRESS
+    if whole and parts.scheme == "http":
+        return words.INSECURE
+    if not whole or parts.scheme != "https" or " " in typed:
+        return words.NO_ADDRESS
     return f"https://{parts.netloc.lower()}{parts.path if parts.path.endswith('/') else parts.path + '/'}"

@@ -29,6 +29,11 @@ def provider(name: str) -> str:
     return urlsplit(name).hostname or name[:1].upper() + name[1:]
 
 
+def provider_within(name: str) -> str:
+    """A provider's name within a sentence."""
+    return "another CalDAV server" if name == "other" else provider(name)
+
+
 def another(name: str) -> str:
     """What to call another account of a provider."""
     return "Another iCloud account" if name == "icloud" else f"Another account at {provider(name)}"
@@ -40,6 +45,11 @@ def not_connected(error: AccountNotConnected) -> Trouble:
         return _NOT_CONNECTED_ICLOUD[error.reason]
     return _NOT_CONNECTED.get(error.reason, _NOT_CONNECTED["server_error"])
 
+
+NO_ADDRESS = Trouble("This is no address of a server.", "Type one like https://calendar.example.com/.")
+INSECURE = Trouble(
+    "Your password would be sent unencrypted.", "Use an address that begins with https://. Nothing was sent."
+)
 
 _NOT_CONNECTED_ICLOUD = {
     "bad_password": Trouble(
@@ -94,7 +104,8 @@ _NOT_CONNECTED = {
     ),
     "untrusted": Trouble(
         "The server can't prove who it is, so it was not sent your password.",
-        "Its certificate may be out of date or made for another name: ask whoever runs the server.",
+        "Check the address and its port. If they are right, the server's certificate may be out of date or made for"
+        " another name: ask whoever runs the server.",
     ),
     "timeout": Trouble(
         "The server does not answer in time.",
@@ -111,7 +122,7 @@ _NOT_CONNECTED = {
         "The server refuses access, but not because of the password.",
         "Try again later. If that does not help, ask whoever runs the server.",
     ),
-    "insecure_url": Trouble("Your password would be sent unencrypted.", "Use an address that begins with https://."),
+    "insecure_url": INSECURE,
     "unknown_provider": Trouble("There is no such service here.", "Choose one that is listed."),
     "server_error": Trouble("The server has a problem of its own.", "Try again later. Nothing was saved."),
 }
