@@ -176,11 +176,13 @@ class StoreUnusable(BridgeError):
 
 
 @dataclass
-class StoreNotWritable(BridgeError):
-    """The database takes no writes at the moment: the disk is full, another program holds it, … Nothing was written."""
+class StoreUnavailable(BridgeError):
+    """The database can't be used at the moment: the disk is full, another program holds it, … Nothing was written."""
 
     path: str
     reason: str
+    #: Whether it only has to be waited for: another transaction is under way.
+    busy: bool = False
 
 
 # --- What keeps a server from running --------------------------------------------------------------------------------

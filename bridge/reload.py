@@ -16,14 +16,14 @@ from bridge import settings as files
 from bridge.app import Bridge
 from bridge.apply import NotNow, apply, line_of
 from bridge.domain.declared import Plan
-from bridge.errors import SettingsInvalid
+from bridge.errors import BridgeError, SettingsInvalid, StoreUnavailable
 from bridge.sentences import sentence
 from bridge.settings import Settings
 from bridge.settings.declaration import references
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at the file; and seconds until servers that could not be reached are asked again.
+#: Seconds between two looks at the file; and seconds until what failed for the moment is tried again.
 LOOK_SECONDS, AGAIN_SECONDS = 2, 60
 
 #: Settings that only take effect at the next start, by table.
@@ -119,7 +119,7 @@ class Follower:
 
         try:
             plan = await apply(bridge, settings, path, actor="settings file", show=show)
-        except NotNow as error:
+        except (NotNow, StoreUnavailable) as error:
             self._again_at = asyncio.get_running_loop().time() + AGAIN_SECONDS
             self._tell(error)
         except SettingsInvalid as error:
@@ -131,7 +131,7 @@ class Follower:
                 log.info("settings: %s is in force; no user had to be changed", path)
             self._told, self._awaited = "", False
 
-    def _tell(self, error: SettingsInvalid) -> None:
+    def _tell(self, error: BridgeError) -> None:
         self._warn(f"settings: nothing is changed. {sentence(error)}")
         self._awaited = True
 

@@ -19,7 +19,7 @@ from bridge.errors import (
     SecretUnreadable,
     SetByAdministrator,
     SettingsInvalid,
-    StoreNotWritable,
+    StoreUnavailable,
     StoreUnusable,
     Unknown,
 )
@@ -82,9 +82,9 @@ def _(error: StoreUnusable) -> str:
 
 
 @sentence.register
-def _(error: StoreNotWritable) -> str:
+def _(error: StoreUnavailable) -> str:
     return (
-        f"The store {error.path} can't be written at the moment: {error.reason}. Nothing was changed."
+        f"The store {error.path} can't be used at the moment: {error.reason}. Nothing was changed."
         " Make sure that the disk has room and that no other program holds the file, then try again."
     )
 

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from bridge.app import Bridge
 from bridge.domain.model import OutboxEntry
-from bridge.errors import StoreNotWritable, Unknown
+from bridge.errors import StoreUnavailable, Unknown
 from bridge.service import book, housekeeping, mirror, publish, push, webhooks
 
 log = logging.getLogger(__name__)
 
 #: Seconds that the push loop sleeps at most before it looks for entries that other processes have queued.
 LONGEST_NAP = 1.0
+#: Seconds between two attempts to store something: usually, and while that fails.
+STORE_SECONDS, STORE_AGAIN_SECONDS = 10, 1
 #: Seconds that a loop waits after an unexpected exception.
 REST_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60
@@ -30,22 +32,51 @@ EXPAND_AT_ONCE, EXPAND_SECONDS = 5, 60
 async def run(bridge: Bridge) -> None:
     """Run all loops until cancelled. An unexpected exception is logged, and its loop goes on from what is stored."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_forever("mirror", lambda: _mirror(bridge)))
-        group.create_task(_forever("push", lambda: _push(bridge)))
-        group.create_task(_forever("webhooks", lambda: _tell(bridge)))
-        group.create_task(_forever("housekeeping", lambda: _keep_house(bridge)))
-        group.create_task(_forever("horizon", lambda: _move_horizon(bridge)))
+        group.create_task(_try_store(bridge))
+        for name, step in {
+            "mirror": _mirror,
+            "push": _push,
+            "webhooks": _tell,
+            "housekeeping": _keep_house,
+            "horizon": _move_horizon,
+        }.items():
+            group.create_task(_forever(bridge, name, step))
 
 
-async def _forever(name: str, step: Callable[[], Awaitable[None]]) -> None:
+async def _forever(bridge: Bridge, name: str, step: Callable[[Bridge], Awaitable[None]]) -> None:
     while True:
         try:
-            await step()
+            await step(bridge)
+        except StoreUnavailable as error:
+            log.debug("%s: waits for the store: %s", name, error.reason)
+            await asyncio.sleep(STORE_AGAIN_SECONDS)
+            await _store_works(bridge)
         except Exception:
             # This is the outermost frame of a background loop, so the log is the only place for it. It holds no
             # secrets.
             log.exception("%s: unexpected trouble; going on", name)
             await asyncio.sleep(REST_SECONDS)
+
+
+async def _try_store(bridge: Bridge) -> None:
+    """Store something regularly, so that trouble with the store is noticed, as is its end; and tell of both, once."""
+    told = None
+    while True:
+        with contextlib.suppress(StoreUnavailable):  # it is kept as the trouble of the store
+            housekeeping.note_at_work(bridge.db, now=bridge.clock())
+        trouble = bridge.db.trouble
+        if trouble is not None and told is None:
+            log.error("nothing can be stored: %s; the bridge tries again each second", trouble.reason)
+        elif trouble is None and told is not None:
+            log.warning("the store can be written again, after %d s", bridge.clock() - told.since)
+        told = trouble
+        await asyncio.sleep(STORE_SECONDS if trouble is None else STORE_AGAIN_SECONDS)
+
+
+async def _store_works(bridge: Bridge) -> None:
+    """Wait until the store can be written: what is asked of others now would have to be asked again."""
+    while bridge.db.trouble is not None:  # noqa: ASYNC110 - threads set it, too
+        await asyncio.sleep(STORE_AGAIN_SECONDS)
 
 
 async def _mirror(bridge: Bridge) -> None:
@@ -61,10 +92,10 @@ async def _mirror(bridge: Bridge) -> None:
             log.debug("account %s: %s", account_id, error)  # logged once already, and shown in the Account's state
         except Unknown:
             log.info("account %s: disconnected meanwhile", account_id)
-        except StoreNotWritable as error:
+        except StoreUnavailable as error:
             # That it was asked could not be noted either, so that it is due again at once.
             log.warning("account %s: what was read can't be stored: %s", account_id, error.reason)
-            await asyncio.sleep(REST_SECONDS)
+            await asyncio.sleep(STORE_AGAIN_SECONDS)
         except Exception:  # logged by the run
             mirror.put_off(bridge, account_id)
         finally:
@@ -72,6 +103,7 @@ async def _mirror(bridge: Bridge) -> None:
 
     try:
         while True:
+            await _store_works(bridge)
             for account_id in mirror.due(bridge, limit=parallel + len(busy)):
                 if account_id not in busy and len(busy) < parallel:
                     busy.add(account_id)
@@ -100,6 +132,11 @@ async def _push(bridge: Bridge) -> None:
     async def one(entry: OutboxEntry) -> None:
         try:
             await push.carry_out(bridge, entry)
+        except StoreUnavailable as error:
+            log.warning("push of appointment %s: the outcome can't be stored: %s", entry.appointment_id, error.reason)
+            await asyncio.sleep(STORE_AGAIN_SECONDS)
+            await _store_works(bridge)
+            push.give_back(bridge, entry)
         except Exception:
             log.exception("push of appointment %s failed unexpectedly; tried again later", entry.appointment_id)
 
@@ -109,6 +146,7 @@ async def _push(bridge: Bridge) -> None:
 
     try:
         while True:
+            await _store_works(bridge)
             bridge.push_wanted.clear()
             while len(tasks) < push.PARALLEL and (entry := push.claim(bridge)) is not None:
                 task = asyncio.create_task(one(entry))
@@ -128,6 +166,7 @@ async def _tell(bridge: Bridge) -> None:
     deliveries = webhooks.Deliveries(bridge, bridge.receivers)
     try:
         while True:
+            await _store_works(bridge)
             deliveries.ended.clear()
             more = webhooks.spread(bridge)
             started = deliveries.start_due()

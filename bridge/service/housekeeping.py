@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.domain.model import TOMBSTONE_SECONDS
 from bridge.service import changes, webhooks
-from bridge.store import accounts, appointments, blocked_slots, mirror, outbox, passwords, published
+from bridge.store import accounts, appointments, blocked_slots, facts, mirror, outbox, passwords, published
 from bridge.store.db import Db
 
 #: Seconds for which settled outbox entries are kept, for `explain`.
@@ -22,6 +22,12 @@ def tidy(db: Db, *, now: int) -> None:
         published.prune(tx, before=now - TOMBSTONE_SECONDS)
         appointments.prune(tx, before=now - TOMBSTONE_SECONDS)
         blocked_slots.prune(tx, before=now - TOMBSTONE_SECONDS)
+
+
+def note_at_work(db: Db, *, now: int) -> None:
+    """Store that the bridge is at work, which shows whether it can store anything. Raises `StoreUnavailable`."""
+    with db.write() as tx:
+        facts.put(tx, "at_work", str(now))
 
 
 def last_noted(db: Db) -> int:

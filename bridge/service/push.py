@@ -19,7 +19,7 @@ LEASE_SECONDS = 300
 #: How many pushes run at the same time: in total, and for one Account.
 PARALLEL, FOR_EACH_ACCOUNT = 16, 4
 
-__all__ = ["carry_out", "claim", "next_due", "push_due", "retry", "take_over"]
+__all__ = ["carry_out", "claim", "give_back", "next_due", "push_due", "retry", "take_over"]
 
 
 def take_over(context: Context) -> int:
@@ -64,6 +64,13 @@ def claim(context: Context) -> OutboxEntry | None:
         return None  # mostly nothing is due, and then nothing has to be written
     with context.db.write() as tx:
         return outbox.claim(tx, now=now, lease_until=now + LEASE_SECONDS, for_each_account=FOR_EACH_ACCOUNT)
+
+
+def give_back(context: Context, entry: OutboxEntry) -> None:
+    """Make a claimed entry due again that could not be carried out to its end."""
+    now = context.clock()
+    with context.db.write() as tx:
+        outbox.retry(tx, entry, at=now, error=None, now=now)
 
 
 def next_due(context: Context) -> int | None:

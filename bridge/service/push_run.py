@@ -31,6 +31,7 @@ from bridge.errors import (
     PreconditionFailed,
     Refused,
     ServerFault,
+    StoreUnavailable,
     Unauthorized,
     Unreadable,
 )
@@ -61,7 +62,10 @@ class _Job:
 
 
 async def carry_out(context: Context, entry: OutboxEntry) -> None:
-    """Carry out an outbox entry, and record the outcome. Failures are recorded, never raised."""
+    """Carry out an outbox entry, and record the outcome. Failures are recorded, never raised.
+
+    Raises `StoreUnavailable`: the outcome could not be recorded, and it has to be carried out again.
+    """
     job = _prepare(context, entry)
     if job is None:
         return
@@ -71,6 +75,8 @@ async def carry_out(context: Context, entry: OutboxEntry) -> None:
             await _write(context, remote, job)
         else:
             await _delete(context, remote, job)
+    except StoreUnavailable:
+        raise
     except BridgeError as error:
         await _failed(context, job, error)
     except Exception:

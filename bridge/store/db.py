@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from bridge.errors import StoreNotWritable, StoreUnusable
+from bridge.errors import StoreUnavailable, StoreUnusable
 from bridge.store.migrations import migrations
 
 #: An open transaction. Every function of the store takes one as its first argument.
@@ -23,23 +25,46 @@ Tx = sqlite3.Connection
 #: A row of a result: its values by column name.
 Row = sqlite3.Row
 
-#: Raised when another process keeps the store locked for longer than `BUSY_TIMEOUT`.
-Locked = sqlite3.OperationalError
+#: Raised when the store can't be read.
+Locked = StoreUnavailable
 
-#: Seconds that a writer waits for another transaction to end. Transactions here take milliseconds.
-BUSY_TIMEOUT = 30
+#: Seconds that a transaction waits for another to end, unless its thread does not wait as long. They take milliseconds.
+BUSY_TIMEOUT = 30.0
+#: The same, for a thread that has waited in vain, until it gets its turn: it must not spend its time with waiting.
+_ONCE_MORE = 0.02
 
-#: What SQLite says where the fault is not with the statement: primary result codes (https://sqlite.org/rescode.html).
-_NOT_WRITABLE = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
+#: What SQLite says where another transaction is in the way, and in all where the fault is not with the statement:
+#: primary result codes (https://sqlite.org/rescode.html).
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+_UNAVAILABLE = _BUSY | {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the store can't be written, and since when (Unix seconds)."""
+
+    reason: str
+    since: int
+
+
+class _Mine(threading.local):
+    """What each thread has of its own."""
+
+    def __init__(self) -> None:
+        self.reader: sqlite3.Connection | None = None
+        self.writer: sqlite3.Connection | None = None
+        #: How long its transactions wait; None: `BUSY_TIMEOUT`.
+        self.patience: float | None = None
+        #: Those connections that have waited in vain.
+        self.weary: set[sqlite3.Connection] = set()
 
 
 class Db:
@@ -52,8 +77,11 @@ class Db:
         newer bridge.
         """
         self.path = path
-        self._local = threading.local()
+        #: Set while the store can't be written: from the first transaction that fails to the next that stores a change.
+        self.trouble: Trouble | None = None
+        self._local = _Mine()
         self._read_only = read_only
+        self._file: tuple[int, int] | None = None
         try:
             if read_only:
                 if not path.exists():
@@ -61,13 +89,19 @@ class Db:
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._migrate()
+                self._file = _identity(path)
             self._check_version()
         except sqlite3.Error as e:
             raise StoreUnusable(str(path), str(e)) from e
+        except StoreUnavailable as e:
+            raise StoreUnusable(str(path), e.reason) from e
 
     def _migrate(self) -> None:
         connection = self._connect("rwc")
         try:
+            # Of a new store. Nearly all of the schema's tables and indexes are small, and take a page each. Half of
+            # SQLite's usual size is as fast for the large ones; a quarter would not be.
+            connection.execute("PRAGMA page_size = 2048")
             connection.execute("PRAGMA journal_mode = WAL")
             # One transaction around all steps, so that two processes that start at once don't both apply them.
             connection.execute("BEGIN IMMEDIATE")
@@ -88,8 +122,9 @@ class Db:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT
+            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=self._patience()
         )
+        self._check_file()
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
@@ -99,36 +134,69 @@ class Db:
         connection.execute("PRAGMA secure_delete = ON")  # a secret that is forgotten leaves no trace in free pages
         return connection
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Let this thread's transactions wait no longer than this for others to end. Without this: `BUSY_TIMEOUT`."""
+        self._local.patience = seconds
+        for connection in (self._local.reader, self._local.writer):
+            if connection is not None:
+                self._set_patience(connection)
+
+    def _patience(self) -> float:
+        return BUSY_TIMEOUT if self._local.patience is None else self._local.patience
+
+    def _set_patience(self, connection: sqlite3.Connection) -> None:
+        seconds = _ONCE_MORE if connection in self._local.weary else self._patience()
+        connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
     @contextmanager
     def read(self) -> Iterator[Tx]:
-        """One consistent snapshot. Nothing can be written through it."""
-        connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
-        if connection is None:
-            connection = self._connect("ro")
-            connection.execute("PRAGMA query_only = ON")
-            self._local.reader = connection
-        if connection.in_transaction:  # nested in another read, which shares its snapshot
+        """One consistent snapshot. Nothing can be written through it. Raises `StoreUnavailable`."""
+        connection = self._local.reader
+        if connection is not None and connection.in_transaction:  # nested in another read, which shares its snapshot
             yield connection
             return
-        connection.execute("BEGIN")
         try:
-            yield connection
-        finally:
-            connection.execute("ROLLBACK")
+            if connection is None:
+                connection = self._connect("ro")
+                connection.execute("PRAGMA query_only = ON")
+                self._local.reader = connection
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:  # after some errors, SQLite has rolled back by itself
+                    connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as e:
+            self._failed(e, connection)
+            raise
+        self._had_its_turn(connection)
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """One write transaction, committed at the end, rolled back on an exception. Never `await` in it; never nest.
 
-        Raises `StoreNotWritable`.
+        Raises `StoreUnavailable`.
         """
         if self._read_only:
             raise StoreUnusable(str(self.path), "this process only reads the store")
-        connection: sqlite3.Connection | None = getattr(self._local, "writer", None)
-        if connection is None:
-            connection = self._connect("rw")
-            self._local.writer = connection
         try:
+            with self._writing() as connection:
+                before = connection.total_changes
+                yield connection
+        except StoreUnavailable as e:
+            self.trouble = self.trouble or Trouble(e.reason, int(time.time()))
+            raise
+        if connection.total_changes != before:  # without changes nothing is written, which even a full disk allows
+            self.trouble = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Tx]:
+        connection = self._local.writer
+        try:
+            if connection is None:
+                connection = self._connect("rw")
+                self._local.writer = connection
+            self._check_file()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -136,10 +204,37 @@ class Db:
             finally:
                 if connection.in_transaction:  # on a full disk SQLite has rolled back by itself
                     connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as e:
-            if getattr(e, "sqlite_errorcode", 0) & 0xFF not in _NOT_WRITABLE:
-                raise
-            raise StoreNotWritable(str(self.path), str(e)) from e
+        except sqlite3.DatabaseError as e:
+            self._failed(e, connection)
+            raise
+        self._had_its_turn(connection)
+
+    def _failed(self, error: sqlite3.DatabaseError, connection: sqlite3.Connection | None) -> None:
+        """Raises `StoreUnavailable` where SQLite says that the fault is not with the statement."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code not in _UNAVAILABLE:
+            return
+        if code in _BUSY and connection is not None:
+            self._local.weary.add(connection)
+            self._set_patience(connection)
+        raise StoreUnavailable(str(self.path), str(error), busy=code in _BUSY) from error
+
+    def _had_its_turn(self, connection: sqlite3.Connection) -> None:
+        """It waits its full time again."""
+        if connection in self._local.weary:
+            self._local.weary.discard(connection)
+            self._set_patience(connection)
+
+    def _check_file(self) -> None:
+        """Raises `StoreUnavailable` for a store whose file was moved or replaced: what is written there may be lost.
+
+        SQLite itself does not notice.
+        """
+        if self._file is not None and self._file != _identity(self.path):
+            raise StoreUnavailable(
+                str(self.path),
+                "its file was moved, deleted or replaced: put it back, or restart the bridge if that was intended",
+            )
 
     def wipe(self) -> None:
         """Empty the write-ahead log, which may hold traces of what was deleted. No effect while somebody reads."""
@@ -152,8 +247,17 @@ class Db:
 
     def close(self) -> None:
         """Close this thread's connections."""
-        for name in ("reader", "writer"):
-            connection: sqlite3.Connection | None = getattr(self._local, name, None)
+        for connection in (self._local.reader, self._local.writer):
             if connection is not None:
                 connection.close()
-                setattr(self._local, name, None)
+        self._local.reader = self._local.writer = None
+        self._local.weary.clear()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

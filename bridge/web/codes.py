@@ -36,7 +36,7 @@ CODES: dict[str, tuple[int, str]] = {
     "rate_limited": (429, "too many requests: see `Retry-After`"),
     "not_now": (429, "a webhook that can't be processed now: send it again"),
     "internal_error": (500, "an error in the bridge: see the log, under the `traceId`"),
-    "store_unavailable": (503, "nothing can be stored at the moment: try again, see `Retry-After`"),
+    "store_unavailable": (503, "the store can't be used at the moment: try again, see `Retry-After`"),
     "calendar_stale": (503, "it is not known whether `userIds` are free; see `Retry-After`"),
     "icloud_auth_failed": (503, "the same, until `userIds` reconnect an account with a new password"),
 }

@@ -6,6 +6,8 @@ from aiohttp import web
 
 from bridge.service import users
 from bridge.web.keys import CONTEXT
+from bridge.web.problems import Problem
+from bridge.web.times import format_utc
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -14,6 +16,16 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Check whether the store can be used."""
-    users.list_users(request.app[CONTEXT].db)
+    """Check whether the store can be read and written."""
+    db = request.app[CONTEXT].db
+    users.list_users(db)
+    if (trouble := db.trouble) is not None:
+        raise Problem(
+            503,
+            "store_unavailable",
+            f"Nothing can be stored: {trouble.reason}. The bridge tries again by itself. Make sure that the disk has"
+            " room, that the store's file is in its place, and that no other program holds it.",
+            facts={"since": format_utc(trouble.since)},
+            headers={"Retry-After": "2"},
+        )
     return web.json_response({"status": "ok"})

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bridge.errors import BridgeError, StoreNotWritable
+from bridge.errors import BridgeError, StoreUnavailable
 from bridge.service import users
 from bridge.web import problems
 from bridge.web.keys import CONTEXT, OPEN, RATE, TOKEN, TRACE_ID
@@ -45,8 +45,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = problems.answer(problem, path=request.path, trace_id=trace_id)
     except BridgeError as error:
         found = problems.problem_of(error)
-        if isinstance(error, StoreNotWritable):
-            log.warning("request %s failed: the store can't be written: %s", trace_id, error.reason)
+        if isinstance(error, StoreUnavailable):
+            log.warning("request %s failed: the store can't be used: %s", trace_id, error.reason)
         response = (
             _unexpected(request, trace_id)
             if found is None

@@ -152,10 +152,8 @@ def document(operations: Mapping[str, Sequence[Operation]], *, server: str = "/"
 def codes_of(operation: Operation) -> list[str]:
     """Every code that a problem of this operation can have, by status."""
     found = {"bad_request", "internal_error", *operation.problems}
-    if operation.method != "GET":
-        found.add("store_unavailable")
     if operation.scope is not None:
-        found |= {"unauthorized", "insufficient_scope", "rate_limited"}
+        found |= {"unauthorized", "insufficient_scope", "rate_limited", "store_unavailable"}
     if operation.body is not None:
         found |= set(BODY)
     if operation.query is not None:

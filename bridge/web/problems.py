@@ -23,7 +23,7 @@ from bridge.errors import (
     ReadOnly,
     SetByAdministrator,
     SlotUnavailable,
-    StoreNotWritable,
+    StoreUnavailable,
     TooMany,
     TooMuchAtOnce,
     Unknown,
@@ -102,12 +102,15 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
         case NotBookable():
             code, detail = _NOT_BOOKABLE[error.reason]
             return Problem(409, code, detail, facts={"reason": error.reason})
-        case StoreNotWritable():
+        case StoreUnavailable():
             return Problem(
                 503,
                 "store_unavailable",
-                "The bridge can't store anything at the moment, so nothing was changed. Try again soon.",
-                headers={"Retry-After": "30"},
+                "The bridge's store is in use by another program, so nothing was changed. Try again soon."
+                if error.busy
+                else "The bridge can't use its store at the moment, so nothing was changed. Try again soon. If that"
+                " does not help, `/readyz` and the bridge's log say what is wrong.",
+                headers={"Retry-After": "2" if error.busy else "30"},
             )
         case CalendarsStale() if error.needs_password:
             return Problem(

@@ -162,7 +162,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         Operation("POST", DELIVERIES + "/{deliveryId}/retry", webhooks.retry, HOOK, "retry-delivery",
                   {202: Delivery}),
         Operation("POST", ingest.PATH, ingest.take, None, "ingest-highlevel", {200: Ingested},
-                  body=HighLevelMessage, problems=("bad_signature", "not_found", "not_now")),
+                  body=HighLevelMessage, problems=("bad_signature", "not_found", "not_now", "store_unavailable")),
     ),
     "Users and connections": (
         Operation("GET", connections.PATH, connections.list_all, SEE, "get-connections", {200: Connections},
@@ -233,7 +233,8 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
     ),
     "About": (
         Operation("GET", "/healthz", health.healthz, None, "healthz", {200: Health}),
-        Operation("GET", "/readyz", health.readyz, None, "readyz", {200: Health}),
+        Operation("GET", "/readyz", health.readyz, None, "readyz", {200: Health},
+                  problems=("store_unavailable",)),
         Operation("GET", reference.OPENAPI, reference.openapi, None, "get-openapi", {200: Document}),
         Operation("GET", reference.DOCS, reference.docs, None, "get-docs", {200: None}),
     ),

@@ -15,7 +15,7 @@ from sqlite_utils import Migrations
 
 import bridge.store
 from bridge.domain.model import Occurrence
-from bridge.errors import StoreNotWritable, StoreUnusable
+from bridge.errors import StoreUnavailable, StoreUnusable
 from bridge.store import migrations as schema
 from bridge.store import published, users
 from bridge.store.db import Db
@@ -57,7 +57,7 @@ def test_a_full_disk_refuses_a_write_as_a_whole_and_is_forgotten_once_there_is_r
     with db.write() as tx:
         (pages,) = tx.execute("PRAGMA page_count").fetchone()
         tx.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StoreNotWritable, match="full"), db.write() as tx:
+    with pytest.raises(StoreUnavailable, match="full"), db.write() as tx:
         published.apply(tx, "ada", put=[item(f"{n}") for n in range(1000)], remove=[], now=NOW)
     with db.write() as tx:
         assert published.head(tx, "ada").revision == 0

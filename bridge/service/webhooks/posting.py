@@ -11,7 +11,7 @@ from typing import Protocol
 from bridge.domain import signing
 from bridge.domain import webhooks as decide
 from bridge.domain.webhooks import Delivery, DeliveryState, Webhook, WebhookStatus
-from bridge.errors import NotTaken, SecretUnreadable
+from bridge.errors import NotTaken, SecretUnreadable, StoreUnavailable
 from bridge.service.context import Context, Vault
 from bridge.service.webhooks import subscriptions
 from bridge.store import webhooks
@@ -69,6 +69,8 @@ class Deliveries:
     async def _deliver(self, webhook: Webhook, delivery: Delivery) -> None:
         try:
             await deliver(self.context, self.receivers, webhook, delivery)
+        except StoreUnavailable as error:
+            log.warning("delivery %s: posted again, as the outcome can't be stored: %s", delivery.id, error.reason)
         except Exception:
             # The outermost frame of a task: a delivery that triggers a bug of ours must not stop the others.
             log.exception("delivery %s failed unexpectedly; tried again later", delivery.id)
@@ -82,7 +84,7 @@ class Deliveries:
 
 
 async def deliver(context: Context, receivers: Receivers, webhook: Webhook, delivery: Delivery) -> None:
-    """Make one attempt, and record the outcome. Failures are recorded, never raised."""
+    """Make one attempt, and record the outcome. Failures are recorded, never raised, but for `StoreUnavailable`."""
     now = context.clock()
     payload = delivery.body.encode()
     try:

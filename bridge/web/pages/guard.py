@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import MultiDict
 
 from bridge.domain.model import User
-from bridge.errors import SetByAdministrator, Unknown
+from bridge.errors import SetByAdministrator, StoreUnavailable, Unknown
 from bridge.service.sessions import Visitor
 from bridge.web.keys import TRACE_ID
 from bridge.web.pages import visit
@@ -47,6 +47,10 @@ async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
     except SetByAdministrator:
         text = "Only they can change it: ask them. Nothing was changed."
         response = page(request, "error.html", status=403, title="Your administrator has set this", text=text)
+    except StoreUnavailable as error:
+        log.warning("request %s failed: the store can't be used: %s", request[TRACE_ID], error.reason)
+        text = "The bridge can't store anything at the moment. Nothing was changed. Wait a little, go back, and repeat."
+        response = page(request, "error.html", status=503, title="This does not work at the moment", text=text)
     except web.HTTPException as error:
         if error.status < 400:
             raise
