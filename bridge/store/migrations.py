@@ -43,7 +43,7 @@ def m0001_schema(db: Database) -> None:
 
 
 _STORE = """\
-CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE store_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE audit_log (
     id INTEGER PRIMARY KEY,
@@ -120,7 +120,7 @@ CREATE TABLE settings_links (
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     used_at INTEGER
-);
+) WITHOUT ROWID;
 
 CREATE TABLE sessions (
     hash TEXT PRIMARY KEY,
@@ -238,7 +238,7 @@ CREATE TABLE booking_calendar_users (
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     PRIMARY KEY (booking_calendar_id, user_id)
-);
+) WITHOUT ROWID;
 
 CREATE INDEX booking_calendar_users_by_user ON booking_calendar_users (user_id, booking_calendar_id);
 
@@ -265,7 +265,7 @@ CREATE TABLE schedule_calendars (
     schedule_id TEXT NOT NULL REFERENCES schedules (id) ON DELETE CASCADE,
     booking_calendar_id TEXT NOT NULL REFERENCES booking_calendars (id) ON DELETE CASCADE,
     PRIMARY KEY (schedule_id, booking_calendar_id)
-);
+) WITHOUT ROWID;
 
 CREATE INDEX schedule_calendars_by_calendar ON schedule_calendars (booking_calendar_id)"""
 
