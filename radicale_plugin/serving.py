@@ -21,6 +21,7 @@ from radicale.__main__ import run
 from radicale.log import logger
 
 from radicale_plugin.app import Application
+from radicale_plugin.stalled import cut_off_stalled
 
 #: Requests that one process answers at the same time. A slow client occupies one for as long as it receives.
 _THREADS = 8
@@ -92,13 +93,19 @@ def end_with_parent() -> None:
 def _worker(options: Options, main: int) -> Application:
     """Runs the application in a process that ends when the main process does."""
 
+    application = _application(options)
+    # granian waits one timeout for the headers of a request, so each has at least another until its answer begins.
+    longest = 2 * application.configuration.get("server", "timeout")
+
     def watch() -> None:
         while os.getppid() == main:
             time.sleep(0.5)
+            if cut_off := cut_off_stalled(options.port, longest):
+                logger.warning("%d clients were cut off that sent or took nothing for %g s", cut_off, longest)
         os._exit(1)  # the reads under way are nobody's any more
 
     threading.Thread(target=watch, daemon=True).start()
-    return _application(options)
+    return application
 
 
 @lru_cache(maxsize=1)

@@ -6,14 +6,10 @@ import datetime as dt
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import caldav
@@ -22,51 +18,9 @@ from caldav.lib import error as caldav_error
 
 from tests.upstreams import free_port
 
-from .conftest import CONFIG, World, at, ics
+from .conftest import World, at, ics
 from .dav import CRM, Answer, element, prop
-
-#: Seconds that anything awaited may take. Nothing here measures speed.
-PATIENCE = 60
-
-
-@dataclass
-class Server:
-    process: subprocess.Popen[bytes]
-    port: int
-    said: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-def command(how: str, store: Path, port: int) -> list[str]:
-    if how == "alone":
-        options = [f"--storage-store={store}", f"--server-hosts=127.0.0.1:{port}"]
-        return [sys.executable, "-m", "radicale", "--config", str(CONFIG), *options]
-    options = ["--store", str(store), "--host", "127.0.0.1", "--port", str(port), "--config", str(CONFIG)]
-    return [sys.executable, "-m", "radicale_plugin", *options, "--server", how]
-
-
-@contextmanager
-def serving(how: str, store: Path) -> Iterator[Server]:
-    port, said = free_port(), store.parent / f"{how}.log"
-    with said.open("wb") as log:
-        process = subprocess.Popen(command(how, store, port), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, said.read_text()
-                time.sleep(0.02)
-        yield Server(process, port, said)
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
+from .servers import PATIENCE, Server, command, serving
 
 SERVERS = ["alone", "radicale", "granian"]
 
