@@ -6,6 +6,7 @@ import email.utils
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, NoReturn
 
 from radicale.item import Item
@@ -201,17 +202,18 @@ class MergedCalendar(_ReadOnly):
         """The items that touch the span, by their stored occurrences and, outside the horizon, by computed ones."""
         user_id, effort = self._head.user_id, Effort()
         with self._db.read() as tx:
-            stored = dict.fromkeys(occurrences.touching(tx, user_id, span))
             beyond = {item.href: item for item in published.unexpanded(tx, user_id, span)}
-            names = [href for href in stored if href not in beyond]
-            for first in range(0, len(names), _AT_ONCE):
-                some = names[first : first + _AT_ONCE]
+            stored = occurrences.touching(tx, user_id, span)
+            touching = set()
+            while some := list(islice(stored, _AT_ONCE)):
+                touching |= beyond.keys() & some
+                some = [href for href in some if href not in beyond]
                 times = occurrences.of_items(tx, user_id, some, span)
                 for item in published.get(tx, user_id, some):
                     yield item, partial(times.__getitem__, item.href)
         for item in beyond.values():
             further = Expansion(item, span, self._head.time_zone, effort)
-            if item.href in stored or further.touches():
+            if item.href in touching or further.touches():
                 yield item, further.times
 
     def _item(self, item: PublishedItem) -> Item:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
@@ -52,7 +53,7 @@ def _present(tx: Tx, asked: Asked, template: Template, absent: Template) -> Iter
 
 
 def _named(tx: Tx, asked: Asked, template: Template, absent: Template) -> Iterator[bytes]:
-    for some in _batches([*asked.names, *asked.found]):
+    for some in _batches(chain(asked.names, asked.found)):
         there = fragments.of_named(tx, asked.head.user_id, template, some)
         missing = [_filled(absent, {Field.HREF: quote(name)}) for name in some if name not in there]
         yield b"".join(missing if asked.everything else [*there.values(), *missing])
@@ -64,11 +65,13 @@ def _written_out(
     """The items, expanded for the span. Items that were not named are left out if they have no occurrence in it."""
     user_id, time_zone = asked.head.user_id, asked.head.time_zone
     beyond = {item.href for item in published.unexpanded(tx, user_id, span)}
-    names = [*asked.names, *asked.found]
+    names: Iterator[str] = chain(asked.names, asked.found)
     if asked.within is not None:
-        names += occurrences.touching(tx, user_id, asked.within)
+        names = chain(names, occurrences.touching(tx, user_id, asked.within))
     if asked.everything:
-        names = list(dict.fromkeys([*names, *occurrences.touching(tx, user_id, span), *beyond]))
+        first = dict.fromkeys([*asked.names, *asked.found, *beyond])
+        others = occurrences.touching(tx, user_id, span)
+        names = chain(first, (name for name in others if name not in first))
     written, effort = 0, Effort()
     for some in _batches(names):
         missing = asked.names.keys() & some
@@ -87,8 +90,10 @@ def _written_out(
             yield _filled(absent, {Field.HREF: quote(name)})
 
 
-def _batches(names: list[str]) -> Iterator[list[str]]:
-    return (names[first : first + _AT_ONCE] for first in range(0, len(names), _AT_ONCE))
+def _batches(names: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(names)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
 
 
 def _values(item: PublishedItem, text: str) -> dict[Field, str]:

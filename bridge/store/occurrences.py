@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.domain.model import Interval, ItemKind
 from bridge.store.db import Tx
-from bridge.store.published import by_href
+from bridge.store.published import HREFS, as_list, by_href
 from bridge.store.users import OWNER
 
 #: Occurrences longer than this many seconds have an index of their own, whose definition contains the same number.
@@ -47,13 +47,18 @@ def of_items(tx: Tx, user_id: str, hrefs: Sequence[str], span: Interval) -> dict
     return found
 
 
-def touching(tx: Tx, user_id: str, span: Interval) -> list[str]:
-    """The hrefs of the items with stored occurrences that touch the span, as in `of_items`."""
-    rows = tx.execute(
+def touching(tx: Tx, user_id: str, span: Interval) -> Iterator[str]:
+    """The hrefs of the items with stored occurrences that touch the span, as in `of_items`.
+
+    Rows are read as they are consumed, since a span of years may have many.
+    """
+    cursor = tx.cursor()
+    cursor.row_factory = None
+    rows = cursor.execute(
         f"SELECT href FROM published_items WHERE id IN ({TOUCHING})",
         {"user_id": user_id, "start": span.start, "end": span.end},
     )
-    return [row["href"] for row in rows]
+    return (href for (href,) in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +86,20 @@ def busy(tx: Tx, user_id: str, span: Interval) -> list[Busy]:
     ]
 
 
-def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
+def taken(tx: Tx, user_id: str, span: Interval, *, leave_out: Collection[str] = ()) -> Iterator[tuple[int, int]]:
     """The stored occurrences that take time within the span, as (start, end), without those of items to `leave_out`.
 
     Of several with the same start only the longest is returned. This is the fast form of `busy`, for free slots; rows
     are read as they are consumed, since a span of years may have many.
     """
-    left_out = {f"h{n}": href for n, href in enumerate(leave_out)}
-    other = ""
-    if left_out:
-        names = ", ".join(f":{name}" for name in left_out)
-        other = f" AND o.item NOT IN (SELECT id FROM published_items WHERE owner = {OWNER} AND href IN ({names}))"
+    others = f" AND o.item NOT IN (SELECT id FROM published_items WHERE owner = {OWNER} AND href IN {HREFS})"
+    only = others if leave_out else ""
     columns = "SELECT o.start_at, MAX(o.end_at) FROM occurrences o"
     cursor = tx.cursor()
     cursor.row_factory = None
     return cursor.execute(
-        f"{columns} WHERE {_SHORT} AND o.end_at > :start{other} GROUP BY o.start_at"
+        f"{columns} WHERE {_SHORT} AND o.end_at > :start{only} GROUP BY o.start_at"
         # Not grouped: SQLite would then search these few by start, among all occurrences that begin earlier.
-        f" UNION ALL SELECT o.start_at, o.end_at FROM occurrences o WHERE {_LONG}{other}",
-        {"user_id": user_id, "start": span.start, "end": span.end, **left_out},
+        f" UNION ALL SELECT o.start_at, o.end_at FROM occurrences o WHERE {_LONG}{only}",
+        {"user_id": user_id, "start": span.start, "end": span.end, "hrefs": as_list(leave_out)},
     )

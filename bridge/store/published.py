@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, unescape
 
@@ -81,7 +82,7 @@ def expand(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> None:
     Items whose text has changed or that were removed meanwhile are left alone: that renewed their occurrences, too.
     """
     wanted = {item.href: item for item in items}
-    known = by_href(tx, _KNOWN, user_id, list(wanted))
+    known = by_href(tx, _KNOWN, user_id, wanted)
     _expand(tx, user_id, [wanted[row["href"]] for row in known if row["etag"] == wanted[row["href"]].etag])
 
 
@@ -146,7 +147,7 @@ def all_hrefs(tx: Tx, user_id: str) -> list[str]:
 def get(tx: Tx, user_id: str, hrefs: Iterable[str]) -> list[PublishedItem]:
     """The items with these hrefs, in no particular order. Hrefs that do not exist are left out."""
     query = f"SELECT {_ITEM} FROM published_items WHERE owner = {OWNER} AND ics IS NOT NULL AND href IN"
-    return [_item(row) for row in by_href(tx, query, user_id, list(hrefs))]
+    return [_item(row) for row in by_href(tx, query, user_id, hrefs)]
 
 
 def changed_at(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, int]:
@@ -193,16 +194,19 @@ _KNOWN = (
 _ITEM = "href, etag, ics, escaped, first_start, last_end, kind, source_id, expanded_from, expanded_until"
 
 
-#: How many hrefs one statement asks for; SQLite takes 32,766 parameters, older ones 999.
-_AT_ONCE = 500
+#: The hrefs of a query, as a JSON list in a single parameter (PostgreSQL: json_array_elements_text). If each were a
+#: parameter, SQLite would prepare and keep another statement for each number of hrefs, of up to 130 KB.
+HREFS = "(SELECT value FROM json_each(:hrefs))"
 
 
-def by_href(tx: Tx | sqlite3.Cursor, query: str, user_id: str, hrefs: Sequence[str], **more: object) -> Iterator[Any]:
+def by_href(tx: Tx | sqlite3.Cursor, query: str, user_id: str, hrefs: Iterable[str], **more: object) -> Iterator[Any]:
     """The rows of `query`, which ends with IN, for these hrefs."""
-    for first in range(0, len(hrefs), _AT_ONCE):
-        some: Mapping[str, str] = {f"h{n}": href for n, href in enumerate(hrefs[first : first + _AT_ONCE])}
-        names = ", ".join(f":{name}" for name in some)
-        yield from tx.execute(f"{query} ({names})", {"user_id": user_id, **more, **some})
+    return tx.execute(f"{query} {HREFS}", {"user_id": user_id, "hrefs": as_list(hrefs), **more})
+
+
+def as_list(hrefs: Iterable[str]) -> str:
+    """The value of `:hrefs`. No item has an href with a NUL, where SQLite would end the text."""
+    return json.dumps([href for href in hrefs if "\0" not in href])
 
 
 def _item(row: Row) -> PublishedItem:
@@ -292,4 +296,4 @@ def _put_occurrences(tx: Tx, user_id: str, items: Sequence[PublishedItem]) -> No
 
 def _ids(tx: Tx, user_id: str, items: Iterable[PublishedItem]) -> dict[str, int]:
     query = f"SELECT href, id FROM published_items WHERE owner = {OWNER} AND href IN"
-    return {row["href"]: row["id"] for row in by_href(tx, query, user_id, [item.href for item in items])}
+    return {row["href"]: row["id"] for row in by_href(tx, query, user_id, (item.href for item in items))}

@@ -12,8 +12,8 @@ from bridge.service import publish
 from .conftest import NOW, World, ics
 from .dav import CRM, element, events_filter, name, time_range
 
-#: Single rows, or as many as there are users.
-SMALL = ("store_facts", "f")
+#: Single rows, or as many as there are users; or a list in a parameter.
+SMALL = ("store_facts", "f", "json_each")
 
 
 @pytest.fixture
