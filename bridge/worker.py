@@ -32,8 +32,8 @@ EXPAND_AT_ONCE, EXPAND_SECONDS = 5, 60
 async def run(bridge: Bridge) -> None:
     """Run all loops until cancelled. An unexpected exception is logged, and its loop goes on from what is stored."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_try_store(bridge))
         for name, step in {
+            "store": _try_store,
             "mirror": _mirror,
             "push": _push,
             "webhooks": _tell,
@@ -60,17 +60,19 @@ async def _forever(bridge: Bridge, name: str, step: Callable[[Bridge], Awaitable
 
 async def _try_store(bridge: Bridge) -> None:
     """Store something regularly, so that trouble with the store is noticed, as is its end; and tell of both, once."""
-    told = None
+    told, rounds = None, 0
     while True:
-        with contextlib.suppress(StoreUnavailable):  # it is kept as the trouble of the store
-            housekeeping.note_at_work(bridge.db, now=bridge.clock())
+        if bridge.db.trouble is not None or rounds % STORE_SECONDS == 0:
+            with contextlib.suppress(StoreUnavailable):  # it is kept as the trouble of the store
+                housekeeping.note_at_work(bridge.db, now=bridge.clock())
         trouble = bridge.db.trouble
         if trouble is not None and told is None:
             log.error("nothing can be stored: %s; the bridge tries again each second", trouble.reason)
         elif trouble is None and told is not None:
             log.warning("the store can be written again, after %d s", bridge.clock() - told.since)
         told = trouble
-        await asyncio.sleep(STORE_SECONDS if trouble is None else STORE_AGAIN_SECONDS)
+        rounds += 1
+        await asyncio.sleep(STORE_AGAIN_SECONDS)
 
 
 async def _store_works(bridge: Bridge) -> None:

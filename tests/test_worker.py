@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import ipaddress
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,11 +19,15 @@ import pytest
 
 from bridge import settings, worker
 from bridge.app import Bridge, build
+from bridge.domain.addresses import may_reach
 from bridge.domain.model import AccountState, AppointmentFields, SyncState
-from bridge.service import book, connect, mirror, push, roles, users
+from bridge.remote.receivers import Receivers
+from bridge.service import book, connect, mirror, push, roles, users, webhooks
 from bridge.service.refresh import refresh
+from bridge.service.webhooks import Signature, WebhookChange
 from bridge.store import accounts, outbox, sources
 from tests import upstreams
+from tests.service.receivers import receiver
 
 TOMORROW = int(time.time()) // 86_400 * 86_400 + 86_400
 
@@ -61,6 +67,8 @@ class World:
     gate: Gate
     booking: dict[str, str]
     account: dict[str, str]
+    login: dict[str, upstreams.Login]
+    home: dict[str, str]
 
     def book(self, user: str, number: int) -> str:
         start = TOMORROW + 3600 * number
@@ -103,10 +111,10 @@ async def world(tmp_path: Path, gated: tuple[Gate, str, Callable[[str], upstream
         f"[providers.home]\nurl = '{url}'\nrequests_per_minute = 6000\n"
     )
     bridge = build(settings.load(config))
-    world = World(bridge, gate, {}, {})
+    world = World(bridge, gate, {}, {}, {}, {})
     for user in ("slow", "quick"):
-        person = login(f"{user}@example.com")
-        person.make_calendar("Home")
+        person = world.login[user] = login(f"{user}@example.com")
+        world.home[user] = person.make_calendar("Home")
         now = bridge.clock()
         _, calendar = users.add_user(bridge.db, id=user, location_id="loc", name=user, time_zone="UTC", now=now)
         world.booking[user] = calendar.id
@@ -221,3 +229,56 @@ async def test_an_account_of_a_provider_that_was_taken_away_says_so_and_is_not_a
             assert accounts.failures(tx, account.id) >= 1
             assert world.account["quick"] not in accounts.due(tx, now=without.clock(), limit=10)
     without.db.close()
+
+
+@contextlib.contextmanager
+def held_by_another_program(bridge: Bridge) -> Iterator[None]:
+    """The store is locked against writing, as by somebody's open transaction in a shell."""
+    bridge.db.wait_at_most(0)
+    with contextlib.closing(sqlite3.connect(bridge.db.path, isolation_level=None)) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        yield
+        shell.execute("ROLLBACK")
+
+
+async def test_a_push_whose_outcome_can_not_be_stored_is_carried_out_to_its_end_later(world: World) -> None:
+    booked = world.book("slow", 0)
+    async with working(world.bridge):
+        await eventually(lambda: world.gate.waiting)
+        with held_by_another_program(world.bridge):
+            world.gate.opened.set()
+            await eventually(lambda: world.bridge.db.trouble)
+        await eventually(lambda: world.synced(booked))
+        assert world.bridge.db.trouble is None
+    assert len(world.login["slow"].texts(world.home["slow"])) == 1
+
+
+async def test_while_the_outcome_can_not_be_stored_a_webhook_is_not_sent_again_and_again(world: World) -> None:
+    held = asyncio.Event()
+    async with receiver() as hook:
+        hook.will(held)
+        networks = (ipaddress.ip_network("127.0.0.0/8"),)
+        told_here = replace(
+            world.bridge,
+            receivers=Receivers(lambda address, encrypted: may_reach(address, encrypted=encrypted, networks=networks)),
+        )
+        webhooks.create(
+            told_here,
+            WebhookChange(url=hook.url(), origins=["api"]),
+            location_ids=["loc"],
+            signature=Signature.V1,
+            token_id="tok",
+            networks=networks,
+        )
+        async with working(told_here):
+            world.book("quick", 0)
+            await hook.arrived.wait()
+            with held_by_another_program(world.bridge):
+                held.set()
+                await eventually(lambda: world.bridge.db.trouble)
+                before = len(hook.messages)
+                await asyncio.sleep(worker.LOOK_SECONDS * 10)  # in which it would be sent ten times
+                assert len(hook.messages) == before
+            await eventually(lambda: len(hook.messages) > before)
+        await told_here.receivers.close()
+    assert len({message.headers["webhook-id"] for message in hook.messages}) == 1
