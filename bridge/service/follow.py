@@ -223,6 +223,13 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
     delta.appointment(tx, cancelled)
 
 
+def moved(tx: Tx, delta: Delta, appointment_id: str, item: MirrorItem) -> None:
+    """An Appointment's event was found in another Calendar than it was written to: the person has moved it."""
+    booked = appointments.get(tx, appointment_id)
+    if booked is not None:
+        _moved_to(tx, delta, booked, item, None)
+
+
 def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, before: MirrorItem | None) -> None:
     """Handle an event that the person moved to another Calendar, and may have changed as well."""
     home = accounts.calendar(tx, item.calendar_id)

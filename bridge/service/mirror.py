@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bridge.domain import plan, trouble
 from bridge.domain.model import Account, AccountState, Calendar, ListTrust, MirrorItem, Role, User
@@ -32,7 +32,7 @@ from bridge.store import accounts, users
 
 log = logging.getLogger(__name__)
 
-__all__ = ["ACCOUNT_TROUBLE", "CalendarRun", "mirror_account", "poll", "poll_anew"]
+__all__ = ["ACCOUNT_TROUBLE", "CalendarRun", "find", "mirror_account", "poll", "poll_anew"]
 
 #: The errors that concern an Account as a whole.
 ACCOUNT_TROUBLE = (RemoteError, SecretUnreadable, AccountNotConnected)
@@ -174,18 +174,30 @@ async def _find_moved(context: Context, remote: Remote, account: Account, runs: 
         if not all_read:
             run.postpone(item.href)  # it may be in the one that could not be read
             continue
-        for calendar in (other for other in present if other.id != run.calendar.id):
-            href = f"{calendars.calendar_key(calendar.url)}/{item.href.rpartition('/')[2]}"
-            try:
-                found = await remote.get(calendar.url, href)
-            except NotFound:
-                continue
-            except RemoteError:
-                run.postpone(item.href)
-                break
-            if uid_of(found) == item.uid:
-                run.found_elsewhere[item.href] = MirrorItem(calendar.id, href, found.etag, item.uid, found.ics)
-                break
+        others = [calendar for calendar in present if calendar.id != run.calendar.id]
+        try:
+            found = await find(remote, others, item.href, item.uid)
+        except RemoteError:
+            run.postpone(item.href)
+            continue
+        if found is not None:
+            run.found_elsewhere[item.href] = found
+
+
+async def find(remote: Remote, among: Iterable[Calendar], href: str, uid: str) -> MirrorItem | None:
+    """The object with this UID, and the name that it has at `href`, in the first of these Calendars that has it.
+
+    Raises `RemoteError`.
+    """
+    for calendar in among:
+        there = f"{calendars.calendar_key(calendar.url)}/{href.rpartition('/')[2]}"
+        try:
+            found = await remote.get(calendar.url, there)
+        except NotFound:
+            continue
+        if uid_of(found) == uid:
+            return MirrorItem(calendar.id, there, found.etag, uid, found.ics)
+    return None
 
 
 async def _others_are_read(context: Context, account: Account) -> bool:

@@ -39,7 +39,7 @@ from bridge.remote.base import Remote, RemoteObject, path_of
 from bridge.service import book, changes, follow, publish
 from bridge.service.calendars import calendar_key
 from bridge.service.context import Context
-from bridge.service.mirror import poll_anew
+from bridge.service.mirror import find, poll_anew
 from bridge.store import accounts, appointments, mirror, outbox, users
 from bridge.store.db import Tx
 
@@ -59,6 +59,8 @@ class _Job:
     calendar: Calendar
     href: str
     known: MirrorItem | None
+    #: Whether an earlier attempt may have sent something to this calendar.
+    tried: bool
 
 
 async def carry_out(context: Context, entry: OutboxEntry) -> None:
@@ -110,7 +112,8 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
             # It may only remove what it wrote there while the Calendar was the Primary.
             _give_up(tx, entry, "The calendar that holds this appointment's event is no longer the Primary.", now=now)
             return None
-        if booked.calendar_id is None:
+        tried = booked.calendar_id is not None
+        if not tried:
             if not booked.wanted_upstream:
                 _settled(tx, entry, booked, SyncState.NOT_SYNCED, now=now)
                 return None
@@ -122,7 +125,7 @@ def _prepare(context: Context, entry: OutboxEntry) -> _Job | None:
             booked = replace(booked, calendar_id=calendar.id, href=href, agreed=agreed, synced_at=None)
             appointments.put(tx, booked)
         href = booked.href or _href(calendar.url, booked.uid)
-        return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href))
+        return _Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href), tried)
 
 
 async def _write(context: Context, remote: Remote, job: _Job) -> None:
@@ -140,6 +143,8 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
             # Without agreed fields, the event is put back as the Appointment has it.
             back = job.appointment.agreed is None and onto is not None
             onto = ical.with_single_times_of(job.appointment, known.ics, onto) if back else known.ics
+    if job.known is None and job.tried and await _was_moved(context, remote, job):
+        return
     sender = next(iter(job.account.addresses), None)
     body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto, sender=sender)
     if known is not None and body == known.ics:
@@ -167,6 +172,33 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
     with context.db.write() as tx:
         _reached(tx, job, now=context.clock())
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
+
+
+async def _was_moved(context: Context, remote: Remote, job: _Job) -> bool:
+    """Whether an earlier attempt, whose answer was lost, created the event, and a person has moved it since.
+
+    Then the Appointment follows it: another event would be a second one.
+    """
+    with context.db.read() as tx:
+        others = [c for c in accounts.calendars(tx, account_id=job.account.id) if c.id != job.calendar.id and c.present]
+        read = mirror.by_uid(tx, job.appointment.user_id, job.appointment.uid)
+    found = next(iter(read), None) or await find(remote, others, job.href, job.appointment.uid)
+    if found is None:
+        return False
+    now = context.clock()
+    with context.db.write() as tx:
+        booked = appointments.get(tx, job.appointment.id)
+        if booked is None or not outbox.holds(tx, job.entry) or not _same_event(booked, job):
+            return True
+        if booked.fields == booked.agreed:
+            _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
+        else:  # what the CRM has changed since cannot be written there
+            outbox.retry(tx, job.entry, at=now, error=None, now=now)
+        delta = publish.Delta(_user(tx, booked), now)
+        follow.moved(tx, delta, booked.id, found)
+        delta.upstream(tx, [found.uid])
+        delta.apply(tx)
+    return True
 
 
 async def _arrived(context: Context, remote: Remote, job: _Job) -> bool:

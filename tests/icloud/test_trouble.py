@@ -113,6 +113,36 @@ async def test_a_new_appointment_arrives_once_whichever_requests_get_404(cloud, 
     assert len(events_of(world, made)) == len(world.person.texts(world.urls["Home"])) == 1
 
 
+@pytest.mark.parametrize(
+    ("target", "name", "read_first"),
+    [("Work", None, True), ("Work", "renamed.ics", True), ("Work", None, False), ("Hobby", None, False)],
+)
+@pytest.mark.parametrize("changed", [False, True])
+async def test_a_new_event_that_a_person_moves_before_the_bridge_knows_of_it_stays_the_only_one(
+    cloud, target, name, changed, read_first
+):
+    world = cloud
+    made = world.make()
+    world.server.fail(Drop.AFTER, method="PUT")
+    await push.push_due(world.context)
+    old, text = the_event(world, made)
+    world.person.put(world.urls["Home"], old, text.replace("STATUS:", "LOCATION:Upstairs\r\nSTATUS:"))
+    world.person.move(world.urls["Home"], old, world.urls[target], new_name=name)
+    if changed:
+        world.change(made, title="Second call")
+    if read_first:
+        await poll(world)
+    world.later(600)
+    await settle(world)
+    assert [one for one in world.urls for _ in world.person.texts(world.urls[one])] == [target]
+    stored = world.stored(made)
+    assert stored.calendar_id == world.ids[target]
+    assert stored.fields.address == "Upstairs"
+    assert stored.sync_state == (SyncState.FAILED if changed else SyncState.SYNCED)
+    assert target in stored.sync_error
+    assert list(world.merged()) == [f"{made.id}.ics"]
+
+
 # --- What is wrong, and what to do -----------------------------------------------------------------------------------
 
 
