@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import aiohttp
 import pytest
 from yarl import URL
@@ -85,3 +88,14 @@ async def test_a_form_that_is_too_large_is_refused(site):
     ada = await site.signed_in()
     answer = await ada.post("/profile/subscribe/passwords", {"label": "x" * 300_000}, via="/profile/subscribe")
     assert answer.status == 413
+
+
+async def test_a_store_that_can_t_be_written_is_told_and_pages_are_shown_all_the_same(site):
+    ada = await site.signed_in()
+    site.world.db.wait_at_most(0)
+    with contextlib.closing(sqlite3.connect(site.world.db.path, isolation_level=None)) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        refused = await ada.post("/profile/subscribe/passwords", {"label": "phone"}, via="/profile/subscribe")
+        assert refused.status == 503
+        assert "Nothing was changed" in refused.text
+        assert (await ada.get("/status")).status == 200
