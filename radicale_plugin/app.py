@@ -6,8 +6,9 @@ only where everything is the same on which Radicale's answer depends (see `answe
 
 from __future__ import annotations
 
-import codecs
+import contextlib
 import io
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from http import client
@@ -37,11 +38,16 @@ from radicale_plugin.tree import CALENDAR
 
 #: The key of `environ` that says that the client accepts gzip. It is moved there so that Radicale does not compress.
 _GZIP = "radicale_plugin.gzip"
+#: The key of `environ` that holds the Content-Type. It is moved there since Radicale would read the login, too, in the
+#: encoding that it names.
+_CONTENT_TYPE = "radicale_plugin.content_type"
 #: The key of `environ` that says that the body has no Content-Length and ends where the server ends it.
 _UNMEASURED = "radicale_plugin.unmeasured"
 #: The key of `environ` that holds Radicale's answer about the samples.
 _TOLD = "radicale_plugin.told"
 _CALENDAR = "text/calendar; charset=utf-8"
+#: Encodings of XML, besides UTF-8, that clients may use.
+_ENCODINGS = frozenset({"utf-16", "utf-16le", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
 _UNAVAILABLE: Response = (
     client.SERVICE_UNAVAILABLE,
     {"Content-Type": "text/plain", "Retry-After": "30"},
@@ -97,8 +103,9 @@ class Application(ReadOnly):
     def _answered(self, environ: Environ) -> Final:
         """Radicale's answer, compressed if the client accepts that."""
         gzip = environ[_GZIP] = _takes_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
-        if not _is_known(environ.get("CONTENT_TYPE") or ""):
-            del environ["CONTENT_TYPE"]
+        environ[_CONTENT_TYPE] = environ.pop("CONTENT_TYPE", "") or ""
+        # Radicale takes methods in any case.
+        environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"].upper()
         if environ.get("wsgi.input_terminated") and environ.pop("HTTP_TRANSFER_ENCODING", ""):
             environ[_UNMEASURED] = True
         with self._storage.snapshot():  # of the login as well
@@ -182,6 +189,8 @@ class Application(ReadOnly):
             chunks = calendar_file.chunks(tx, asked.head.user_id)
         elif status == client.MULTI_STATUS:
             parts = list(take_apart(answer))
+            if any(isinstance(part, Piece) and part.is_excessive for part in parts):
+                return self._too_much("more is asked about each event than there is to say")
             asked.lasts &= not any(isinstance(part, Piece) and part.has_text for part in parts)
             chunks = filled(tx, asked, parts, most=self._most)
         else:
@@ -206,10 +215,10 @@ class Application(ReadOnly):
         asked = ASKED.get()
         raw = self._raw(environ)
         request = self._parsed(raw, environ, request_info)
-        if request is None and environ["REQUEST_METHOD"].upper() == "REPORT":
+        if request is None and environ["REQUEST_METHOD"] == "REPORT":
             raise RuntimeError("a REPORT of nothing")
         if request is not None:
-            check(request, environ["REQUEST_METHOD"].upper())
+            check(request, environ["REQUEST_METHOD"])
             if asked is not None and asked.itself:
                 lead = xmlutils.make_href(asked.prefix, f"/{asked.head.user_id}/{CALENDAR}/")
                 take_down(request, asked, lead)
@@ -227,13 +236,14 @@ class Application(ReadOnly):
         return raw
 
     def _parsed(self, raw: bytes, environ: Environ, request_info: dict[str, Any]) -> ET.Element | None:
-        content = httputils.decode_request(self.configuration, environ, raw)
+        content = _text(raw, environ[_CONTENT_TYPE])
         if content and "<!" not in content and not logger.isEnabledFor(LOG_LEVEL_NOTICE):
             try:
                 return ET.fromstring(content)  # noqa: S314 - without "<!" it declares nothing that could do harm
             except ET.ParseError as e:
                 raise RuntimeError(f"not XML: {e}") from e
-        environ["wsgi.input"] = io.BytesIO(raw)
+        raw = content.encode()
+        environ |= {"CONTENT_LENGTH": str(len(raw)), "wsgi.input": io.BytesIO(raw)}
         try:
             # Parses with care, ten times as long, and logs.
             request: ET.Element | None = super()._read_xml_request_body(environ, request_info)
@@ -243,20 +253,20 @@ class Application(ReadOnly):
 
 
 def _takes_gzip(accepted: str) -> bool:
-    for one in accepted.split(","):
-        name, _, quality = one.partition(";")
-        if name.strip().lower() == "gzip":
-            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    for one in accepted.lower().split(","):
+        name, *weight = (part.strip() for part in one.split(";"))
+        if name == "gzip":
+            return not any(re.fullmatch(r"q=0(\.0*)?", part) for part in weight)
     return False
 
 
-def _is_known(content_type: str) -> bool:
-    """Whether its encoding, if it names one, can be read: Radicale takes that for granted."""
-    try:
-        codecs.lookup(content_type.partition("charset=")[2].partition(";")[0].strip() or "utf-8")
-    except (LookupError, ValueError):
-        return False
-    return True
+def _text(raw: bytes, content_type: str) -> str:
+    """The body in the encoding that is named, if XML is written in it; else in UTF-8 or, as Radicale does, Latin-1."""
+    named = content_type.lower().partition("charset=")[2].partition(";")[0].strip(' "')
+    for encoding in (named if named in _ENCODINGS else "utf-8", "utf-8"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    return raw.decode("iso-8859-1")
 
 
 def _unless_locked(answer: Callable[[], Response]) -> Response:

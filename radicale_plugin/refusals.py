@@ -31,6 +31,20 @@ class ReadOnly(app.Application):  # type: ignore[misc] # Radicale is not typed f
         status, headers, answer, text = super().do_OPTIONS(*request)
         return status, headers | {"Allow": _ALLOWED, "DAV": _COMPLIANCE}, answer, text
 
+    def do_PROPFIND(self, *request: Any) -> Response:
+        """Properties, with the same DAV header as for OPTIONS: clients read it from either."""
+        response: Response = super().do_PROPFIND(*request)
+        status, headers, answer, text = response
+        return response if status != client.MULTI_STATUS else (status, headers | {"DAV": _COMPLIANCE}, answer, text)
+
+    def do_GET(self, environ: Environ, prefix: str, path: str, *who: Any) -> Response:
+        """An object or a calendar. There is no profile for Apple devices here: Radicale's has an address book in it."""
+        if path == "/.mobileconfig":
+            missing: Response = httputils.NOT_FOUND
+            return missing
+        response: Response = super().do_GET(environ, prefix, path, *who)
+        return response
+
     def do_PUT(self, *request: Any) -> Response:
         """Refused."""
         return self._explained(super().do_PUT, "D:write-content", *request)

@@ -17,10 +17,9 @@ _PROPFIND = xmlutils.make_clark("D:propfind")
 _HREF = xmlutils.make_clark("D:href")
 _MULTIGET = xmlutils.make_clark("C:calendar-multiget")
 _QUERY = xmlutils.make_clark("C:calendar-query")
-_FILTER = xmlutils.make_clark("C:filter")
+_FILTERS = (xmlutils.make_clark("C:filter"), xmlutils.make_clark("CR:filter"))
 _FREE_BUSY = xmlutils.make_clark("C:free-busy-query")
 _TIME_RANGE = xmlutils.make_clark("C:time-range")
-_CALENDAR_DATA = xmlutils.make_clark("C:calendar-data")
 _EXPAND = xmlutils.make_clark("C:expand")
 
 #: The reports that Radicale answers. Some of the answers are empty, but clients rely on them.
@@ -66,8 +65,9 @@ def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
     asked.free_busy = request.tag == _FREE_BUSY
     if request.tag != _QUERY:
         # Other reports have no filters, and unexpected elements have to be ignored (RFC 4918 section 17).
-        for found in request.findall(_FILTER):
-            request.remove(found)
+        for name in _FILTERS:
+            for found in request.findall(name):
+                request.remove(found)
     if request.tag == _MULTIGET:
         hrefs = request.findall(_HREF)
         usual = [href for href in hrefs if _is_usual(href, lead)]
@@ -77,14 +77,15 @@ def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
         asked.only_names = len(usual) == len(hrefs)
         if asked.names:
             ET.SubElement(request, _HREF).text = lead + PRESENT
-    for data in request.iter(_CALENDAR_DATA):
-        expand = data.find(_EXPAND)
-        if expand is not None and expand.get("start") and expand.get("end"):
-            try:
-                asked.expand = Interval(*radicale_filter.time_range_timestamps(expand))
-            except ValueError:
-                return
-            data.remove(expand)
+    expand = request.find(f".//{_EXPAND}")  # Radicale, too, takes the first one, wherever it is
+    if expand is not None and expand.get("start") and expand.get("end"):
+        try:
+            asked.expand = Interval(*radicale_filter.time_range_timestamps(expand))
+        except ValueError:
+            return
+        for parent in list(request.iter()):
+            for found in parent.findall(_EXPAND):
+                parent.remove(found)
 
 
 def _is_usual(href: ET.Element, lead: str) -> bool:

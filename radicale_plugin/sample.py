@@ -26,6 +26,10 @@ _ETAG = f"etag-{_KEY}"
 _TEXT = f"text-{_KEY}"
 _LENGTH = 10**17 + secrets.randbelow(10**16)
 
+#: The most parts of a template, and characters in it. There are four fields; clients ask for up to fifty properties.
+_MOST_PARTS = 30
+_MOST_TEXT = 20_000
+
 _FIELDS: dict[str, Field] = {
     PRESENT: Field.HREF,
     ABSENT: Field.HREF,
@@ -80,6 +84,12 @@ class Piece:
     def has_text(self) -> bool:
         """Whether it contains calendar data."""
         return Field.TEXT in self.template
+
+    @property
+    def is_excessive(self) -> bool:
+        """Whether nobody needs as much about one item: repeated for each, it would fill the disk."""
+        texts = [part for part in self.template if isinstance(part, str)]
+        return len(self.template) > _MOST_PARTS or sum(map(len, texts)) > _MOST_TEXT
 
 
 def take_apart(answer: bytes) -> Iterator[bytes | Piece]:

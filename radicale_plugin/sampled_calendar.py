@@ -117,7 +117,8 @@ class SampledCalendar(MergedCalendar):
             times = chain(stored, ((one.start, one.end) for one in computed))
             while some := list(islice(times, _AT_ONCE)):
                 merged = _merged(merged + some)
-        return [Interval(max(start, span.start), min(end, span.end)) for start, end in merged]
+        cut = ((max(start, span.start), min(end, span.end)) for start, end in merged)
+        return [Interval(start, end) for start, end in cut if start < end]
 
     def _sample(self) -> Sample:
         return Sample(collection=self, last_modified=self.last_modified)

@@ -383,9 +383,67 @@ class TestMended:
         assert answer.status == 403
         assert [child.tag for child in answer.xml] == [clark("D:supported-report")]
 
-    def test_an_encoding_that_nobody_knows(self, week: World) -> None:
+    @pytest.mark.parametrize("encoding", ["klingon", "hex", "undefined", "utf-7", "unicode_escape", "cp037", '"UTF-8"'])
+    def test_an_encoding_that_nobody_knows(self, week: World, encoding: str) -> None:
+        for more in ("", "+2AA-\\ud800"):
+            asked = element("D:propfind", prop("D:getetag"), more)
+            assert week.ada.request("PROPFIND", CRM, asked, content_type=f"text/xml; charset={encoding}").status == 207
+
+    @pytest.mark.parametrize("user", ["bob", "carl"])
+    @pytest.mark.parametrize("encoding", ["utf-16", "UTF-16LE", "utf-16be", "iso-8859-1"])
+    @pytest.mark.parametrize("declared", ["", "<!-- one -->"])
+    def test_the_login_is_not_in_the_encoding_of_the_body(
+        self, week: World, user: str, encoding: str, declared: str
+    ) -> None:
+        """Of an odd or an even number of bytes."""
+        asked = f"{declared}{element('D:propfind', prop('D:getetag'))}".encode(encoding)
+        media = f"text/xml; charset={encoding}"
+        assert week.add_user(user).request("PROPFIND", f"/{user}/", asked, content_type=media).status == 207
+
+    @pytest.mark.parametrize("host", ["example.com", "[::1]:5232"])
+    def test_there_is_no_profile_with_an_address_book(self, week: World, host: str) -> None:
+        """The settings pages have one for this calendar."""
+        assert week.ada.request("GET", "/.mobileconfig", host=host).status == 404
+
+    def test_methods_in_small_letters(self, week: World) -> None:
+        """Radicale takes them, too."""
+        assert week.ada.request("get", CRM) == week.ada.request("GET", CRM)
+        assert week.ada.request("Head", CRM) == week.ada.request("HEAD", CRM)
+        assert week.ada.request("report", CRM, element("C:calendar-query", prop("D:getetag"))).status == 207
+        assert week.ada.request("report", CRM, "").status == 400
+
+    @pytest.mark.parametrize("report", ["D:sync-collection", "C:calendar-multiget"])
+    @pytest.mark.parametrize("filters", ["C:filter", "CR:filter"])
+    def test_a_filter_where_there_is_none(self, week: World, report: str, filters: str) -> None:
+        """Has to be ignored (RFC 4918 section 17)."""
+        hrefs = [element("D:href", href) for href in week.ada.sync().resources]
+        event = element("C:comp-filter", element("C:prop-filter", name="RRULE"), name="VEVENT")
+        filter_ = element(filters, element("C:comp-filter", event, name="VCALENDAR"))
+        inside = [prop("D:getetag"), *hrefs, "<D:sync-token/>"]
+        answer = week.ada.report(CRM, report, *inside, filter_)
+        assert answer.body == week.ada.report(CRM, report, *inside).body
+        assert len(answer.resources) == 3
+
+    @pytest.mark.parametrize(
+        ("kind_of", "asked"),
+        [
+            ("D:propfind", ["D:getetag"] * 600),
+            ("D:propfind", [f"D:{'n' * 300}{n}" for n in range(100)]),
+            ("C:calendar-query", ["D:getetag"] * 600),
+            ("C:calendar-query", ["C:calendar-data"] * 50),
+            ("C:calendar-query", [f"D:{'n' * 300}{n}" for n in range(100)]),
+        ],
+    )
+    def test_more_than_there_is_to_say(self, week: World, kind_of: str, asked: list[str]) -> None:
+        """Said of each of thousands of events, it would fill the disk."""
+        method = "PROPFIND" if kind_of == "D:propfind" else "REPORT"
+        answer = week.ada.request(method, CRM, element(kind_of, prop(*asked)), depth="1")
+        assert answer.status == 403
+        assert [child.tag for child in answer.xml] == [clark("D:number-of-matches-within-limits")]
+
+    def test_a_prefix_that_is_too_long(self, week: World) -> None:
         asked = element("D:propfind", prop("D:getetag"))
-        assert week.ada.request("PROPFIND", CRM, asked, content_type="text/xml; charset=klingon").status == 207
+        assert week.ada.request("PROPFIND", CRM, asked, depth="1", x_script_name="/" + "x" * 100_000).status == 403
 
     def test_a_body_that_is_too_long(self, week: World) -> None:
         answer = week.ada.request("REPORT", CRM, b" " * 1_000_001)
@@ -453,6 +511,23 @@ class TestExpand:
         (times,) = self.expanded(week, start, start + 28 * DAY).values()
         assert len(times) == 4
         assert len(week.ada.free_busy(utc(start), utc(start + 28 * DAY))) == 4
+
+    def test_wherever_it_stands(self, week: World) -> None:
+        """It is meant for all calendar data, as with Radicale, which takes the first of several."""
+        expand, later = (
+            element("C:expand", start=f"2027{month}01T000000Z", end=f"2027{month}20T000000Z") for month in ("03", "05")
+        )
+        event = element("C:comp-filter", expand, name="VEVENT")
+        inside = element("C:filter", element("C:comp-filter", event, name="VCALENDAR"))
+        usual = week.ada.query(events_filter(), data=element("C:calendar-data", expand))
+        assert sorted(data.count("BEGIN:VEVENT") for data in usual.data.values()) == [1, 1, 2]
+        for odd in (
+            week.ada.query(events_filter(), expand),
+            week.ada.query(events_filter(), data=f"<C:calendar-data/>{expand}"),
+            week.ada.query(events_filter(), data=element("C:calendar-data", expand, later)),
+            week.ada.query(inside),
+        ):
+            assert odd.data == usual.data
 
     def test_each_knows_which_one_it_is(self, world: World) -> None:
         moved = override("s", f"{LOCAL}20270315T100000", f"{LOCAL}20270316T150000", f"{LOCAL}20270316T160000")

@@ -38,6 +38,7 @@ def test_overlapping_and_touching_times_are_one(week: World) -> None:
 def test_times_are_cut_to_the_span(week: World) -> None:
     assert busy(week, "20270308T091500Z", "20270308T093000Z") == ["0308T0915/0308T0930"]
     assert busy(week, "20270308T100000Z", "20270308T110000Z") == []
+    assert busy(week, "20270308T093000Z", "20270308T093000Z") == []
 
 
 def test_a_series_with_an_override_and_across_a_clock_change(world: World) -> None:

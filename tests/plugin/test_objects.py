@@ -55,7 +55,9 @@ def test_what_is_not_there(week: World) -> None:
             assert week.ada.request(method, path).status in {400, 404}, (method, path)
 
 
-@pytest.mark.parametrize("accepted", ["gzip", "gzip, deflate, br", "br, gzip;q=0.5", "identity", "gzip;q=0"])
+@pytest.mark.parametrize(
+    "accepted", ["gzip", "gzip, deflate, br", "br, gzip;q=0.5", "identity", "gzip;q=0", "gzip;\tQ=0.0"]
+)
 def test_compressed(week: World, accepted: str, kind: type[stock.Application]) -> None:
     for number in range(20):
         week.publish(f"n{number}", ics(f"n{number}", ":20270311T090000Z", ":20270311T100000Z"))

@@ -78,6 +78,7 @@ def test_what_is_allowed_is_said(everything: World, kind: type[stock.Application
         answer = everything.ada.request("OPTIONS", CRM)
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS, PROPFIND, REPORT"
         assert answer.headers["dav"] == "1, 3, calendar-access"
+        assert everything.ada.propfind(CRM, "D:resourcetype").headers["dav"] == answer.headers["dav"]
 
 
 @pytest.mark.parametrize("place", ["/", "/ada/", CRM, ITEM])
