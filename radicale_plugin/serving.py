@@ -59,7 +59,7 @@ def under_granian(options: Options) -> None:
         blocking_threads=_THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=_PATIENCE,
-        http1_settings=HTTP1Settings(header_read_timeout=int(configuration.get("server", "timeout") * 1000)),
+        http1_settings=HTTP1Settings(header_read_timeout=int(_timeout(configuration) * 1000)),
         log_level=LogLevels.error,
     ).serve(target_loader=partial(_worker, options, os.getpid()), wrap_loader=False)
 
@@ -95,17 +95,23 @@ def _worker(options: Options, main: int) -> Application:
 
     application = _application(options)
     # granian waits one timeout for the headers of a request, so each has at least another until its answer begins.
-    longest = 2 * application.configuration.get("server", "timeout")
+    longest = 2 * _timeout(application.configuration)
 
     def watch() -> None:
         while os.getppid() == main:
             time.sleep(0.5)
             if cut_off := cut_off_stalled(options.port, longest):
-                logger.warning("%d clients were cut off that sent or took nothing for %g s", cut_off, longest)
+                logger.warning("Clients that took too long, or were gone, were cut off: %d", cut_off)
         os._exit(1)  # the reads under way are nobody's any more
 
     threading.Thread(target=watch, daemon=True).start()
     return application
+
+
+def _timeout(configuration: config.Configuration) -> float:
+    """`[server] timeout`, in seconds. Radicale takes 0 for no limit: here it is a day."""
+    seconds: float = configuration.get("server", "timeout")
+    return seconds or 86_400
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -40,11 +40,17 @@ def kind() -> type[stock.Application]:
     return Application
 
 
-@pytest.fixture
-def server(world: World, tmp_path: Path) -> Iterator[Server]:
-    config = tmp_path / "radicale.conf"
-    config.write_text(CONFIG.read_text().replace("timeout = 30", f"timeout = {TIMEOUT}"))
+@contextmanager
+def impatient(world: World, timeout: float) -> Iterator[Server]:
+    config = world.db.path.with_name("radicale.conf")
+    config.write_text(CONFIG.read_text().replace("timeout = 30", f"timeout = {timeout}"))
     with serving("granian", world.db.path, config) as running:
+        yield running
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[Server]:
+    with impatient(world, TIMEOUT) as running:
         yield running
 
 
@@ -178,6 +184,16 @@ def test_a_body_that_is_sent_slowly_some_time_after_the_last_request(world: Worl
             client.sendall(POLL[at : at + 20])
             time.sleep(TIMEOUT * 20 / len(POLL))
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 207")
+
+
+def test_without_a_limit_nobody_is_cut_off(world: World) -> None:
+    with impatient(world, 0) as server, connected(server) as client:
+        for _ in range(2):
+            client.sendall(head(world, "PROPFIND", f"Content-Length: {len(POLL)}"))
+            time.sleep(TIMEOUT / 2)
+            client.sendall(POLL)
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 207")
+            time.sleep(TIMEOUT / 2)
 
 
 class TestWhoIsCutOff:
