@@ -16,6 +16,7 @@ from bridge.service.context import Context
 from bridge.store import published
 from bridge.store.db import Db
 
+from .receivers import posting, receiver
 from .told import assert_told
 
 #: A Monday, 08:00 UTC.
@@ -176,6 +177,20 @@ async def world(tmp_path):
     made = await make_world(tmp_path / "bridge.db", MemoryServer())
     yield made
     assert_told(made.db)
+
+
+@pytest.fixture
+async def hook():
+    """A receiver of webhooks."""
+    async with receiver() as made:
+        yield made
+
+
+@pytest.fixture
+async def post():
+    """What posts to it."""
+    async with posting() as made:
+        yield made
 
 
 async def make_world(path, server):

@@ -18,8 +18,8 @@ from bridge.service import book, webhooks
 from bridge.service.book import NewBlockedSlot
 from bridge.service.webhooks import Deliveries, Signature, WebhookChange
 
-from .conftest import NOW
-
+#: A subscription to what anybody does.
+EVERYTHING = {"origins": ["api", "icloud", "bridge"]}
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
 
@@ -130,8 +130,9 @@ async def deliver(context, posting, *, wait=True):
             await deliveries.ended.wait()
 
 
-def block(world, title="Lunch", start=NOW + 86_400):
-    """A CRM blocked slot: the quickest thing to tell of."""
+def block(world, title="Lunch", start=None):
+    """A CRM blocked slot, tomorrow unless a start is given: the quickest thing to tell of."""
+    start = world.now() + 86_400 if start is None else start
     new = NewBlockedSlot(
         location_id="loc",
         user_id="ada",

@@ -14,22 +14,9 @@ from bridge.service.webhooks import DeliveryState, WebhookChange
 from bridge.store import webhooks as stored
 
 from .conftest import NOW, QuickDb
-from .receivers import block, deliver, deliveries, posting, receiver, rename, state, subscribe
+from .receivers import EVERYTHING, block, deliver, deliveries, posting, rename, state, subscribe
 
-EVERYTHING = {"origins": ["api", "icloud", "bridge"]}
 HOUR, DAY = 3600, 86_400
-
-
-@pytest.fixture
-async def hook():
-    async with receiver() as made:
-        yield made
-
-
-@pytest.fixture
-async def post():
-    async with posting() as made:
-        yield made
 
 
 # --- Receivers that don't take it ------------------------------------------------------------------------------------

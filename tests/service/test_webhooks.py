@@ -21,22 +21,9 @@ from bridge.store import changes as stored_changes
 from bridge.store import webhooks as stored
 
 from .conftest import OpenVault, event
-from .receivers import block, deliver, deliveries, posting, receiver, state, subscribe
+from .receivers import EVERYTHING, block, deliver, deliveries, state, subscribe
 
-EVERYTHING = {"origins": ["api", "icloud", "bridge"]}
 HOUR, DAY = 3600, 86_400
-
-
-@pytest.fixture
-async def hook():
-    async with receiver() as made:
-        yield made
-
-
-@pytest.fixture
-async def post():
-    async with posting() as made:
-        yield made
 
 
 # --- Content and signature -------------------------------------------------------------------------------------------
