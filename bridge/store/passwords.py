@@ -54,11 +54,9 @@ def verify(tx: Tx, user_id: str, password: str) -> str | None:
 
 def login(tx: Tx, user_id: str, password: str) -> tuple[str, Head] | None:
     """The id of the User's password if this is one, and the state of their merged calendar; else None."""
-    cursor = tx.cursor()
-    cursor.row_factory = None
-    rows = cursor.execute(
-        f"SELECT p.id, p.hash, {HEAD} FROM calendar_passwords p JOIN {OF_HEAD}"
-        " WHERE p.user_id = :user_id AND p.revoked_at IS NULL AND u.id = p.user_id",
+    rows = tx.execute(
+        f"SELECT p.id, p.hash, {HEAD} FROM {OF_HEAD} JOIN calendar_passwords p ON p.user_id = u.id"
+        " WHERE u.id = :user_id AND p.revoked_at IS NULL",
         {"user_id": user_id},
     ).fetchall()
     found = _fitting(rows, password)
