@@ -158,8 +158,8 @@ class CalendarMirror:
         """Note what we hold of the objects that the server names: the work is that for what changed."""
         named = [*changes.changed, *changes.removed]
         with self.context.db.read() as tx:
-            self.etags = mirror.etags_of(tx, self.user.id, self.calendar.id, named)
-            self._written_at = mirror.written_at(tx, self.user.id, self.calendar.id, named)
+            self.etags = mirror.etags_of(tx, self.calendar.id, named)
+            self._written_at = mirror.written_at(tx, self.calendar.id, named)
         # What was written while the answer was on its way is taken for written by others, and asked for again.
         for href in plan.crossed(self.etags, changes.changed, self._written_since(self.started)):
             del self.etags[href]

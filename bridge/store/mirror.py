@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bridge.domain.model import MirrorItem
 from bridge.store.db import Tx
-from bridge.store.published import by_href
+from bridge.store.published import HREFS, as_list
 
 
 def etags(tx: Tx, calendar_id: str) -> dict[str, str]:
@@ -16,20 +16,24 @@ def etags(tx: Tx, calendar_id: str) -> dict[str, str]:
     return {row["href"]: row["etag"] for row in rows}
 
 
-def etags_of(tx: Tx, user_id: str, calendar_id: str, hrefs: Sequence[str]) -> dict[str, str]:
-    """The etags of those of these objects that we hold of a User's Calendar, by href."""
-    query = "SELECT href, etag FROM mirror_items WHERE user_id = :user_id AND calendar_id = :calendar_id AND href IN"
-    return {row["href"]: row["etag"] for row in by_href(tx, query, user_id, hrefs, calendar_id=calendar_id)}
+def etags_of(tx: Tx, calendar_id: str, hrefs: Iterable[str]) -> dict[str, str]:
+    """The etags of those of these objects that we hold of a Calendar, by href."""
+    rows = tx.execute(
+        f"SELECT href, etag FROM mirror_items WHERE calendar_id = :calendar_id AND href IN {HREFS}",
+        {"calendar_id": calendar_id, "hrefs": as_list(hrefs)},
+    )
+    return {row["href"]: row["etag"] for row in rows}
 
 
-def written_at(tx: Tx, user_id: str, calendar_id: str, hrefs: Sequence[str]) -> dict[str, int]:
+def written_at(tx: Tx, calendar_id: str, hrefs: Iterable[str]) -> dict[str, int]:
     """When the bridge last wrote these objects, Unix seconds. Those that are no Appointment's event are left out."""
-    query = (
+    rows = tx.execute(
         "SELECT m.href, a.synced_at FROM mirror_items m JOIN appointments a ON a.uid = m.uid"
         " AND a.calendar_id = m.calendar_id AND a.href = m.href AND a.synced_at IS NOT NULL"
-        " WHERE m.user_id = :user_id AND m.calendar_id = :calendar_id AND m.href IN"
+        f" WHERE m.calendar_id = :calendar_id AND m.href IN {HREFS}",
+        {"calendar_id": calendar_id, "hrefs": as_list(hrefs)},
     )
-    return {row["href"]: row["synced_at"] for row in by_href(tx, query, user_id, hrefs, calendar_id=calendar_id)}
+    return {row["href"]: row["synced_at"] for row in rows}
 
 
 def count(tx: Tx, calendar_id: str, *, at_most: int) -> int:
