@@ -190,7 +190,8 @@ _MIRROR = """\
 CREATE TABLE mirror_items (
     calendar_id TEXT NOT NULL REFERENCES calendars (id) ON DELETE CASCADE,
     href TEXT NOT NULL,
-    user_id TEXT NOT NULL,
+    -- The number of the User.
+    owner INTEGER NOT NULL,
     etag TEXT NOT NULL,
     uid TEXT NOT NULL,
     ics TEXT NOT NULL,
@@ -198,7 +199,7 @@ CREATE TABLE mirror_items (
     PRIMARY KEY (calendar_id, href)
 );
 
-CREATE INDEX mirror_items_by_uid ON mirror_items (user_id, uid);
+CREATE INDEX mirror_items_by_uid ON mirror_items (owner, uid);
 
 CREATE TABLE mirror_runs (
     id INTEGER PRIMARY KEY,

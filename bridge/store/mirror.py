@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bridge.domain.model import MirrorItem
 from bridge.store.db import Tx
 from bridge.store.published import HREFS, as_list
+from bridge.store.users import OWNER
 
 
 def etags(tx: Tx, calendar_id: str) -> dict[str, str]:
@@ -65,7 +66,7 @@ def by_uid(tx: Tx, user_id: str, uid: str) -> list[MirrorItem]:
     """The objects with this UID in all Calendars of the User that have a role, those of the Primary first."""
     rows = tx.execute(
         f"SELECT {_ITEM_OF_M} FROM mirror_items m JOIN calendars c ON c.id = m.calendar_id"
-        " WHERE m.user_id = :user_id AND m.uid = :uid AND c.role <> 'none'"
+        f" WHERE m.owner = {OWNER} AND m.uid = :uid AND c.role <> 'none'"
         " ORDER BY CASE c.role WHEN 'primary' THEN 0 ELSE 1 END, m.calendar_id, m.href",
         {"user_id": user_id, "uid": uid},
     )
@@ -80,15 +81,15 @@ def uids_of_calendar(tx: Tx, calendar_id: str) -> set[str]:
 
 def uids_of_user(tx: Tx, user_id: str) -> set[str]:
     """The UIDs of all objects we hold for a User."""
-    rows = tx.execute("SELECT DISTINCT uid FROM mirror_items WHERE user_id = :id", {"id": user_id})
+    rows = tx.execute(f"SELECT DISTINCT uid FROM mirror_items WHERE owner = {OWNER}", {"user_id": user_id})
     return {row["uid"] for row in rows}
 
 
 def put(tx: Tx, user_id: str, items: Iterable[MirrorItem]) -> None:
     """Add these copies, replacing older ones with the same href."""
     tx.executemany(
-        "INSERT INTO mirror_items (calendar_id, href, user_id, etag, uid, ics, unreadable)"
-        " VALUES (:calendar_id, :href, :user_id, :etag, :uid, :ics, :unreadable)"
+        "INSERT INTO mirror_items (calendar_id, href, owner, etag, uid, ics, unreadable)"
+        f" VALUES (:calendar_id, :href, {OWNER}, :etag, :uid, :ics, :unreadable)"
         " ON CONFLICT (calendar_id, href) DO UPDATE SET etag = excluded.etag, uid = excluded.uid, ics = excluded.ics,"
         " unreadable = excluded.unreadable",
         [
