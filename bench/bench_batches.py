@@ -82,14 +82,14 @@ async def measure(directory: str, events: int, at_once: int) -> tuple[float, ...
     storing: list[float] = []
     still: list[float] = []
     store, mirror_run.BATCH = mirror_run.CalendarMirror._store, at_once
-    mirror_run.CalendarMirror._store = timed(store, storing)  # type: ignore[method-assign]
+    mirror_run.CalendarMirror._store = timed(store, storing)
     watching = asyncio.create_task(standing_still(still))
     try:
         await mirror.mirror_account(world.context, world.account_id)
         await asyncio.sleep(0.01)  # so that the last standstill is noted, too
     finally:
         watching.cancel()
-        mirror_run.CalendarMirror._store = store  # type: ignore[method-assign]
+        mirror_run.CalendarMirror._store = store
     ours.send("stop")
     booked = ours.recv()
     process.join()

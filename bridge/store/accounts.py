@@ -52,9 +52,9 @@ def find(tx: Tx, user_id: str, provider: str, username: str) -> Account | None:
 
 def all_of(tx: Tx, user_id: str | None = None) -> list[Account]:
     """The Accounts of one User, or of all."""
+    of = "" if user_id is None else " WHERE user_id = :user_id"
     rows = tx.execute(
-        f"SELECT {_ACCOUNT} FROM accounts WHERE :user_id IS NULL OR user_id = :user_id"
-        " ORDER BY user_id, created_at, id",
+        f"SELECT {_ACCOUNT} FROM accounts{of} ORDER BY user_id, created_at, id",
         {"user_id": user_id},
     )
     return [_account(row) for row in rows]

@@ -1,8 +1,8 @@
-"""What a run, a booking and a change cost: work for what changed, however many events and appointments there are."""
+"""What a run, a booking and a change cost: work for what changed, however many events, appointments and users."""
 
 from __future__ import annotations
 
-from bridge.service import mirror, push
+from bridge.service import connect, mirror, push, users
 from tests.work import counted
 
 from .conftest import NOW, event
@@ -11,8 +11,12 @@ FEW, MANY = 20, 200
 
 
 async def filled(world, first, last):
-    """Events of a person's in Work, and as many Appointments in Home."""
+    """Events of a person's in Work, and as many Appointments in Home, and other Users with an Account."""
+    server = world.server
     for number in range(first, last):
+        other = f"user-{number}"
+        users.add_user(world.db, id=other, location_id="loc", name=other, time_zone="Europe/Berlin", now=NOW)
+        await connect.connect(world.context, other, "icloud", server.username, server.password)
         start = f"202703{8 + number % 7:02}T{8 + number % 10:02}0000"
         end = f"202703{8 + number % 7:02}T{8 + number % 10:02}3000"
         world.server.edit(world.urls["Work"], f"{number}.ics", event(f"uid-{number}", start=start, end=end))
