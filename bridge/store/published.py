@@ -93,14 +93,17 @@ def etags(tx: Tx, user_id: str, hrefs: Sequence[str]) -> dict[str, str]:
 
 def prune(tx: Tx, *, before: int) -> None:
     """Delete tombstones from before an instant. Clients that have not synchronised since then have to start anew."""
-    gone = "ics IS NULL AND changed_at < :before"
-    tx.execute(
-        "UPDATE users SET tombstones_from = pruned.revision FROM"
-        f" (SELECT owner, MAX(revision) AS revision FROM published_items WHERE {gone} GROUP BY owner) AS pruned"
-        " WHERE pruned.owner = users.number AND pruned.revision > users.tombstones_from",
+    rows = tx.execute(
+        "DELETE FROM published_items WHERE ics IS NULL AND changed_at < :before RETURNING owner, revision",
         {"before": before},
+    ).fetchall()
+    newest: dict[int, int] = {}
+    for row in rows:
+        newest[row["owner"]] = max(row["revision"], newest.get(row["owner"], 0))
+    tx.executemany(
+        "UPDATE users SET tombstones_from = :revision WHERE number = :owner AND tombstones_from < :revision",
+        [{"owner": owner, "revision": revision} for owner, revision in newest.items()],
     )
-    tx.execute(f"DELETE FROM published_items WHERE {gone}", {"before": before})
 
 
 def least_expanded(tx: Tx, *, before: int, limit: int) -> dict[str, list[PublishedItem]]:

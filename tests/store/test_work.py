@@ -68,3 +68,19 @@ def test_a_client_that_asks_what_is_new_costs_what_is_new(db, size):
         assert published.head(tx, "ada").revision == since + 1
         assert published.changed_since(tx, "ada", since) == ["new.ics"]
     assert work.steps < 500
+
+
+def test_forgetting_old_removals_costs_the_same_in_a_calendar_of_any_size(db):
+    def forget():
+        publish(db, [timed("old")])
+        publish(db, [], ["old.ics"])
+        with counted(db) as work, db.write() as tx:
+            published.prune(tx, before=NOW + 1)
+        return work
+
+    publish(db, [timed(f"few-{number}") for number in range(20)])
+    few = forget()
+    publish(db, [timed(f"many-{number}") for number in range(5_000)])
+    many = forget()
+    assert (few.rows, many.rows) == (2, 2)
+    assert many.steps <= few.steps * 1.1 + 10 * EVERY
