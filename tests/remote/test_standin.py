@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import http.client
+import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.remote.contract import event
 from tests.upstreams import icloud
-from tests.upstreams.icloud import BY_THE_BOOK, Cloud, CloudLogin, Quirks
+from tests.upstreams.icloud import BY_THE_BOOK, Cloud, CloudLogin, Hang, Quirks
 
 PROPFIND = b'<propfind xmlns="DAV:"><prop><resourcetype/><displayname/><getcontenttype/></prop></propfind>'
 QUERY = (
@@ -165,3 +170,16 @@ def test_what_a_person_does_is_no_request() -> None:
             len(PROPFIND),
             len(body.encode()),
         )
+
+
+def test_it_ends_in_order_after_a_client_gave_up(caplog: pytest.LogCaptureFixture) -> None:
+    with icloud.running() as cloud:
+        cloud.fail(Hang())
+        with contextlib.closing(http.client.HTTPConnection(urlsplit(cloud.url).netloc, timeout=0.1)) as client:
+            client.request("GET", "/")
+            with pytest.raises(TimeoutError):
+                client.getresponse()
+        while not cloud.requests:
+            time.sleep(0.01)
+    gc.collect()
+    assert caplog.text == "", "asyncio complains of tasks that were not ended"

@@ -172,7 +172,7 @@ def running(quirks: Quirks | None = None, *, tls: ssl.SSLContext | None = None) 
     loop = asyncio.new_event_loop()
 
     async def start() -> web.ServerRunner:
-        runner = web.ServerRunner(web.Server(cloud.handle), handler_cancellation=True, shutdown_timeout=0.1)
+        runner = web.ServerRunner(web.Server(cloud.handle, handler_cancellation=True), shutdown_timeout=0.1)
         await runner.setup()
         for host in HOSTS:
             site = web.TCPSite(runner, host, 0, ssl_context=tls)
