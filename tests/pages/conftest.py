@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import CookieJar
@@ -51,6 +52,10 @@ class Visitor:
 
     async def get(self, path: str, **headers: str) -> Page:
         return await self._ask("GET", path, headers=headers)
+
+    async def look(self, path: str, data: dict[str, str]) -> Page:
+        """Send a form that changes nothing yet: the page that says what it will do."""
+        return await self.get(f"{path}?{urlencode({'preview': 'yes', **data})}")
 
     async def post(self, path: str, data: Any = None, *, via: str | None = None, **headers: str) -> Page:
         """Send a form that stands on the page `via` (by default: where it is sent to)."""

@@ -90,3 +90,26 @@ def test_a_screen_reader_finds_a_table_where_it_is_drawn_as_a_list(browser: Brow
     assert [role for role, _ in told if role in {"table", "rowheader", "cell"}] == ["table", "rowheader", *["cell"] * 4]
     assert ("cell", "Location: loc") in told
     context.close()
+
+
+def test_back_and_reload_show_pages_and_send_nothing_again(page: Page, bridge, person):
+    live.sign_in(page, bridge, person)
+    live.connect(page, person)
+    live.choose(page, bridge, primary="Home")
+    page.go_back()  # to what it would do, which is done
+    expect(page.get_by_role("status")).to_have_text("It was set like this already: nothing was changed.")
+    page.go_back()
+    expect(page.get_by_role("radio", name="Home")).to_be_checked()
+    page.get_by_role("radio", name="Work").check()
+    page.get_by_role("button", name="Continue").click()
+    page.reload()
+    expect(page.get_by_role("main")).to_contain_text("The Primary calendar will be Work instead of Home")
+    # Back to the form, which still has the choice: by the browser's button, and by that of the page.
+    page.go_back()
+    expect(page.get_by_role("radio", name="Work")).to_be_checked()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("link", name="Back").click()
+    expect(page.get_by_role("radio", name="Work")).to_be_checked()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_have_text("The Primary calendar is saved.")

@@ -78,8 +78,8 @@ async def test_who_types_the_address_is_told_who_can_change_it(all_declared, pat
     [
         ("/profile/integrations/{account}/disconnect", {}),
         ("/profile/integrations/connect", {"account": "{account}", "password": "abcd-efgh-ijkl-mnop"}),
-        ("/profile/calendars/primary", {"primary": "{hobby}", "confirmed": "yes"}),
-        ("/profile/calendars/{work}/settings", {"titles": "title", "confirmed": "yes"}),
+        ("/profile/calendars/primary", {"primary": "{hobby}"}),
+        ("/profile/calendars/{work}/settings", {"titles": "title"}),
     ],
 )
 async def test_a_form_that_is_sent_anyway_changes_nothing(all_declared, path, data):
@@ -98,10 +98,10 @@ async def test_conflict_calendars_of_a_declared_account_stay_beside_those_a_pers
     ada, world = await all_declared.signed_in(), all_declared.world
 
     form = await ada.get("/profile/calendars/conflicts")
-    sent = await ada.post("/profile/calendars/conflicts", {"conflict": world.ids["Hobby"], "confirmed": "yes"})
+    sent = await ada.post("/profile/calendars/conflicts", {"conflict": world.ids["Hobby"]})
 
     assert form.text.count(SET) == 1
-    assert "Nothing was changed." in sent.text
+    assert "nothing was changed." in sent.text
     assert {c.name: str(c.role) for c in roles.list_calendars(world.db, "ada")} == {
         "Home": "primary",
         "Work": "conflict",

@@ -75,9 +75,9 @@ async def test_another_users_things_do_not_exist(site):
     for path, data in (
         (f"/profile/integrations/{account}/disconnect", {}),
         ("/profile/integrations/connect", {"account": account, "password": "abcd-efgh-ijkl-mnop"}),
-        ("/profile/calendars/conflicts", {"conflict": home, "confirmed": "yes"}),
-        ("/profile/calendars/primary", {"primary": home, "confirmed": "yes"}),
-        (f"/profile/calendars/{home}/settings", {"titles": "title", "confirmed": "yes"}),
+        ("/profile/calendars/conflicts", {"conflict": home}),
+        ("/profile/calendars/primary", {"primary": home}),
+        (f"/profile/calendars/{home}/settings", {"titles": "title"}),
         (f"/profile/subscribe/passwords/{password_id}/revoke", {}),
         (f"/status/{booked.id}/retry", {}),
         ("/users/ada/link", {}),
@@ -313,9 +313,12 @@ async def test_a_read_only_calendar_can_not_be_the_primary(site):
     form = await ada.get("/profile/calendars/primary")
     assert "read-only, so appointments can't be written to it" in form.text
     assert re.search(rf'value="{holidays}" disabled', form.html)
-    refused = await ada.post("/profile/calendars/primary", {"primary": holidays})
-    assert refused.status == 422
-    assert "is read-only" in refused.text
+    for refused in (
+        await ada.look("/profile/calendars/primary", {"primary": holidays}),
+        await ada.post("/profile/calendars/primary", {"primary": holidays}),
+    ):
+        assert refused.status == 422
+        assert "is read-only" in refused.text
     assert role_of(site, "Home") == Role.PRIMARY
 
 
@@ -324,14 +327,14 @@ async def test_choosing_another_primary_says_first_what_moves_and_what_goes(site
     await book_one(site)
     ada = await site.signed_in()
     hobby = {"primary": site.world.ids["Hobby"]}
-    preview = await ada.post("/profile/calendars/primary", hobby)
+    preview = await ada.look("/profile/calendars/primary", hobby)
     assert "Primary calendar will be Hobby instead of Home" in preview.text
     assert "1 upcoming appointment is written to it; 1 event moves there" in preview.text
     assert "Home is no longer read" in preview.text
     assert "1 blocked slot ahead goes at once" in preview.text
     assert role_of(site, "Home") == Role.PRIMARY  # nothing is done yet
 
-    kept = await ada.post("/profile/calendars/primary", {**hobby, "keep_old": "yes"})
+    kept = await ada.look("/profile/calendars/primary", {**hobby, "keep_old": "yes"})
     assert "no longer read" not in kept.text
     fields = _hidden(kept)
     saved = await ada.send("/profile/calendars/primary", fields)
@@ -350,17 +353,37 @@ async def test_a_preview_counts_what_really_goes(site):
     await put(site, "Work", "long-ago", start="20200309T140000", end="20200309T150000")
     ada = await site.signed_in()
     before = set(site.world.merged())
-    preview = await ada.post("/profile/calendars/conflicts", {})
+    preview = await ada.look("/profile/calendars/conflicts", {})
     # What also stands in Home stays, and what is over was not ahead.
     assert "1 blocked slot ahead goes at once" in preview.text
     await ada.send("/profile/calendars/conflicts", _hidden(preview))
     assert len(before - set(site.world.merged())) == 2
 
 
+async def test_back_from_a_preview_the_form_has_what_was_chosen(site):
+    ids, ada = site.world.ids, await site.signed_in()
+    settings = f"/profile/calendars/{ids['Work']}/settings"
+    for path, chosen, checked in (
+        ("/profile/calendars/primary", {"primary": ids["Hobby"]}, {ids["Hobby"]}),
+        ("/profile/calendars/primary", {"primary": ids["Hobby"], "keep_old": "yes"}, {ids["Hobby"], "yes"}),
+        ("/profile/calendars/conflicts", {"conflict": ids["Hobby"]}, {ids["Hobby"], ids["Home"]}),  # and the Primary
+        ("/profile/calendars/conflicts", {}, {ids["Home"]}),
+        (settings, {"titles": "title"}, {"title"}),
+    ):
+        preview = await ada.look(path, chosen)
+        (back,) = re.findall(r'href="([^"]+)">Back<', preview.html)
+        form = await ada.get(unescape(back))
+        assert set(re.findall(r'value="(\w+)" checked', form.html)) == checked, path
+
+
 async def test_saving_what_is_already_so_changes_nothing(site):
     ada = await site.signed_in()
-    same = await ada.post("/profile/calendars/conflicts", {"conflict": site.world.ids["Work"]})
-    assert "Nothing was changed." in same.text
+    work = {"conflict": site.world.ids["Work"]}
+    for same in (
+        await ada.look("/profile/calendars/conflicts", work),
+        await ada.post("/profile/calendars/conflicts", work),
+    ):
+        assert "nothing was changed." in same.text
 
 
 async def test_settings_of_a_calendar_say_first_what_they_do(site):
@@ -376,7 +399,7 @@ async def test_settings_of_a_calendar_say_first_what_they_do(site):
     ada = await site.signed_in()
     path = f"/profile/calendars/{site.world.ids['Home']}/settings"
     chosen = {"titles": "title", "unanswered": "yes", "tentative": "yes", "travel": "yes"}
-    preview = await ada.post(path, chosen)
+    preview = await ada.look(path, chosen)
     assert "1 blocked slot ahead goes" in preview.text
     assert "1 blocked slot ahead looks different" in preview.text
     assert "Dentist" not in (await ada.get(f"/calendar?date={TUESDAY}")).text
@@ -401,13 +424,13 @@ async def test_each_setting_of_a_calendar_can_be_turned_off_and_on(site, off, sa
     ada = await site.signed_in()
     path = f"/profile/calendars/{site.world.ids['Home']}/settings"
     on = {"titles": "busy", "all_day": "yes", "unanswered": "yes", "tentative": "yes", "travel": "yes"}
-    preview = await ada.post(path, {name: value for name, value in on.items() if name != off})
+    preview = await ada.look(path, {name: value for name, value in on.items() if name != off})
     assert said in preview.text
     await ada.send(path, _hidden(preview))
     form = (await ada.get(path)).html
     checked = re.findall(r'name="(\w+)" value="yes" checked', form)
     assert set(checked) == {"all_day", "unanswered", "tentative", "travel"} - {off}
-    await ada.send(path, _hidden(await ada.post(path, on)))
+    await ada.send(path, _hidden(await ada.look(path, on)))
     assert said not in (await ada.get("/profile/calendars")).text
 
 

@@ -32,6 +32,11 @@ async def test_strange_addresses(site, text):
         f"/users/{text}",
         f"/users?q={text}&page={text}",
         f"/system?page={text}",
+        *(
+            f"/profile/calendars/{form}?preview={text}&primary={text}&conflict={text}"
+            for form in ("primary", "conflicts")
+        ),
+        f"/profile/calendars/{site.world.ids['Home']}/settings?preview={text}&titles={text}&travel={text}",
         f"/system/tokens/{text}/revoke",
     ):
         for visitor in (ada, admin):

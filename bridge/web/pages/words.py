@@ -219,7 +219,7 @@ DONE = {
     "disconnected": "Disconnected. The password was erased.",
     "primary": "The Primary calendar is saved.",
     "conflicts": "The calendars to check for conflicts are saved.",
-    "unchanged": "Nothing was changed.",
+    "unchanged": "It was set like this already: nothing was changed.",
     "settings": "The calendar's settings are saved.",
     "revoked": "Revoked. Programs that use this password are refused from now on.",
     "token-revoked": "Revoked. Programs that use this token are refused from now on.",

@@ -40,5 +40,14 @@ for (const form of document.querySelectorAll("form[data-busy]")) {
   });
 }
 
+// Back from what a choice will do, the form still has that choice.
+for (const form of document.querySelectorAll("form[data-choice]")) {
+  form.addEventListener("submit", () => {
+    const choice = new URLSearchParams(new FormData(form));
+    choice.set("preview", "no");
+    history.replaceState(null, "", `?${choice}`);
+  });
+}
+
 // Back from the browser's memory, a sent form is as it was before.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
