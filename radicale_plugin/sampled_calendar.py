@@ -88,7 +88,7 @@ class SampledCalendar(MergedCalendar):
     def _look_for(self, wanted: Wanted, filters: list[ET.Element]) -> None:
         """Note which items match."""
         span = wanted.span
-        if span is None or wanted.properties:
+        if span is None or wanted.properties or not wanted.exact:
             self._asked.found = [
                 item.href
                 for item, certain in super().get_filtered(filters)

@@ -318,6 +318,14 @@ class TestPropertyFilters:
         silent = element("C:comp-filter", "<C:is-not-defined/>", name="VALARM")
         assert len(week.ada.query(events_filter(silent)).data) == 3
 
+    def test_what_takes_parsing_within_a_span(self, week: World) -> None:
+        """The span alone does not decide."""
+        span = time_range("20270301T000000Z", "20270401T000000Z")
+        starts = prop_filter("DTSTART", time_range("20270309T000000Z", "20270310T000000Z"))
+        assert self.titles(week, span, starts) == {"SUMMARY:tuesday"}
+        assert self.titles(week, time_range("20270310T000000Z", "20270401T000000Z"), starts) == set()
+        assert self.titles(week, span, prop_filter("CREATED", time_range("20270309T000000Z"))) == set()
+
     def test_what_takes_parsing_has_a_limit(
         self, week: World, kind: type[stock.Application], monkeypatch: pytest.MonkeyPatch
     ) -> None:
