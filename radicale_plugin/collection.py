@@ -186,8 +186,10 @@ class MergedCalendar(_ReadOnly):
             uncertain += not wanted.exact
             if uncertain > _MOST_PARSED:
                 raise TooMuch("too many events to be parsed one by one")
-            known = times is not None and wanted.exact
-            yield self._busy_item(item, times) if known else self._item(item), wanted.exact
+            if times is None or not wanted.exact:
+                yield self._item(item), wanted.exact
+            else:
+                yield self._busy_item(item, times), True
 
     def _candidates(self, wanted: Wanted) -> Iterator[tuple[PublishedItem, Times | None]]:
         """The items to look at; with a time range, also their times in it."""
