@@ -113,3 +113,51 @@ def test_back_and_reload_show_pages_and_send_nothing_again(page: Page, bridge, p
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_have_text("The Primary calendar is saved.")
+
+
+def test_a_double_click_a_reload_and_back_do_nothing_twice(page: Page, bridge, person):
+    live.sign_in(page, bridge, person)
+    page.get_by_role("link", name="Connect iCloud Calendar").click()
+    page.get_by_label("Apple Account e-mail address").fill(person.cloud.username)
+    page.get_by_label("App-specific password", exact=True).fill("my usual Apple password")
+    page.get_by_role("button", name="Connect").click()
+    # What went wrong is in view, and read out, whatever the screen.
+    expect(page.get_by_role("alert")).to_be_focused()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connect iCloud Calendar")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+    page.goto(f"{bridge.url}/profile/subscribe")
+    page.get_by_label("Which device or program?").fill("Thunderbird")
+    page.get_by_role("button", name="Make a password").dblclick()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A password for Thunderbird")
+    for again in (page.reload, page.go_back, page.go_forward):
+        again()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Subscribe")
+    expect(page.get_by_role("rowheader", name="Thunderbird")).to_have_count(1)
+
+    page.get_by_role("link", name="Revoke Thunderbird").click()
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("status")).to_contain_text("Revoked.")
+    expect(page.get_by_role("status")).to_be_focused()
+    live.look(page)
+    page.reload()
+    expect(page.get_by_role("status")).to_have_count(0)
+
+
+def test_a_choice_outlives_the_session(page: Page, bridge, person):
+    live.sign_in(page, bridge, person)
+    live.connect(page, person)
+    page.goto(f"{bridge.url}/profile/calendars/primary")
+    page.get_by_role("radio", name="Work").check()
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("User name").fill(person.id)
+    page.get_by_label("Calendar password").fill(person.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("main")).to_contain_text("The Primary calendar will be Work.")
+    # Once more, with what is to be saved.
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Your session had ended, so nothing was saved.")
+    live.look(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from html import unescape
 
 import pytest
 
@@ -229,8 +230,44 @@ async def test_a_form_without_this_browsers_token_does_nothing(site):
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if route.method == "POST"}))
 async def test_no_form_works_from_another_site(site, path):
-    for visitor in (await site.signed_in(), await site.admin(), await site.browser()):
-        assert (await visitor.send(re.sub(r"{\w+}", "x", path), {"csrf": "guessed"})).status == 403
+    form = {"csrf": "guessed"}
+    for visitor in (await site.signed_in(), await site.admin()):
+        assert (await visitor.send(re.sub(r"{\w+}", "x", path), form)).status == 403
+    nobody = await site.browser()
+    assert (await nobody.send(re.sub(r"{\w+}", "x", path), form, Sec_Fetch_Site="cross-site")).status == 403
+
+
+@pytest.mark.parametrize("gone", ["session", "cookie"])
+@pytest.mark.parametrize(
+    ("path", "via"),
+    [
+        ("/profile/integrations/connect?provider=icloud", "/profile/integrations/connect?provider=icloud"),
+        ("/profile/calendars/conflicts", "/profile/calendars/conflicts"),
+        ("/profile/subscribe/passwords", "/profile/subscribe"),
+        ("/status/apt_x/retry", "/status"),
+    ],
+)
+async def test_who_is_signed_out_while_filling_in_a_form_signs_in_and_is_back_at_it(site, path, via, gone):
+    ada, elsewhere = await site.signed_in(), await site.signed_in()
+    csrf = (await ada.get(via)).csrf
+    await elsewhere.post("/sign-out-everywhere", via="/status")
+    if gone == "cookie":
+        ada.client.session.cookie_jar.clear()
+    told = await ada.send(path, {"csrf": csrf, "label": "phone"})
+    assert "Your session had ended, so nothing was saved." in told.text
+    assert users.list_passwords(site.world.db, "ada") == []
+    _, password = site.password()
+    onward = re.search(r'name="next" value="([^"]*)"', told.html)[1]
+    again = await ada.post("/sign-in", {"user": "ada", "password": password, "next": unescape(onward)})
+    assert again.url == via
+
+
+async def test_an_administrator_who_is_signed_out_meanwhile_signs_in_as_one(site):
+    admin = await site.admin()
+    admin.client.session.cookie_jar.clear()
+    told = await admin.send("/system/tokens", {"csrf": "x", "label": "x", "scope": "admin"})
+    assert told.url.startswith("/sign-in/admin")
+    assert "Your session had ended" in told.text
 
 
 async def test_nothing_is_framed_kept_or_told_to_others_whatever_the_answer(site):

@@ -14,7 +14,7 @@ from bridge.errors import SetByAdministrator, StoreUnavailable, Unknown
 from bridge.service.sessions import Visitor
 from bridge.web.keys import TRACE_ID
 from bridge.web.pages import visit
-from bridge.web.pages.render import SECURITY_HEADERS, page, redirect
+from bridge.web.pages.render import ENDED, SECURITY_HEADERS, page, redirect
 from bridge.web.pages.visit import VISIT
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     request[VISIT] = visit.read(request)
     try:
-        response = await handler(request) if await _may_send(request) else _refusal(request, 403)
+        response = await handler(request) if await _may_send(request) else _refused_form(request)
     except Unknown:
         response = _refusal(request, 404)
     except SetByAdministrator:
@@ -74,6 +74,13 @@ async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _may_send(request: web.Request) -> bool:
     return request.method != "POST" or visit.form_is_ours(request, await field(request, "csrf"))
+
+
+def _refused_form(request: web.Request) -> web.Response:
+    if request[VISIT].visitor is None and visit.is_from_here(request):
+        # The browser has dropped its cookie together with the session. The form's page asks to sign in.
+        return redirect(request, str(request.rel_url.update_query(done=ENDED)))
+    return _refusal(request, 403)
 
 
 def _is_lost_program(request: web.Request) -> bool:
@@ -156,6 +163,8 @@ def page_number(request: web.Request) -> int:
 
 
 def _ask_to_sign_in(request: web.Request, where: str) -> web.Response:
-    if request.method == "GET" and request.path != "/":
-        return redirect(request, f"{where}?next={quote(request.path_qs, safe='')}")
-    return redirect(request, where)
+    if request.path == "/":
+        return redirect(request, where)
+    ended = request.method == "POST" or request.query.get("done") == ENDED
+    onward = quote(str(request.rel_url.without_query_params("done")), safe="")
+    return redirect(request, f"{where}?{f'done={ENDED}&' if ended else ''}next={onward}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from aiohttp import web
@@ -31,6 +33,9 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+
+#: As `done` in an address: the session had ended when a form was sent.
+ENDED = "ended"
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -61,6 +66,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **facts: Any
             as_read=conventions_of(request, visitor),
             now=context.clock(),
             done=words.DONE.get(request.query.get("done", "")),
+            ended=request.query.get("done") == ENDED,
             **facts,
         )
     )
@@ -76,6 +82,17 @@ def conventions_of(request: web.Request, visitor: Visitor | None) -> Conventions
 def redirect(request: web.Request, path: str) -> web.Response:
     """Redirect to another page, which the browser fetches with GET (RFC 9110 section 15.4.4)."""
     return web.Response(status=303, headers={"Location": address(request, path)})
+
+
+def leads_to(path: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler that redirects to another page, which takes parts of the address: "/users/{user}"."""
+
+    async def lead(request: web.Request) -> web.Response:
+        parts = {name: quote(value, safe="") for name, value in request.match_info.items()}
+        ended = f"?done={ENDED}" if request.query.get("done") == ENDED else ""
+        return redirect(request, path.format(**parts) + ended)
+
+    return lead
 
 
 @cache

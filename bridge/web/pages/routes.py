@@ -4,6 +4,7 @@ from aiohttp import web
 
 from bridge.web.pages import admin, agenda, calendars, integrations, metrics, render, sign_in, status, subscribe
 from bridge.web.pages.guard import for_admin, for_admin_of_all, for_user
+from bridge.web.pages.render import leads_to
 
 INTEGRATIONS, CALENDARS, SUBSCRIBE = "/profile/integrations", "/profile/calendars", "/profile/subscribe"
 
@@ -50,4 +51,10 @@ ROUTES = [
     web.post("/system/tokens", for_admin_of_all(admin.add_token)),
     web.get("/system/tokens/{token}/revoke", for_admin_of_all(admin.show_revoke_token)),
     web.post("/system/tokens/{token}/revoke", for_admin_of_all(admin.revoke_token)),
+    # Where forms are sent to that stand on another page: reloaded, or after signing in, that page is shown.
+    web.get(SUBSCRIBE + "/{form:passwords|profile|phone}", leads_to(SUBSCRIBE)),
+    web.get("/status/{appointment}/retry", leads_to("/status")),
+    web.get("/users/{user}/{form:link|sign-out}", leads_to("/users/{user}")),
+    web.get("/users/{user}/{appointment}/retry", leads_to("/users/{user}")),
+    web.get("/system/tokens", leads_to("/system")),
 ]

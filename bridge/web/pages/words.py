@@ -224,6 +224,7 @@ DONE = {
     "revoked": "Revoked. Programs that use this password are refused from now on.",
     "token-revoked": "Revoked. Programs that use this token are refused from now on.",
     "retried": "It is being tried again.",
+    "ended": "Your session had ended, so nothing was saved. Once you are signed in, you can go on where you were.",
     "signed-out": "You are signed out.",
     "signed-out-everywhere": "Every session has ended, this one too.",
     "user-signed-out": "Every session of this user has ended.",

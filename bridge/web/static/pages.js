@@ -30,7 +30,22 @@ if (menu) {
   });
 }
 
-// A form that takes seconds says so, and is not sent twice.
+// Reload and Back lead to this page, rather than to sending its form or to saying what was done once more.
+const here = new URL(location.href);
+here.searchParams.delete("done");
+history.replaceState(null, "", here);
+
+// A double click sends a form once. The page may stay, where the answer is a file.
+for (const form of document.querySelectorAll("form")) {
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    if (sent) event.preventDefault();
+    sent = true;
+    setTimeout(() => { sent = false; }, 2000);
+  });
+}
+
+// A form that takes seconds says so, and can't be sent again meanwhile.
 for (const form of document.querySelectorAll("form[data-busy]")) {
   form.addEventListener("submit", () => {
     const button = form.querySelector("button");
