@@ -23,7 +23,8 @@ from radicale.log import logger
 from radicale_plugin.app import Application
 from radicale_plugin.stalled import cut_off_stalled
 
-#: Requests that one process answers at the same time. A slow client occupies one for as long as it receives.
+#: Requests that one process answers at the same time. A slow client occupies one for as long as it receives; one that
+#: stops is cut off (see `stalled`).
 _THREADS = 8
 #: Seconds that requests under way have to finish when the server is told to end.
 _PATIENCE = 5
@@ -92,15 +93,18 @@ def end_with_parent() -> None:
 
 def _worker(options: Options, main: int) -> Application:
     """Runs the application in a process that ends when the main process does."""
-
     application = _application(options)
-    # granian waits one timeout for the headers of a request, so each has at least another until its answer begins.
-    longest = 2 * _timeout(application.configuration)
+    timeout = _timeout(application.configuration)
 
     def watch() -> None:
         while os.getppid() == main:
             time.sleep(0.5)
-            if cut_off := cut_off_stalled(options.port, longest):
+            try:
+                cut_off = cut_off_stalled(options.port, timeout)
+            except OSError as e:  # such as too many open files
+                logger.warning("Clients that take too long can't be cut off: %s", e)
+                continue
+            if cut_off:
                 logger.warning("Clients that took too long, or were gone, were cut off: %d", cut_off)
         os._exit(1)  # the reads under way are nobody's any more
 
