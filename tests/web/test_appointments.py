@@ -223,6 +223,33 @@ async def test_a_recurring_one_takes_every_one_of_its_times(api):
         assert (await api("POST", APPOINTMENTS, api.body(**times))).status == status, week
 
 
+@pytest.mark.parametrize("until", ["20270308", "20270309T085959Z", "20270309T095959"])
+async def test_one_that_would_end_before_it_begins_is_refused(api, until):
+    booked = await api.book(rrule="FREQ=WEEKLY;COUNT=3")
+    before = api.stored()
+    ended = {"rrule": f"FREQ=DAILY;UNTIL={until}", "ignoreFreeSlotValidation": True}
+    for method, path, body in (
+        ("POST", APPOINTMENTS, api.body(**ended)),
+        ("PUT", "/v1/appointments/by-external-id/x1", api.body(**ended)),
+        ("PATCH", f"{APPOINTMENTS}/{booked['id']}", ended),
+    ):
+        refused = await api(method, path, body)
+        assert (refused.status, refused.json["code"]) == (422, "unsupported_rrule"), method
+        assert "later UNTIL" in refused.json["detail"]
+    assert api.stored() == before
+
+
+@pytest.mark.parametrize("until", ["20270309", "20270309T090000Z", "20270309T100000"])
+async def test_one_that_ends_on_its_first_time_has_that_time(api, until):
+    booked = await api.book(rrule=f"FREQ=DAILY;UNTIL={until}")
+    month = {"startTime": "2027-03-01T00:00:00Z", "endTime": "2027-03-31T00:00:00Z"}
+    later = {"startTime": "2027-03-16T10:00:00+01:00", "endTime": "2027-03-16T10:30:00+01:00"}
+    moved = await api("PATCH", f"{APPOINTMENTS}/{booked['id']}", later)
+    assert moved.status == 200, "its end moves with it"
+    listed = (await api("GET", EVENTS, params={"locationId": "loc", "userId": "ada", **month})).json["events"]
+    assert [event["startTime"] for event in listed] == [later["startTime"]]
+
+
 async def test_a_recurring_one_without_a_zone_follows_the_user_s_clocks(api):
     booked = await api.book(timezone=None, rrule="FREQ=WEEKLY")
     assert booked["timezone"] == "Europe/Berlin"

@@ -27,7 +27,15 @@ from bridge.domain.ical.invitations import can_be_invited, unsigned
 from bridge.domain.ical.judge import Reason
 from bridge.domain.ical.rendering import Rendered
 from bridge.domain.ical.repeats import normalise_rrule, rrule_problem
-from bridge.domain.ical.rule_changes import begins_with, end_before, leave_out, moved_along, rest_from, rest_of_event
+from bridge.domain.ical.rule_changes import (
+    begins_with,
+    end_before,
+    ends_before_it_begins,
+    leave_out,
+    moved_along,
+    rest_from,
+    rest_of_event,
+)
 from bridge.domain.ical.slots import blocked_slot, crm_slot, occurrences, titles, zones_of
 from bridge.domain.ical.verdicts import Part, Verdict, verdicts
 from bridge.errors import Unreadable
@@ -45,6 +53,7 @@ __all__ = [
     "changed_singly",
     "crm_slot",
     "end_before",
+    "ends_before_it_begins",
     "identify",
     "instance",
     "instances",

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bridge.domain.ical import content, recurrence
 from bridge.domain.ical.appointments import upstream_event
+from bridge.domain.ical.events import until_of
 from bridge.domain.ical.moves import Move, along, fits
 from bridge.domain.ical.owned import plain_event
 from bridge.domain.ical.rendering import at
@@ -19,6 +20,16 @@ from bridge.domain.model import Appointment, AppointmentFields, Interval
 EVER = -(2**36)
 #: Seconds over which two series are compared to see whether they have the same times.
 _LONG = 3 * 366 * 86_400
+
+
+def ends_before_it_begins(fields: AppointmentFields) -> bool:
+    """Whether UNTIL is before the start: of the whole series, only the start itself would be left."""
+    repeats = read_rrule(fields.rrule or "")
+    if repeats is None:
+        return False
+    start = _series(replace(fields, rrule=None)).pattern.start
+    until = until_of(repeats.rule, start)
+    return until is not None and until < start.local
 
 
 def leave_out(fields: AppointmentFields, key: int) -> str:

@@ -78,6 +78,13 @@ def read_rrule(text: str) -> str:
     return ical.normalise_rrule(text)
 
 
+def refuse_ended(fields: AppointmentFields) -> None:
+    """Raises `Invalid` for a recurrence that would be over before its first time."""
+    if ical.ends_before_it_begins(fields):
+        detail = "UNTIL is before the start, so that nothing would recur: give a later UNTIL, or leave out the rrule."
+        raise Invalid((FieldProblem("/rrule", "unsupported_rrule", detail),))
+
+
 def read_invitee(email: str) -> str:
     """The e-mail address of a contact to invite. Raises `Invalid` where it can't be used."""
     email = email.strip()

@@ -14,7 +14,7 @@ from bridge.domain.model import Appointment, AppointmentFields, SyncState, User
 from bridge.errors import DuplicateExternalId
 from bridge.service import changes, publish, visibility
 from bridge.service.book import slot, upstream
-from bridge.service.book.appointments import zoned
+from bridge.service.book.appointments import refuse_ended, zoned
 from bridge.store import appointments, facts
 from bridge.store.db import Db, Tx
 
@@ -65,8 +65,8 @@ def create_appointment(
 
     A repetition of the request with the same `external_id` returns the appointment that the first one made, as it is
     now. With `anew`, the `external_id` of a deleted appointment can be used again. The calendars of Users in `unasked`
-    could not be read now, so these Users can't be booked. Raises `Unknown`, `DuplicateExternalId`, `NoPrimaryCalendar`,
-    `SlotUnavailable`, `NotBookable`, `CalendarsStale`.
+    could not be read now, so these Users can't be booked. Raises `Unknown`, `Invalid` for a recurrence that ends before
+    it begins, `DuplicateExternalId`, `NoPrimaryCalendar`, `SlotUnavailable`, `NotBookable`, `CalendarsStale`.
     """
     request = _digest(new)
     with db.write() as tx:
@@ -118,6 +118,8 @@ def _digest(new: NewAppointment) -> str:
 
 
 def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *, now: int) -> Appointment:
+    fields = zoned(new.fields, user)
+    refuse_ended(fields)
     appointment_id = _new_id(tx, new)
     appointment = Appointment(
         id=appointment_id,
@@ -126,7 +128,7 @@ def _create(tx: Tx, user: User, new: NewAppointment, unasked: Collection[str], *
         user_id=user.id,
         contact_id=new.contact_id,
         external_id=new.external_id,
-        fields=zoned(new.fields, user),
+        fields=fields,
         utc_offset=new.utc_offset,
         extra=new.extra,
         version=1,

@@ -14,7 +14,7 @@ from bridge.domain.model import Appointment, AppointmentFields
 from bridge.errors import DuplicateExternalId, FieldProblem, Invalid, Unknown
 from bridge.service import changes, publish, visibility
 from bridge.service.book import instances, slot, upstream
-from bridge.service.book.appointments import zoned
+from bridge.service.book.appointments import refuse_ended, zoned
 from bridge.service.book.instances import Part, Scope
 from bridge.service.visibility import Locations
 from bridge.store import appointments, notes
@@ -84,6 +84,8 @@ def update_appointment(
         after = replace(after, fields=_with_exceptions(tx, before, zoned(after.fields, user), part))
         if after == before:
             return seen
+        if after.fields.rrule != before.fields.rrule:
+            refuse_ended(after.fields)
         after = replace(after, version=before.version + 1, updated_at=max(now, before.updated_at))
         if part is not None:
             instances.take_away(tx, part, after, now=now)
