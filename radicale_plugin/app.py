@@ -19,8 +19,9 @@ from radicale import config, httputils, xmlutils
 from radicale.app.get import requests_freebusy_view
 from radicale.log import LOG_LEVEL_NOTICE, logger
 
+from bridge.errors import StoreUnavailable
 from bridge.store import calendar_file
-from bridge.store.db import Locked, Tx
+from bridge.store.db import Tx
 from radicale_plugin.answer_cache import AnswerCache, Final, Told
 from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.auth import Auth
@@ -81,8 +82,8 @@ class Application(ReadOnly):
     def _handle_request(self, environ: Environ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
         try:
             status, headers, body = self._known(environ)
-        except Locked as e:
-            logger.warning("The store can't be read: %s", e)
+        except StoreUnavailable as e:
+            logger.warning("The store can't be read: %s", e.reason)
             code, said, text, _ = _UNAVAILABLE
             told = [*said.items(), ("Content-Length", str(len(text)))]
             return f"{code} {client.responses[code]}", told, [text.encode()]
@@ -128,7 +129,7 @@ class Application(ReadOnly):
         """An item, or the whole calendar as one file."""
         if requests_freebusy_view(environ):
             get = super().do_GET
-            return _unless_locked(lambda: get(environ, base_prefix, path, *who))
+            return _unless_unavailable(lambda: get(environ, base_prefix, path, *who))
         return self._sampled(super().do_GET, environ, base_prefix, path, *who)
 
     def do_PROPFIND(self, environ: Environ, base_prefix: str, path: str, *who: Any) -> Response:
@@ -167,7 +168,7 @@ class Application(ReadOnly):
                     ASKED.reset(before)
 
         try:
-            return _unless_locked(answer)
+            return _unless_unavailable(answer)
         except UnknownReport as e:
             logger.warning("A REPORT that is not known: %s", e)
             return self._error("D:supported-report", who[2])
@@ -269,10 +270,10 @@ def _text(raw: bytes, content_type: str) -> str:
     return raw.decode("iso-8859-1")
 
 
-def _unless_locked(answer: Callable[[], Response]) -> Response:
-    """The answer; 503 with Retry-After where another process keeps the store locked."""
+def _unless_unavailable(answer: Callable[[], Response]) -> Response:
+    """The answer; 503 with Retry-After where the store can't be read at the moment."""
     try:
         return answer()
-    except Locked as e:
-        logger.warning("The store can't be read: %s", e)
+    except StoreUnavailable as e:
+        logger.warning("The store can't be read: %s", e.reason)
         return _UNAVAILABLE

@@ -26,9 +26,6 @@ Tx = sqlite3.Connection
 #: A row of a result: its values by column name.
 Row = sqlite3.Row
 
-#: Raised when the store can't be read.
-Locked = StoreUnavailable
-
 T = TypeVar("T")
 
 #: Seconds that a transaction waits for another to end, unless its thread does not wait as long. They take milliseconds.
