@@ -30,7 +30,7 @@ from radicale_plugin.busy import with_busy
 from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
 from radicale_plugin.refusals import Environ, ReadOnly, Response, UnknownReport
-from radicale_plugin.request import check, take_down
+from radicale_plugin.request import ask_once, check, take_down
 from radicale_plugin.request_key import keyed_request
 from radicale_plugin.rights import Rights
 from radicale_plugin.sample import Piece, take_apart
@@ -223,6 +223,7 @@ class Application(ReadOnly):
             if asked is not None and asked.itself:
                 lead = xmlutils.make_href(asked.prefix, f"/{asked.head.user_id}/{CALENDAR}/")
                 take_down(request, asked, lead)
+            ask_once(request)
         return request
 
     def _raw(self, environ: Environ) -> bytes:

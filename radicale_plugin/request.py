@@ -13,6 +13,7 @@ from radicale_plugin.asked import Asked
 from radicale_plugin.refusals import UnknownReport
 from radicale_plugin.sample import PRESENT
 
+_PROP = xmlutils.make_clark("D:prop")
 _PROPFIND = xmlutils.make_clark("D:propfind")
 _HREF = xmlutils.make_clark("D:href")
 _MULTIGET = xmlutils.make_clark("C:calendar-multiget")
@@ -32,6 +33,8 @@ _REPORTS = frozenset(
 )
 #: Requests that are nested deeper are refused: Radicale would run out of stack.
 _DEEPEST = 50
+#: Filters with more elements are refused: they would be tested against each event.
+_MOST_TESTS = 100
 
 #: The name of a published item, written without escapes.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -44,6 +47,8 @@ def check(request: ET.Element, method: str) -> None:
         level = [child for one in level for child in one]
     if level:
         raise RuntimeError("elements in elements without end")
+    if sum(1 for name in _FILTERS for one in request.iter(name) for _ in one.iter()) > _MOST_TESTS:
+        raise RuntimeError("a filter with more tests than anybody needs")
     if method == "PROPFIND":
         if request.tag != _PROPFIND or len(request) == 0:
             raise RuntimeError("a PROPFIND of nothing")
@@ -86,6 +91,15 @@ def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
         for parent in list(request.iter()):
             for found in parent.findall(_EXPAND):
                 parent.remove(found)
+
+
+def ask_once(request: ET.Element) -> None:
+    """Remove what is asked for again: Radicale would find it out and say it each time."""
+    for asked in request.iter(_PROP):
+        first: dict[str, ET.Element] = {}
+        for one in asked:
+            first.setdefault(one.tag, one)
+        asked[:] = first.values()
 
 
 def _is_usual(href: ET.Element, lead: str) -> bool:

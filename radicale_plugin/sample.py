@@ -26,8 +26,7 @@ _ETAG = f"etag-{_KEY}"
 _TEXT = f"text-{_KEY}"
 _LENGTH = 10**17 + secrets.randbelow(10**16)
 
-#: The most parts of a template, and characters in it. There are four fields; clients ask for up to fifty properties.
-_MOST_PARTS = 30
+#: The most characters in a template, besides its fields. Clients ask for up to fifty properties.
 _MOST_TEXT = 20_000
 
 _FIELDS: dict[str, Field] = {
@@ -88,8 +87,7 @@ class Piece:
     @property
     def is_excessive(self) -> bool:
         """Whether nobody needs as much about one item: repeated for each, it would fill the disk."""
-        texts = [part for part in self.template if isinstance(part, str)]
-        return len(self.template) > _MOST_PARTS or sum(map(len, texts)) > _MOST_TEXT
+        return sum(len(part) for part in self.template if isinstance(part, str)) > _MOST_TEXT
 
 
 def take_apart(answer: bytes) -> Iterator[bytes | Piece]:

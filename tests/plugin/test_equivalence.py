@@ -182,7 +182,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def said(answer: Answer) -> object:
-    """What a client makes of an answer: not its order, its prefixes and its line ends."""
+    """What a client makes of an answer: not its order, its prefixes and its line ends, nor what it says twice."""
     body = answer.plain
     kind = answer.headers.get("content-type", "").split(";")[0]
     told = {name: value for name, value in answer.headers.items() if name in {"etag", "location"}}
@@ -195,7 +195,7 @@ def said(answer: Answer) -> object:
             href = response.findtext(clark("D:href"))
             stats = {
                 stat.findtext(clark("D:status")): sorted(
-                    ET.canonicalize(ET.tostring(one), strip_text=False) for one in stat.find(clark("D:prop")) or ()
+                    {ET.canonicalize(ET.tostring(one), strip_text=False) for one in stat.find(clark("D:prop")) or ()}
                 )
                 for stat in response.findall(clark("D:propstat"))
             }
