@@ -66,7 +66,8 @@ async def test_strange_forms(site, text):
         broken = {"Content-Type": "multipart/form-data"}
         assert (await visitor._ask("POST", path, headers=broken, data=text.encode())).status < 500, path
         bad_token = f"csrf={text}".encode()
-        assert (await visitor._ask("POST", path, headers=form, data=bad_token)).status in {400, 403}, path
+        refused = await visitor._ask("POST", path, headers=form, data=bad_token)
+        assert refused.status in {400, 403} or refused.url == f"{path}?done=ended", path
 
 
 @pytest.mark.parametrize("cookie", ["x", ".", "x.y", "%ff.%fe", "\xff.\xfe", "x" * 4000, '"'])
