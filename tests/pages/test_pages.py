@@ -311,7 +311,12 @@ async def test_a_read_only_calendar_can_not_be_the_primary(site):
     (holidays,) = [c.id for c in roles.list_calendars(site.world.db, "ada") if c.name == "Holidays"]
     ada = await site.signed_in()
     form = await ada.get("/profile/calendars/primary")
-    assert "read-only, so appointments can't be written to it" in form.text
+    # Last, as nobody looks for it there.
+    assert form.text.endswith(
+        "Work checked for conflicts so far Holidays read-only, so appointments can't be written to it"
+        " If I choose another, keep checking Home for conflicts Continue Cancel"
+        " Before anything changes you see what it will do."
+    )
     assert re.search(rf'value="{holidays}" disabled', form.html)
     for refused in (
         await ada.look("/profile/calendars/primary", {"primary": holidays}),
