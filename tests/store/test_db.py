@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,30 @@ def test_a_full_disk_refuses_a_write_as_a_whole_and_is_forgotten_once_there_is_r
         published.apply(tx, "ada", put=[item("a")], remove=[], now=NOW)
     with db.read() as tx:
         assert published.head(tx, "ada").revision == 1
+
+
+def test_trouble_lasts_until_a_change_was_stored(db):
+    with db.write() as tx:
+        (pages,) = tx.execute("PRAGMA page_count").fetchone()
+        tx.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailable), db.write() as tx:
+        published.apply(tx, "ada", put=[item(f"{n}") for n in range(1000)], remove=[], now=NOW)
+    assert "full" in db.trouble.reason
+    with db.write() as tx:  # which changes nothing, so that it says nothing of the disk
+        tx.execute("PRAGMA max_page_count = 1000000")
+    assert db.trouble is not None
+    _publish(db, ["a"])
+    assert db.trouble is None
+
+
+def test_a_store_whose_file_was_replaced_is_neither_written_nor_read_anew(db, tmp_path):
+    _publish(db, ["a"])
+    Db(tmp_path / "other.db").close()
+    (tmp_path / "other.db").rename(db.path)
+    with pytest.raises(StoreUnavailable, match="replaced"):
+        _publish(db, ["b"])
+    with ThreadPoolExecutor(1) as pool, pytest.raises(StoreUnavailable, match="replaced"):
+        pool.submit(db.ask, lambda tx: users.get(tx, "ada")).result()
 
 
 def test_a_mistake_in_a_statement_is_not_taken_for_trouble_of_the_store(db):
