@@ -262,6 +262,19 @@ async def test_who_is_signed_out_while_filling_in_a_form_signs_in_and_is_back_at
     assert again.url == via
 
 
+async def test_no_form_leads_to_another_host(site):
+    # Written by hand: no client of ours sends such a path.
+    for path in ("//elsewhere.example/x", "//elsewhere.example/sign-in"):
+        reader, writer = await asyncio.open_connection(site.server.host, site.server.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: bridge\r\nAccept: text/html\r\nConnection: close\r\n"
+        form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n\r\n"
+        writer.write(f"{head}{form}".encode())
+        answer = (await reader.read()).decode()
+        writer.close()
+        assert answer.startswith("HTTP/1.1 403 "), answer
+        assert "\nlocation:" not in answer.lower()
+
+
 async def test_an_administrator_who_is_signed_out_meanwhile_signs_in_as_one(site):
     admin = await site.admin()
     admin.client.session.cookie_jar.clear()

@@ -77,7 +77,9 @@ async def _may_send(request: web.Request) -> bool:
 
 
 def _refused_form(request: web.Request) -> web.Response:
-    if request[VISIT].visitor is None and visit.is_from_here(request):
+    # Of an address that is not here, nothing is known: it may name another host ("//host/").
+    here = request.match_info.http_exception is None and visit.is_from_here(request)
+    if here and request[VISIT].visitor is None:
         # The browser has dropped its cookie together with the session. The form's page asks to sign in.
         return redirect(request, str(request.rel_url.update_query(done=ENDED)))
     return _refusal(request, 403)
