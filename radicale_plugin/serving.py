@@ -26,6 +26,9 @@ from radicale_plugin.stalled import cut_off_stalled
 #: Requests that one process answers at the same time. A slow client occupies one for as long as it receives; one that
 #: stops is cut off (see `stalled`).
 _THREADS = 8
+#: Connections of one process at the same time: with the store's files, fewer than the 1,024 that a process may open
+#: unless it is told otherwise. Others wait until one is closed.
+_CONNECTIONS = 512
 #: Seconds that requests under way have to finish when the server is told to end.
 _PATIENCE = 5
 
@@ -58,6 +61,7 @@ def under_granian(options: Options) -> None:
         websockets=False,
         workers=options.workers,
         blocking_threads=_THREADS,
+        backpressure=_CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=_PATIENCE,
         http1_settings=HTTP1Settings(header_read_timeout=int(_timeout(configuration) * 1000)),

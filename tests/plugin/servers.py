@@ -42,11 +42,12 @@ def command(how: str, store: Path, port: int, config: Path = CONFIG) -> list[str
 
 
 @contextmanager
-def serving(how: str, store: Path, config: Path = CONFIG) -> Iterator[Server]:
+def serving(how: str, store: Path, config: Path = CONFIG, *options: str) -> Iterator[Server]:
     """A server process, from its first connection on until it has ended."""
     port, said = free_port(), store.parent / f"{how}.log"
+    words = [*command(how, store, port, config), *options]
     with said.open("wb") as log:
-        process = subprocess.Popen(command(how, store, port, config), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + PATIENCE
         while True:

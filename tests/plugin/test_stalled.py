@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -41,10 +42,10 @@ def kind() -> type[stock.Application]:
 
 
 @contextmanager
-def impatient(world: World, timeout: float) -> Iterator[Server]:
+def impatient(world: World, timeout: float, *options: str) -> Iterator[Server]:
     config = world.db.path.with_name("radicale.conf")
     config.write_text(CONFIG.read_text().replace("timeout = 30", f"timeout = {timeout}"))
-    with serving("granian", world.db.path, config) as running:
+    with serving("granian", world.db.path, config, *options) as running:
         yield running
 
 
@@ -149,6 +150,17 @@ def test_a_client_that_was_told_to_go_on_and_does_not(world: World, server: Serv
         client.sendall(head(world, "PROPFIND", "Content-Length: 100", "Expect: 100-continue"))
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 100")
         assert ended(client)
+
+
+def test_more_connections_than_a_process_may_have_files(world: World) -> None:
+    """Without a free one, it could neither accept somebody else nor look for those to be cut off."""
+    with impatient(world, TIMEOUT, "--workers", "1") as server, ExitStack() as stack:
+        main = server.process.pid
+        (worker,) = map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (600, 600))
+        for _ in range(700):
+            silent(stack.enter_context(connected(server)), world)
+        assert ask(world, server) == 207
 
 
 def test_answers_that_are_not_taken(long: World, server: Server) -> None:
