@@ -61,10 +61,17 @@ def long(world: World) -> World:
     event = "BEGIN:VEVENT\r\nUID:{0}\r\nDTSTAMP:20270101T000000Z\r\nDTSTART:20270308T090000Z\r\n{1}END:VEVENT\r\n"
     text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//phone//EN\r\n" + event + "END:VCALENDAR\r\n"
     more = ("X-MORE:" + "x" * 60 + "\r\n") * 15_000
-    uids = [str(number) for number in range(12)]
     items = [
-        PublishedItem(f"{uid}.ics", uid, f'"{uid}"', text.format(uid, more), NOW, NOW + 1, ItemKind.ICLOUD, "cal")
-        for uid in uids
+        PublishedItem(
+            href=f"{number}.ics",
+            etag=f'"{number}"',
+            ics=text.format(number, more),
+            first_start=NOW,
+            last_end=NOW + 1,
+            kind=ItemKind.ICLOUD,
+            source_id="cal",
+        )
+        for number in range(12)
     ]
     with world.db.write() as tx:
         published.apply(tx, "ada", put=items, remove=[], now=NOW)
