@@ -11,7 +11,8 @@ Radicale loads these classes by the name of this package. They read the store, a
   `asked`). Then the store renders the real items by the answer for the sample (`filling`, `body`).
 - `request_key`, `answer_cache`, `cache`: reusing answers for requests that differ only in the names of items.
 - `refusals`: answers to requests that can't be fulfilled, in the terms of the protocol.
-- `serving`, `settings`, `tree`: the server processes, the option in Radicale's configuration, the names in paths.
+- `serving`, `stalled`: the server processes; cutting off clients that keep them waiting.
+- `settings`, `tree`: the option in Radicale's configuration, the names in paths.
 """
 
 from radicale_plugin.auth import Auth
