@@ -219,7 +219,7 @@ class Application(ReadOnly):
         if request is None and environ["REQUEST_METHOD"] == "REPORT":
             raise RuntimeError("a REPORT of nothing")
         if request is not None:
-            check(request, environ["REQUEST_METHOD"])
+            check(request, environ["REQUEST_METHOD"], of_item=asked is None and not self._sharing._enabled)
             if asked is not None and asked.itself:
                 lead = xmlutils.make_href(asked.prefix, f"/{asked.head.user_id}/{CALENDAR}/")
                 take_down(request, asked, lead)

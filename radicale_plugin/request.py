@@ -17,6 +17,7 @@ _PROP = xmlutils.make_clark("D:prop")
 _PROPFIND = xmlutils.make_clark("D:propfind")
 _HREF = xmlutils.make_clark("D:href")
 _MULTIGET = xmlutils.make_clark("C:calendar-multiget")
+_SYNC = xmlutils.make_clark("D:sync-collection")
 _QUERY = xmlutils.make_clark("C:calendar-query")
 _FILTERS = (xmlutils.make_clark("C:filter"), xmlutils.make_clark("CR:filter"))
 _FREE_BUSY = xmlutils.make_clark("C:free-busy-query")
@@ -26,7 +27,7 @@ _EXPAND = xmlutils.make_clark("C:expand")
 #: The reports that Radicale answers. Some of the answers are empty, but clients rely on them.
 _REPORTS = frozenset(
     {
-        *(_MULTIGET, _QUERY, _FREE_BUSY, xmlutils.make_clark("D:sync-collection")),
+        *(_MULTIGET, _QUERY, _FREE_BUSY, _SYNC),
         *map(xmlutils.make_clark, ("CR:addressbook-multiget", "CR:addressbook-query", "D:expand-property")),
         *map(xmlutils.make_clark, ("D:principal-search-property-set", "D:principal-property-search")),
     }
@@ -40,8 +41,11 @@ _MOST_TESTS = 100
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
-def check(request: ET.Element, method: str) -> None:
-    """Raises `RuntimeError` where something is missing that Radicale relies on, `UnknownReport` for other reports."""
+def check(request: ET.Element, method: str, *, of_item: bool) -> None:
+    """Raises `RuntimeError` where something is missing that Radicale relies on, `UnknownReport` for other reports.
+
+    Only a collection has changes to report (RFC 6578 section 3.2). Radicale would list all of them, each in memory.
+    """
     level = [request]
     for _ in range(_DEEPEST):
         level = [child for one in level for child in one]
@@ -54,7 +58,7 @@ def check(request: ET.Element, method: str) -> None:
             raise RuntimeError("a PROPFIND of nothing")
         if not all(element.tag.startswith("{") for element in request.iter()):
             raise RuntimeError("an element without a namespace")
-    elif request.tag not in _REPORTS:
+    elif request.tag not in _REPORTS or (of_item and request.tag == _SYNC):
         raise UnknownReport(request.tag[:100])
     if request.tag == _MULTIGET and not all(href.text for href in request.iter(_HREF)):
         raise RuntimeError("an empty href")

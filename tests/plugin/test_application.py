@@ -438,6 +438,12 @@ class TestMended:
         assert answer.status == 403
         assert [child.tag for child in answer.xml] == [clark("D:number-of-matches-within-limits")]
 
+    def test_the_changes_of_an_item(self, week: World) -> None:
+        (item, *_) = week.ada.sync().resources
+        answer = week.ada.sync(path=item)
+        assert answer.status == 403
+        assert [child.tag for child in answer.xml] == [clark("D:supported-report")]
+
     @pytest.mark.parametrize("path", ["/ada/", CRM])
     def test_once_is_enough(self, week: World, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was asked for thousands of times would be measured as often."""
