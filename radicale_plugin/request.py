@@ -44,7 +44,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 def check(request: ET.Element, method: str, *, of_item: bool) -> None:
     """Raises `RuntimeError` where something is missing that Radicale relies on, `UnknownReport` for other reports.
 
-    Only a collection has changes to report (RFC 6578 section 3.2). Radicale would list all of them, each in memory.
+    Only a collection has changes (RFC 6578 section 3.2) and several items (RFC 4791 section 7.9) to report. Radicale
+    would hold each of them in memory.
     """
     level = [request]
     for _ in range(_DEEPEST):
@@ -60,8 +61,11 @@ def check(request: ET.Element, method: str, *, of_item: bool) -> None:
             raise RuntimeError("an element without a namespace")
     elif request.tag not in _REPORTS or (of_item and request.tag == _SYNC):
         raise UnknownReport(request.tag[:100])
-    if request.tag == _MULTIGET and not all(href.text for href in request.iter(_HREF)):
-        raise RuntimeError("an empty href")
+    if request.tag == _MULTIGET:
+        if not all(href.text for href in request.iter(_HREF)):
+            raise RuntimeError("an empty href")
+        if of_item and len(request.findall(_HREF)) > 1:
+            raise RuntimeError("several items of one")
     if request.tag == _FREE_BUSY and request.find(_TIME_RANGE) is None:
         raise RuntimeError("a free-busy-query without a time-range")
 

@@ -438,6 +438,11 @@ class TestMended:
         assert answer.status == 403
         assert [child.tag for child in answer.xml] == [clark("D:number-of-matches-within-limits")]
 
+    def test_items_of_an_item(self, week: World) -> None:
+        items = list(week.ada.sync().resources)
+        assert list(week.ada.multiget(items[0], path=items[0]).resources) == items[:1]
+        assert week.ada.multiget(*items, path=items[0]).status == 400
+
     def test_the_changes_of_an_item(self, week: World) -> None:
         (item, *_) = week.ada.sync().resources
         answer = week.ada.sync(path=item)
