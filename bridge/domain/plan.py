@@ -208,7 +208,8 @@ PushOutcome = RetryAt | Dead | PauseAccount
 #: Seconds to wait after the first, second, … failed attempt. The last value holds for all later attempts.
 PUSH_BACKOFF = (2, 5, 15, 60, 300, 900, 3600)
 #: A 403 may be a form of throttling, so it is final only after this many attempts (20 minutes). So is a calendar that
-#: is not found, and a 412 on creating an event that does not exist.
+#: is not found, and a 412 on creating an event that does not exist. For as long, a calendar that can't be asked whether
+#: a new event was moved there keeps it from being sent again.
 FORBIDDEN_ATTEMPTS = 7
 
 

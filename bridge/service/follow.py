@@ -235,6 +235,9 @@ def _moved_to(tx: Tx, delta: Delta, booked: Appointment, item: MirrorItem, befor
     home = accounts.calendar(tx, item.calendar_id)
     if home is None:
         return
+    if home.role != Role.NONE and mirror.get(tx, item.calendar_id, item.href) is None:
+        # It was found before its Calendar was read. If it is deleted before that, only what we hold is missed there.
+        mirror.put(tx, booked.user_id, [item])
     log.info("appointment %s: moved to another calendar in iCloud", booked.id)
     booked = replace(booked, calendar_id=item.calendar_id, href=item.href)
     if not home.once_primary:

@@ -174,13 +174,16 @@ async def _find_moved(context: Context, remote: Remote, account: Account, runs: 
         if not all_read:
             run.postpone(item.href)  # it may be in the one that could not be read
             continue
-        others = [calendar for calendar in present if calendar.id != run.calendar.id]
+        # Its own calendar comes last: the person may have put it back meanwhile.
+        among = sorted(present, key=lambda calendar: calendar.id == run.calendar.id)
         try:
-            found = await find(remote, others, item.href, item.uid)
+            found = await find(remote, among, item.href, item.uid)
         except RemoteError:
             run.postpone(item.href)
             continue
-        if found is not None:
+        if found is not None and found.calendar_id == run.calendar.id:
+            run.postpone(item.href)
+        elif found is not None:
             run.found_elsewhere[item.href] = found
 
 

@@ -8,6 +8,7 @@ rewritten it, and may have given it another ETag.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bridge.domain import ical, plan, reconcile, trouble
@@ -30,6 +31,7 @@ from bridge.errors import (
     NotFound,
     PreconditionFailed,
     Refused,
+    RemoteError,
     ServerFault,
     StoreUnavailable,
     Unauthorized,
@@ -182,7 +184,7 @@ async def _was_moved(context: Context, remote: Remote, job: _Job) -> bool:
     with context.db.read() as tx:
         others = [c for c in accounts.calendars(tx, account_id=job.account.id) if c.id != job.calendar.id and c.present]
         read = mirror.by_uid(tx, job.appointment.user_id, job.appointment.uid)
-    found = next(iter(read), None) or await find(remote, others, job.href, job.appointment.uid)
+    found = next(iter(read), None) or await _look_in(remote, job, others)
     if found is None:
         return False
     now = context.clock()
@@ -199,6 +201,20 @@ async def _was_moved(context: Context, remote: Remote, job: _Job) -> bool:
         delta.upstream(tx, [found.uid])
         delta.apply(tx)
     return True
+
+
+async def _look_in(remote: Remote, job: _Job, others: Iterable[Calendar]) -> MirrorItem | None:
+    for calendar in others:
+        try:
+            found = await find(remote, [calendar], job.href, job.appointment.uid)
+        except RemoteError:
+            # A calendar that can't be asked for so long must not keep the event from the Primary for good.
+            if job.entry.attempts < plan.FORBIDDEN_ATTEMPTS:
+                raise
+        else:
+            if found is not None:
+                return found
+    return None
 
 
 async def _arrived(context: Context, remote: Remote, job: _Job) -> bool:

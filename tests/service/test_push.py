@@ -124,6 +124,24 @@ async def test_a_403_is_given_up_on_only_after_a_while(world):
     assert world.stored(made).sync_state == SyncState.FAILED
 
 
+@pytest.mark.parametrize("error", [Forbidden, ServerFault, BadAnswer, Unreachable])
+async def test_a_calendar_that_can_t_be_asked_keeps_no_new_event_from_the_primary_for_good(world, error):
+    class Broken(MemoryRemote):
+        async def get(self, url, href):
+            if url == world.urls["Hobby"]:
+                raise error(url)
+            return await super().get(url, href)
+
+    world.context.remotes.remote = Broken
+    world.server.on_call = failing("PUT", Unreachable("u"))
+    made = world.make()
+    for _ in range(plan.FORBIDDEN_ATTEMPTS):
+        await push.push_due(world.context)
+        world.later(3600)
+    assert world.stored(made).sync_state == SyncState.SYNCED
+    assert only_event(world)
+
+
 async def test_a_refused_password_pauses_everything_and_a_new_one_goes_on(world):
     world.server.password = "revoked"
     made = world.make()
@@ -486,6 +504,65 @@ async def test_an_event_that_is_moved_in_the_middle_of_a_run_is_followed(world, 
     await poll(world)
     assert list(world.merged()).count(f"{made.id}.ics") == 1
     assert len(world.merged()) == len(everything(world)), "and blocks no second time"
+
+
+async def test_an_event_that_is_put_back_in_the_middle_of_a_run_is_not_cancelled(world):
+    made = world.make()
+    await push.push_due(world.context)
+    await poll(world)
+    name, text = only_event(world)
+
+    class Undone(MemoryRemote):
+        async def get(self, url, href):
+            try:
+                return await super().get(url, href)
+            except NotFound:
+                if world.server.texts(world.urls["Home"]) == {}:
+                    world.server.edit(world.urls["Home"], name, text)
+                raise
+
+    world.server.edit(world.urls["Home"], name, None)
+    world.context.remotes.remote = Undone
+    for _ in range(2):
+        await poll(world)
+        assert world.stored(made).fields.status == "confirmed"
+    world.change(made, title="Second call")
+    await run_to_quiescence(world, rounds=3)
+    assert_agreement(world)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_event_that_is_deleted_before_the_calendar_it_was_moved_to_is_read_is_cancelled(world, known):
+    if not known:
+        world.server.on_call = failing("after-PUT", Unreachable("u"))
+    made = world.make()
+    await push.push_due(world.context)
+    if known:
+        await poll(world)
+    name, text = only_event(world)
+
+    class Meanwhile(MemoryRemote):
+        async def get(self, url, href):
+            if url == world.urls["Work"]:  # which was read already
+                world.server.edit(url, name, text)
+            return await super().get(url, href)
+
+    if known:
+        world.server.edit(world.urls["Home"], name, None)
+        world.context.remotes.remote = Meanwhile
+        await poll(world)
+        world.context.remotes.remote = MemoryRemote
+    else:
+        move(world, "Home", "Work")
+        world.later(60)
+        await push.push_due(world.context)
+    assert world.stored(made).calendar_id == world.ids["Work"]
+    world.server.edit(world.urls["Work"], name, None)
+    for _ in range(2):
+        world.later(60)
+        await poll(world)
+    assert world.stored(made).fields.status == "cancelled"
+    assert f"{made.id}.ics" not in world.merged()
 
 
 def everything(world):
