@@ -75,29 +75,31 @@ class Follower:
                     await self._asked.wait()
 
     def _is_news(self) -> bool:
-        path = files.path_of(self._config)
-        stamp = _stamp([*([path] if path else []), *self._references])
         due = self._again_at is not None and asyncio.get_running_loop().time() >= self._again_at
-        if stamp == self._seen and not self._asked.is_set() and not due:
+        if self._stamp() == self._seen and not self._asked.is_set() and not due:
             return False
         if self._asked.is_set():
             log.info("settings: asked to read them again")
             self._awaited = True
         self._asked.clear()
         self._again_at = None
-        self._seen = stamp
         return True
+
+    def _stamp(self) -> Stamp:
+        path = files.path_of(self._config)
+        return _stamp([*([path] if path else []), *self._references])
 
     def _load(self, before: Settings) -> Settings | None:
         """The settings of the file, except those that only take effect at the next start. None: they can't be used."""
+        with contextlib.suppress(SettingsInvalid):  # told below, with those of the passwords
+            # Also if a password can't be read: that is mended in its own file.
+            self._references = references(files.load(self._config))
+        self._seen = self._stamp()  # before it is read: what changes meanwhile is noticed next time
         try:
             settings = files.load(self._config, passwords=True)
         except SettingsInvalid as error:
             self._tell(error)
             return None
-        self._references = references(settings)
-        path = files.path_of(self._config)
-        self._seen = _stamp([*([path] if path else []), *self._references])
         kept, waiting = {}, []
         for table, names in _FIXED.items():
             old, new = getattr(before, table), getattr(settings, table)
@@ -150,5 +152,6 @@ def _stamp(paths: list[Path]) -> Stamp:
         except OSError:
             found.append((str(path), 0, 0, 0))
         else:
-            found.append((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+            # The time of the last change of anything, also of the mode: a password file that was made private.
+            found.append((str(path), stat.st_ctime_ns, stat.st_size, stat.st_ino))
     return tuple(found)
