@@ -44,7 +44,7 @@ class Auth(BaseAuth):  # type: ignore[misc] # Radicale is not typed for others
 
     def head(self, login: str, password: str) -> Head | None:
         """The state of the User's merged calendar if this is one of their passwords, whose use is noted; else None."""
-        found = self._db.ask(lambda tx: passwords.login(tx, login, password))
+        found = self._db.read_once(lambda tx: passwords.login(tx, login, password))
         if found is None:
             return None
         password_id, head = found

@@ -30,8 +30,8 @@ T = TypeVar("T")
 
 #: Seconds that a transaction waits for another to end, unless its thread does not wait as long. They take milliseconds.
 BUSY_TIMEOUT = 30.0
-#: The same, for a thread that has waited in vain, until it gets its turn: it must not spend its time with waiting.
-_ONCE_MORE = 0.02
+#: The same, on a connection that has waited in vain, until it gets its turn: its thread must not only ever wait.
+_SHORT_TIMEOUT = 0.02
 
 #: What SQLite says where another transaction is in the way, and in all where the fault is not with the statement:
 #: primary result codes (https://sqlite.org/rescode.html).
@@ -61,10 +61,10 @@ class _Mine(threading.local):
     def __init__(self) -> None:
         self.reader: sqlite3.Connection | None = None
         self.writer: sqlite3.Connection | None = None
-        #: How long its transactions wait; None: `BUSY_TIMEOUT`.
-        self.patience: float | None = None
-        #: Those connections that have waited in vain.
-        self.weary: set[sqlite3.Connection] = set()
+        #: Seconds that its transactions wait; None: `BUSY_TIMEOUT`.
+        self.timeout: float | None = None
+        #: Those of the connections that have waited in vain.
+        self.waited_in_vain: set[sqlite3.Connection] = set()
 
 
 class Db:
@@ -122,7 +122,7 @@ class Db:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=self._patience()
+            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=self._timeout()
         )
         self._check_file()
         connection.row_factory = sqlite3.Row
@@ -136,16 +136,16 @@ class Db:
 
     def wait_at_most(self, seconds: float) -> None:
         """Let this thread's transactions wait no longer than this for others to end. Without this: `BUSY_TIMEOUT`."""
-        self._local.patience = seconds
+        self._local.timeout = seconds
         for connection in (self._local.reader, self._local.writer):
             if connection is not None:
-                self._set_patience(connection)
+                self._set_timeout(connection)
 
-    def _patience(self) -> float:
-        return BUSY_TIMEOUT if self._local.patience is None else self._local.patience
+    def _timeout(self) -> float:
+        return BUSY_TIMEOUT if self._local.timeout is None else self._local.timeout
 
-    def _set_patience(self, connection: sqlite3.Connection) -> None:
-        seconds = _ONCE_MORE if connection in self._local.weary else self._patience()
+    def _set_timeout(self, connection: sqlite3.Connection) -> None:
+        seconds = _SHORT_TIMEOUT if connection in self._local.waited_in_vain else self._timeout()
         connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     @contextmanager
@@ -164,22 +164,22 @@ class Db:
                 if connection.in_transaction:  # after some errors, SQLite has rolled back by itself
                     connection.execute("ROLLBACK")
         except sqlite3.DatabaseError as e:
-            self._failed(e, connection)
+            self._raise_if_unavailable(e, connection)
             raise
-        self._had_its_turn(connection)
+        self._wait_fully_again(connection)
 
-    def ask(self, question: Callable[[Tx], T]) -> T:
-        """What is read by a single statement. Raises `StoreUnavailable`.
+    def read_once(self, query: Callable[[Tx], T]) -> T:
+        """What `query` reads, by a single statement. Raises `StoreUnavailable`.
 
-        A statement sees a snapshot by itself. A transaction around what each poll asks would cost half as much again.
+        A statement sees a snapshot by itself. A transaction around what each poll reads would cost half as much again.
         """
         try:
-            answer = question(self._reader())
+            found = query(self._reader())
         except sqlite3.DatabaseError as e:
-            self._failed(e, self._local.reader)
+            self._raise_if_unavailable(e, self._local.reader)
             raise
-        self._had_its_turn(self._reader())
-        return answer
+        self._wait_fully_again(self._reader())
+        return found
 
     def _reader(self) -> sqlite3.Connection:
         connection = self._local.reader
@@ -223,25 +223,25 @@ class Db:
                 if connection.in_transaction:  # on a full disk SQLite has rolled back by itself
                     connection.execute("ROLLBACK")
         except sqlite3.DatabaseError as e:
-            self._failed(e, connection)
+            self._raise_if_unavailable(e, connection)
             raise
-        self._had_its_turn(connection)
+        self._wait_fully_again(connection)
 
-    def _failed(self, error: sqlite3.DatabaseError, connection: sqlite3.Connection | None) -> None:
+    def _raise_if_unavailable(self, error: sqlite3.DatabaseError, connection: sqlite3.Connection | None) -> None:
         """Raises `StoreUnavailable` where SQLite says that the fault is not with the statement."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code not in _UNAVAILABLE:
             return
         if code in _BUSY and connection is not None:
-            self._local.weary.add(connection)
-            self._set_patience(connection)
+            self._local.waited_in_vain.add(connection)
+            self._set_timeout(connection)
         raise StoreUnavailable(str(self.path), str(error), busy=code in _BUSY) from error
 
-    def _had_its_turn(self, connection: sqlite3.Connection) -> None:
-        """It waits its full time again."""
-        if connection in self._local.weary:
-            self._local.weary.discard(connection)
-            self._set_patience(connection)
+    def _wait_fully_again(self, connection: sqlite3.Connection) -> None:
+        """Undo the short timeout, since this connection had its turn."""
+        if connection in self._local.waited_in_vain:
+            self._local.waited_in_vain.discard(connection)
+            self._set_timeout(connection)
 
     def _check_file(self) -> None:
         """Raises `StoreUnavailable` for a store whose file was moved or replaced: what is written there may be lost.
@@ -269,7 +269,7 @@ class Db:
             if connection is not None:
                 connection.close()
         self._local.reader = self._local.writer = None
-        self._local.weary.clear()
+        self._local.waited_in_vain.clear()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -89,7 +89,7 @@ def test_a_store_whose_file_was_replaced_is_neither_written_nor_read_anew(db, tm
     with pytest.raises(StoreUnavailable, match="replaced"):
         _publish(db, ["b"])
     with ThreadPoolExecutor(1) as pool, pytest.raises(StoreUnavailable, match="replaced"):
-        pool.submit(db.ask, lambda tx: users.get(tx, "ada")).result()
+        pool.submit(db.read_once, lambda tx: users.get(tx, "ada")).result()
 
 
 def test_a_mistake_in_a_statement_is_not_taken_for_trouble_of_the_store(db):
