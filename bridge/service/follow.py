@@ -197,7 +197,8 @@ def removed(tx: Tx, delta: Delta, item: MirrorItem, elsewhere: MirrorItem | None
     if elsewhere is not None:
         _moved_to(tx, delta, booked, elsewhere, item)
         return
-    if outbox.is_open(tx, booked.id):
+    home = accounts.calendar(tx, item.calendar_id)
+    if home is not None and home.role == Role.PRIMARY and outbox.is_open(tx, booked.id):
         return  # the CRM has changed it since: the push will create the event again
     policy = users.two_way(tx, booked.user_id)
     if policy == TwoWay.RESTORE:

@@ -583,6 +583,20 @@ async def test_the_crm_s_change_of_an_event_that_was_moved_away_makes_no_second_
     assert {href.split("/")[2] for _, href in world.server.writes} == {"home"}
 
 
+async def test_an_event_that_was_moved_away_and_deleted_is_cancelled_whatever_the_crm_still_has_to_write(world):
+    made = world.make()
+    await push.push_due(world.context)
+    await poll(world)
+    move(world, "Home", "Work")
+    await poll(world)
+    world.change(made, title="Second call")
+    name, _ = only_event(world, "Work")
+    world.server.edit(world.urls["Work"], name, None)
+    await run_to_quiescence(world, rounds=2)
+    assert world.stored(made).fields.status == "cancelled"
+    assert_agreement(world)
+
+
 async def test_the_crm_s_cancelling_an_event_that_was_moved_away_leaves_it_and_says_so(world):
     made = world.make()
     await push.push_due(world.context)
