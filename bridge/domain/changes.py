@@ -17,6 +17,8 @@ from bridge.domain.rfc3339 import format_time, format_utc
 #: When more blocked slots from iCloud than this change in one transaction (at a first mirror, for example), the feed
 #: gets one `ResyncRequired` instead of an entry for each: followers then list all slots in one request.
 BULK = 100
+#: The reasons of a `ResyncRequired` that concern blocked slots alone.
+OF_SLOTS = frozenset({"many_changes", "time_zone_changed"})
 
 
 class ChangeOrigin(StrEnum):
@@ -48,7 +50,7 @@ class ChangeType(StrEnum):
     BLOCKED_SLOT_UPDATE = "BlockedSlotUpdate"
     BLOCKED_SLOT_DELETE = "BlockedSlotDelete"
     CONNECTION_STATUS_UPDATE = "ConnectionStatusUpdate"
-    #: All blocked slots of a User have to be listed anew; if the User was removed, their appointments as well.
+    #: All blocked slots of a User have to be listed anew; their appointments too, unless it is for one of `OF_SLOTS`.
     RESYNC_REQUIRED = "ResyncRequired"
 
 
@@ -302,7 +304,7 @@ def _told(at: int | None, user: User) -> str | None:
 
 
 def resync(user: User, reason: str) -> News:
-    """The news that all blocked slots of a User have to be listed anew. With reason `user_removed`, there are none."""
+    """The news that what a User has is to be listed anew. With reason `user_removed`, there is nothing left."""
     return News(
         location_id=user.location_id,
         user_id=user.id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bridge.domain.changes import Change, ChangeOrigin, ChangeType, Resource
+from bridge.domain.changes import OF_SLOTS, Change, ChangeOrigin, ChangeType, Resource
 from bridge.domain.rfc3339 import format_utc
 from bridge.errors import NotTaken
 
@@ -117,6 +117,8 @@ def wants(webhook: Webhook, change: Change) -> bool:
     if webhook.location_ids and news.location_id not in webhook.location_ids:
         return False
     if news.type == ChangeType.RESYNC_REQUIRED:
+        if news.document["reason"] not in OF_SLOTS:
+            return True  # whatever somebody follows, what they know of it may be outdated
         # It stands for many changes of blocked slots, so it is sent to everybody who follows these.
         named = {ALL, str(ChangeType.RESYNC_REQUIRED)} & set(webhook.events)
         follows = any(event.startswith("BlockedSlot") for event in webhook.events)

@@ -13,14 +13,14 @@ from standardwebhooks import WebhookVerificationError
 
 from bridge.domain import changes as told
 from bridge.errors import CursorExpired, Unknown
-from bridge.service import book, changes, mirror, push, webhooks
+from bridge.service import backup, book, changes, mirror, push, users, webhooks
 from bridge.service.book import AppointmentChange
 from bridge.service.webhooks import DeliveryState, WebhookChange
 from bridge.service.webhooks.deliveries import SETTLE_SECONDS
 from bridge.store import changes as stored_changes
 from bridge.store import webhooks as stored
 
-from .conftest import OpenVault, event
+from .conftest import OpenVault, QuickDb, event
 from .receivers import EVERYTHING, block, deliver, deliveries, state, subscribe
 
 HOUR, DAY = 3600, 86_400
@@ -184,6 +184,39 @@ async def test_many_changes_at_once_are_told_as_one_resync(world, hook, post):
     assert hook.types().count("ResyncRequired") == 1
     assert hook.at()[-1].json["resync"] == {"userId": "ada", "reason": "many_changes"}
     assert len(hook.messages) <= 1 + told.BULK
+
+
+async def test_after_a_restore_everybody_is_told_whatever_they_follow(world, hook, post):
+    subscribe(world.context, hook.url("/appointments"), events=["AppointmentUpdate"], origins=["api"])
+    subscribe(world.context, hook.url("/elsewhere"), locations=("other",))
+    path = world.db.path
+    copy = path.with_name("copy.db")
+    backup.back_up(path, copy, secrets=True, key=None, replace=False)
+    world.db.close()
+    backup.restore(copy, path, take_key=lambda key: None, now=world.now())
+    world.context = replace(world.context, db=QuickDb(path))
+    await deliver(world.context, post)
+    world.later(SETTLE_SECONDS)
+    await deliver(world.context, post)
+    (message,) = hook.messages
+    assert message.path == "/appointments"
+    assert message.json["resync"] == {"userId": "ada", "reason": "restored"}
+
+
+async def test_who_follows_appointments_is_told_of_a_user_who_is_gone_but_not_of_many_slots(world, hook, post):
+    subscribe(world.context, hook.url(), events=["AppointmentDelete"])
+    for number in range(told.BULK + 1):
+        world.server.edit(world.urls["Work"], f"{number}.ics", event(f"uid-{number}"))
+    await mirror.mirror_account(world.context, world.account_id)
+    await deliver(world.context, post)
+    world.later(SETTLE_SECONDS)
+    await deliver(world.context, post)
+    assert hook.messages == []
+    users.remove_user(world.db, "ada", now=world.now())
+    await deliver(world.context, post)
+    world.later(SETTLE_SECONDS)
+    await deliver(world.context, post)
+    assert [message.json["resync"]["reason"] for message in hook.messages] == ["user_removed"]
 
 
 # --- Test, replay, pauses --------------------------------------------------------------------------------------------
