@@ -17,7 +17,7 @@ from bridge.service.status import CalendarStatus, of_user
 from bridge.service.visibility import Locations, sees
 from bridge.store import accounts, appointments, blocked_slots, mirror, occurrences, outbox, overview, published, users
 from bridge.store.db import Db, Tx
-from bridge.store.outbox import Told
+from bridge.store.outbox import DatedEntry
 
 __all__ = ["Finding", "SlotExplained", "ThingExplained", "TimeExplained", "slot", "thing", "time"]
 
@@ -65,7 +65,7 @@ class ThingExplained:
     change: overview.Changed | None
     appointment: Appointment | None = None
     #: For an appointment: its outbox entries, oldest first.
-    pushes: tuple[Told, ...] = ()
+    pushes: tuple[DatedEntry, ...] = ()
 
 
 def time(db: Db, user_id: str, at: int, *, now: int, locations: Locations = None) -> TimeExplained:

@@ -172,7 +172,7 @@ def of_user(tx: Tx, user_id: str, *, states: tuple[OutboxState, ...]) -> list[Ou
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DatedEntry:
     """An entry with the instants at which it was opened and last changed."""
 
     entry: OutboxEntry
@@ -180,14 +180,14 @@ class Told:
     updated_at: int
 
 
-def of_appointment(tx: Tx, appointment_id: str) -> list[Told]:
+def of_appointment(tx: Tx, appointment_id: str) -> list[DatedEntry]:
     """Every entry about an Appointment that is still kept, oldest first."""
     rows = tx.execute(
         f"SELECT {_ENTRY}, created_at, updated_at FROM outbox WHERE appointment_id = :id ORDER BY id",
         {"id": appointment_id},
     ).fetchall()
     return [
-        Told(_entry({name: row[name] for name in _ENTRY.split(", ")}), row["created_at"], row["updated_at"])
+        DatedEntry(_entry({name: row[name] for name in _ENTRY.split(", ")}), row["created_at"], row["updated_at"])
         for row in rows
     ]
 
