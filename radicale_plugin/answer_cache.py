@@ -28,8 +28,8 @@ Final = tuple[str, list[tuple[str, str]], bytes | Spooled]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Radicale's answer about the samples, and what was asked for."""
+class SampleAnswer:
+    """Radicale's answer about the samples, in parts, and what was asked for."""
 
     asked: Asked
     parts: Sequence[bytes | Piece]
@@ -42,7 +42,7 @@ class _Form:
 
     status: str
     headers: list[tuple[str, str]]
-    told: Told
+    sample: SampleAnswer
 
 
 class AnswerCache:
@@ -58,28 +58,28 @@ class AnswerCache:
         kept = self._kept.get(request.key)
         if not isinstance(kept, _Form):
             return kept
-        told = kept.told
-        asked = replace(told.asked, names=dict.fromkeys(request.names))
+        sample = kept.sample
+        asked = replace(sample.asked, names=dict.fromkeys(request.names))
         with storage.snapshot() as tx:
             if storage.head(request.head.user_id) != request.head:
                 return None
             try:
-                body, compressed = assemble(filled(tx, asked, told.parts, most=self._most), gzip=told.gzip)
+                body, compressed = assemble(filled(tx, asked, sample.parts, most=self._most), gzip=sample.gzip)
             except TooMuch:
                 return None
         encoding = [("Content-Encoding", "gzip")] if compressed else []
         return kept.status, [*kept.headers, *encoding, ("Content-Length", str(len(body)))], body
 
-    def keep(self, request: KeyedRequest, told: Told, answer: Final) -> Final:
+    def keep(self, request: KeyedRequest, sample: SampleAnswer, answer: Final) -> Final:
         """Keep an answer that is valid until the calendar changes. Returns the answer to send."""
         status, headers, body = answer
-        asked = told.asked
+        asked = sample.asked
         if asked.head != request.head:  # the calendar has changed since the login
             return answer
         if request.names:
             if asked.only_names and tuple(asked.names) == request.names:
                 lasting = [one for one in headers if one[0] not in {"Content-Encoding", "Content-Length"}]
-                form = _Form(status, lasting, replace(told, asked=replace(asked, names={})))
+                form = _Form(status, lasting, replace(sample, asked=replace(asked, names={})))
                 self._kept.put(request.key, form, _FORM)
         elif asked.lasts and len(body) <= LONGEST:
             answer = status, headers, body if isinstance(body, bytes) else b"".join(body)

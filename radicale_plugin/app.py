@@ -22,7 +22,7 @@ from radicale.log import LOG_LEVEL_NOTICE, logger
 from bridge.errors import StoreUnavailable
 from bridge.store import calendar_file
 from bridge.store.db import Tx
-from radicale_plugin.answer_cache import AnswerCache, Final, Told
+from radicale_plugin.answer_cache import AnswerCache, Final, SampleAnswer
 from radicale_plugin.asked import ASKED, Asked
 from radicale_plugin.auth import Auth
 from radicale_plugin.body import WORTH_COMPRESSING, Spooled, assemble, sliced
@@ -30,7 +30,7 @@ from radicale_plugin.busy import with_busy
 from radicale_plugin.expansion import TooMuch
 from radicale_plugin.filling import filled
 from radicale_plugin.refusals import Environ, ReadOnly, Response, UnknownReport
-from radicale_plugin.request import ask_once, check, take_down
+from radicale_plugin.request import check, drop_repetitions, note_asked
 from radicale_plugin.request_key import keyed_request
 from radicale_plugin.rights import Rights
 from radicale_plugin.sample import Piece, take_apart
@@ -45,7 +45,7 @@ _CONTENT_TYPE = "radicale_plugin.content_type"
 #: The key of `environ` that says that the body has no Content-Length and ends where the server ends it.
 _UNMEASURED = "radicale_plugin.unmeasured"
 #: The key of `environ` that holds Radicale's answer about the samples.
-_TOLD = "radicale_plugin.told"
+_SAMPLE_ANSWER = "radicale_plugin.sample_answer"
 _CALENDAR = "text/calendar; charset=utf-8"
 #: Encodings of XML, besides UTF-8, that clients may use.
 _ENCODINGS = frozenset({"utf-16", "utf-16le", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
@@ -84,9 +84,9 @@ class Application(ReadOnly):
             status, headers, body = self._known(environ)
         except StoreUnavailable as e:
             logger.warning("The store can't be read: %s", e.reason)
-            code, said, text, _ = _UNAVAILABLE
-            told = [*said.items(), ("Content-Length", str(len(text)))]
-            return f"{code} {client.responses[code]}", told, [text.encode()]
+            code, fields, text, _ = _UNAVAILABLE
+            headers = [*fields.items(), ("Content-Length", str(len(text)))]
+            return f"{code} {client.responses[code]}", headers, [text.encode()]
         return status, list(headers), sliced(body) if isinstance(body, bytes) else body
 
     def _known(self, environ: Environ) -> Final:
@@ -98,8 +98,8 @@ class Application(ReadOnly):
         if known is not None:
             return known
         answer = self._answered(environ)
-        told = environ.get(_TOLD)
-        return answer if request is None or told is None else self._answers.keep(request, told, answer)
+        sample = environ.get(_SAMPLE_ANSWER)
+        return answer if request is None or sample is None else self._answers.keep(request, sample, answer)
 
     def _answered(self, environ: Environ) -> Final:
         """Radicale's answer, compressed if the client accepts that."""
@@ -203,7 +203,7 @@ class Application(ReadOnly):
         if compressed:
             headers["Content-Encoding"] = "gzip"
         if parts:
-            environ[_TOLD] = Told(asked, parts, environ[_GZIP])
+            environ[_SAMPLE_ANSWER] = SampleAnswer(asked, parts, environ[_GZIP])
         return status, headers, body, request
 
     def _too_much(self, why: str) -> Response:
@@ -222,8 +222,8 @@ class Application(ReadOnly):
             check(request, environ["REQUEST_METHOD"], of_item=asked is None and not self._sharing._enabled)
             if asked is not None and asked.itself:
                 lead = xmlutils.make_href(asked.prefix, f"/{asked.head.user_id}/{CALENDAR}/")
-                take_down(request, asked, lead)
-            ask_once(request)
+                note_asked(request, asked, lead)
+            drop_repetitions(request)
         return request
 
     def _raw(self, environ: Environ) -> bytes:

@@ -7,6 +7,7 @@ several calendars of many years in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -61,12 +62,7 @@ def assemble(chunks: Iterable[bytes], *, gzip: bool) -> tuple[bytes | Spooled, b
         if len(start) >= WORTH_COMPRESSING:
             break
     gzip = gzip and len(start) >= WORTH_COMPRESSING
-    return _spool(_compressed(start, rest) if gzip else _together(start, rest)), gzip
-
-
-def _together(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield start
-    yield from rest
+    return _spool(_compressed(start, rest) if gzip else chain([start], rest)), gzip
 
 
 def _compressed(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

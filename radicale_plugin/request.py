@@ -70,7 +70,7 @@ def check(request: ET.Element, method: str, *, of_item: bool) -> None:
         raise RuntimeError("a free-busy-query without a time-range")
 
 
-def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
+def note_asked(request: ET.Element, asked: Asked, lead: str) -> None:
     """Move the names of items and CALDAV:expand from the request to the Asked.
 
     `lead` is the beginning of the hrefs of items. Anything unusual stays in the request, for Radicale to handle.
@@ -101,13 +101,13 @@ def take_down(request: ET.Element, asked: Asked, lead: str) -> None:
                 parent.remove(found)
 
 
-def ask_once(request: ET.Element) -> None:
-    """Remove what is asked for again: Radicale would find it out and say it each time."""
-    for asked in request.iter(_PROP):
+def drop_repetitions(request: ET.Element) -> None:
+    """Remove properties that are asked for again: Radicale would find each out, and say it, as often as that."""
+    for prop in request.iter(_PROP):
         first: dict[str, ET.Element] = {}
-        for one in asked:
+        for one in prop:
             first.setdefault(one.tag, one)
-        asked[:] = first.values()
+        prop[:] = first.values()
 
 
 def _is_usual(href: ET.Element, lead: str) -> bool:
