@@ -9,6 +9,7 @@ from itertools import chain, islice
 from radicale.app.report import test_filter as passes
 from radicale.item import Item
 
+from bridge.domain.hours import merged
 from bridge.domain.model import Interval
 from bridge.store import calendar_file, occurrences, published
 from bridge.store.db import Db
@@ -18,7 +19,7 @@ from radicale_plugin.expansion import Effort, Expansion, TooMuch
 from radicale_plugin.filters import Wanted, understand
 from radicale_plugin.sample import ABSENT, PRESENT, Measured, Sample
 
-#: How many busy times are held in memory at a time, besides the merged ones.
+#: How many busy times are held in memory at a time, besides the joined ones.
 _AT_ONCE = 10_000
 
 
@@ -109,27 +110,16 @@ class SampledCalendar(MergedCalendar):
     def _busy(self, span: Interval) -> list[Interval]:
         """The busy times in the span, cut to it, in order; those that overlap or touch are joined."""
         user_id, effort = self._head.user_id, Effort()
-        merged: list[tuple[int, int]] = []
+        joined: list[tuple[int, int]] = []
         with self._db.read() as tx:
             beyond = published.unexpanded(tx, user_id, span)
             computed = (one for item in beyond for one in Expansion(item, span, self._head.time_zone, effort).times())
             stored = occurrences.taken(tx, user_id, span, leave_out=[item.href for item in beyond])
             times = chain(stored, ((one.start, one.end) for one in computed))
             while some := list(islice(times, _AT_ONCE)):
-                merged = _merged(merged + some)
-        cut = ((max(start, span.start), min(end, span.end)) for start, end in merged)
+                joined = merged([*joined, *((start, end) for start, end in some if start < end)])
+        cut = ((max(start, span.start), min(end, span.end)) for start, end in joined)
         return [Interval(start, end) for start, end in cut if start < end]
 
     def _sample(self) -> Sample:
         return Sample(collection=self, last_modified=self.last_modified)
-
-
-def _merged(times: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The times in order, without those of no length; those that overlap or touch are joined."""
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(times):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        elif end > start:
-            merged.append((start, end))
-    return merged

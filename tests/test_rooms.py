@@ -121,6 +121,8 @@ EXCEPTIONS = {
     # Content lines are read and written by the same code everywhere.
     ("radicale_plugin.busy", "bridge.domain.ical.content"),
     ("radicale_plugin.properties", "bridge.domain.ical.content"),
+    # Busy times are joined by the same code as those of availability.
+    ("radicale_plugin.sampled_calendar", "bridge.domain.hours.merged"),
 }
 #: Libraries that only one package may import.
 LIBRARIES = {
