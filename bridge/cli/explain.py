@@ -45,7 +45,7 @@ def explain(opened: Opened, what: str, user_id: str | None, as_json: bool) -> No
                 print_json([_thing_facts(one) for one in things])
             else:
                 for one in things:
-                    _print_thing(one)
+                    _print_thing(one, users.get_user(db, one.user_id))
             return
         user = _user(db, user_id)
         # An hour that occurs twice, when clocks go back, means the first one.
@@ -145,16 +145,21 @@ _PARTS = {
 
 
 def _when(finding: Finding, zone: dt.tzinfo) -> str:
-    start, end = (dt.datetime.fromtimestamp(at, zone) for at in (finding.start, finding.end))
     if finding.all_day:
+        start, end = (dt.datetime.fromtimestamp(at, zone) for at in (finding.start, finding.end))
         return f"all day from {start.date()} to {(end - dt.timedelta(seconds=1)).date()}"
-    return f"{start.isoformat(timespec='minutes')} to {end.isoformat(timespec='minutes')}"
+    return _span(finding.start, finding.end, zone)
 
 
-def _print_thing(told: ThingExplained) -> None:
-    click.echo(f"For user {told.user_id}:")
+def _span(start: int, end: int, zone: dt.tzinfo) -> str:
+    return " to ".join(dt.datetime.fromtimestamp(at, zone).isoformat(timespec="minutes") for at in (start, end))
+
+
+def _print_thing(told: ThingExplained, user: User) -> None:
+    zone = ZoneInfo(user.time_zone)
+    click.echo(f"For user {user.id}:")
     for finding in told.findings:
-        _print_finding(finding, dt.UTC)
+        _print_finding(finding, zone)
     pairs: list[tuple[str, object]] = []
     if told.change is not None:
         what = "removed" if told.change.removed else "changed"
@@ -163,7 +168,7 @@ def _print_thing(told: ThingExplained) -> None:
         )
     else:
         pairs.append(("merged calendar", "it was never there"))
-    pairs += [("blocks next", f"{instant(one.start)} to {instant(one.end)}") for one in told.next_times]
+    pairs += [("blocks next", _span(one.start, one.end, zone)) for one in told.next_times]
     if told.appointment is not None:
         pairs.append(("iCloud", told.appointment.sync_state))
         pairs.append(("last written", instant(told.appointment.synced_at)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tests.cli.test_accounts import EVENT, connect
@@ -41,6 +42,20 @@ def test_why_a_time_is_blocked_and_what_became_of_an_event(anna: Command, home: 
     assert thing["change"]["removed"]
 
     assert "is in one that is not read: Hobby (anna)" in anna.refused("explain", "climbing", "anna")
+
+
+def test_an_event_is_told_in_the_time_zone_of_its_user(anna: Command, home: Login) -> None:
+    work = home.make_calendar("Work")
+    home.put(work, "dentist.ics", EVENT)
+    all_day = "DTSTART;VALUE=DATE:20270306\r\nDTEND;VALUE=DATE:20270307"
+    home.put(work, "fair.ics", re.sub(r"DTSTART.*DTEND[^\r]*", all_day, EVENT.replace("dentist", "fair"), flags=re.S))
+    connect(anna, home)
+    anna.done("calendars", "set", "anna", "--conflict", "Work")
+
+    said = anna.done("explain", "dentist")
+    assert "2027-03-01T11:00+01:00 to 2027-03-01T12:00+01:00: blocks" in said
+    assert "blocks next      2027-03-01T11:00+01:00 to 2027-03-01T12:00+01:00" in said
+    assert "all day from 2027-03-06 to 2027-03-06: blocks" in anna.done("explain", "fair")
 
 
 def test_what_is_not_there(anna: Command) -> None:
