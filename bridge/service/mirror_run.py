@@ -75,6 +75,8 @@ class CalendarMirror:
         self.etags: dict[str, str] = {}
         #: When a push wrote those of them that are Appointments' events, by href.
         self._written_at: dict[str, int] = {}
+        #: Those that the server calls removed and that we did not hold: a push may just be storing them.
+        self._not_held: frozenset[str] = frozenset()
         #: The error that ended the run early, if any.
         self.trouble: RemoteError | None = None
         #: Objects whose deletion is verified.
@@ -159,6 +161,7 @@ class CalendarMirror:
         named = [*changes.changed, *changes.removed]
         with self.context.db.read() as tx:
             self.etags = mirror.etags_of(tx, self.calendar.id, named)
+            self._not_held = changes.removed - self.etags.keys()
             self._written_at = mirror.written_at(tx, self.calendar.id, named)
         # What was written while the answer was on its way is taken for written by others, and asked for again.
         for href in plan.crossed(self.etags, changes.changed, self._written_since(self.started)):
@@ -368,6 +371,7 @@ class CalendarMirror:
             if self.gone:
                 self._remove(tx, now=now)
                 advanced = advanced and not self._postponed
+            advanced = advanced and not mirror.etags_of(tx, self.calendar.id, self._not_held)
             if run.error is not None:
                 accounts.note_failure(tx, self.calendar.id, run.error, now=now)
             elif self._overtaken:

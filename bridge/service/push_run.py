@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 #: An event that was changed elsewhere is read, merged and written again this many times at once; then the push waits.
 MERGES = 2
+#: How many times an event is read at most that the mirror reads at the same time.
+READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +170,29 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
         if not _start_anew(context, job):
             raise
         return
-    stored = await remote.get(job.calendar.url, job.href)
+    stored = await _read(context, remote, job)
     if job.known is not None and stored.etag == job.known.etag:
         raise BadAnswer(job.calendar.url, "it delivers the version from before the write")
     with context.db.write() as tx:
         _reached(tx, job, now=context.clock())
         _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
+
+
+async def _read(context: Context, remote: Remote, job: _Job) -> RemoteObject:
+    """The event as the server has it. What the mirror has read meanwhile may be newer: then it is read again."""
+    for _ in range(READINGS):
+        before = _mirrored(context, job)
+        found = await remote.get(job.calendar.url, job.href)
+        if _mirrored(context, job) == before:
+            break
+    return found
+
+
+def _mirrored(context: Context, job: _Job) -> tuple[int | None, MirrorItem | None]:
+    """What tells whether the mirror has read the calendar, or has got this event from a run under way."""
+    with context.db.read() as tx:
+        calendar = accounts.calendar(tx, job.calendar.id)
+        return calendar.reads if calendar is not None else None, mirror.get(tx, job.calendar.id, job.href)
 
 
 async def _was_moved(context: Context, remote: Remote, job: _Job) -> bool:
@@ -267,7 +286,7 @@ def _start_anew(context: Context, job: _Job) -> bool:
 async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeError) -> None:
     """The event is not the version we know: find out whether it is as wanted, changed by the person, or gone."""
     try:
-        found = await remote.get(job.calendar.url, job.href)
+        found = await _read(context, remote, job)
     except NotFound:
         if job.known is None:
             # It is listed, so it exists: the server only needs more time.
@@ -277,6 +296,9 @@ async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeErr
             raise error from None  # there is no such event, but it can't be created either
         # The person deleted it, or moved it to another calendar: the mirror finds out which. If it was deleted, the
         # CRM's change is newer, and creates it anew.
+        if job.entry.attempts > 1:  # its list of changes has not told of it: a complete listing will
+            with context.db.write() as tx:
+                accounts.forget_sync(tx, job.calendar.id)
         await poll_anew(context, job.account.id)
         found = None
     now = context.clock()

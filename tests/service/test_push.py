@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -567,6 +568,70 @@ async def test_an_event_that_is_deleted_before_the_calendar_it_was_moved_to_is_r
 
 def everything(world):
     return [text for name in ("Home", "Work") for text in world.server.texts(world.urls[name]).values()]
+
+
+async def test_a_deletion_that_the_server_does_not_tell_of_keeps_no_change_from_being_written(world):
+    class Silent(MemoryRemote):
+        async def changes(self, url, token):
+            return replace(await super().changes(url, token), removed=frozenset())
+
+    made = world.make()
+    await push.push_due(world.context)
+    name, _ = only_event(world)
+    for number in range(plan.FEW_OBJECTS):
+        world.server.edit(world.urls["Home"], f"{number}.ics", event(f"Home-{number}"))
+    await poll(world)
+    world.server.edit(world.urls["Home"], name, None)
+    world.server.edit(world.urls["Home"], "new.ics", event("new-Home"))
+    world.context.remotes.remote = Silent
+    await poll(world)
+    world.change(made, title="Second call")
+    for _ in range(3):
+        await push.push_due(world.context)
+        world.later(15)
+    assert world.stored(made).sync_state == SyncState.SYNCED
+    assert_agreement(world)
+
+
+def edited(world, name, text):
+    world.server.edit(world.urls["Home"], name, text.replace("Intro call", "Renamed"))
+
+
+def deleted(world, name, text):
+    world.server.edit(world.urls["Home"], name, None)
+
+
+@pytest.mark.parametrize("act", [edited, deleted])
+@pytest.mark.parametrize("ended", [True, False], ids=["run ended", "run under way"])
+async def test_what_a_person_does_before_an_event_s_reading_back_is_answered_is_not_missed(world, act, ended):
+    under_way, stored = asyncio.Event(), asyncio.Event()
+    runs = []
+
+    class Slow(MemoryRemote):
+        async def get(self, url, href):
+            found = await super().get(url, href)
+            if not runs:
+                act(world, *only_event(world))
+                runs.append(asyncio.create_task(poll(world)))
+                await (runs[0] if ended else under_way.wait())
+            return found
+
+        async def changes(self, url, token):
+            if url == world.urls["Work"] and not ended:
+                under_way.set()
+                await stored.wait()
+            return await super().changes(url, token)
+
+    await poll(world)
+    world.server.edit(world.urls["Work"], "new.ics", event("new-Work"))
+    made = world.make()
+    world.context.remotes.remote = Slow
+    await push.push_due(world.context)
+    stored.set()
+    await runs[0]
+    await run_to_quiescence(world, rounds=3)
+    assert_agreement(world)
+    assert world.stored(made).fields.title == ("Renamed" if act is edited else "Intro call")
 
 
 async def test_the_crm_s_change_of_an_event_that_was_moved_away_makes_no_second_one(world):
