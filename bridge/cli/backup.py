@@ -42,7 +42,7 @@ def backup(opened: Opened, *, file: Path, without_secrets: bool, with_key: bool,
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@yes_option("FILE takes the place of the store, which is kept beside it.")
+@yes_option("The backup takes the place of the store, which is kept beside it.")
 @pass_opened
 def restore(opened: Opened, file: Path) -> None:
     """Replace the store with the backup FILE. The bridge must not be running.
