@@ -165,8 +165,8 @@ def problem_of(error: BridgeError) -> Problem | None:  # noqa: PLR0912 - one bra
             return Problem(
                 410,
                 "cursor_expired",
-                "The changes after this cursor are not here: they are older than 30 days, or the bridge was restored from"
-                " a backup. Send no cursor to get a new one, then list again.",
+                "The changes after this cursor are not here: they are older than 30 days, or the bridge was restored"
+                " from a backup. Send no cursor to get a new one, then list again.",
             )
         case _:
             return None
