@@ -35,7 +35,7 @@ WAIT_SECONDS = 5.0
 #: statement: at Python's own 5 ms it would take several times as long beside somebody's long question.
 TURN_SECONDS = 0.0005
 #: How long the event loop waits for another transaction on the store, in seconds: everybody else waits meanwhile.
-STORE_SECONDS = 1.0
+STORE_WAIT_SECONDS = 1.0
 #: So many files and connections may be open at once, where the system allows it.
 MOST_FILES = 65_536
 
@@ -48,7 +48,7 @@ async def run(bridge: Bridge, *, host: str, port: int, config: Path | None) -> N
     """
     _allow_many_connections()
     sys.setswitchinterval(TURN_SECONDS)
-    bridge.db.wait_at_most(STORE_SECONDS)
+    bridge.db.wait_at_most(STORE_WAIT_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

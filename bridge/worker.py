@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 #: Seconds that the push loop sleeps at most before it looks for entries that other processes have queued.
 LONGEST_NAP = 1.0
 #: Seconds between two attempts to store something: usually, and while that fails.
-STORE_SECONDS, STORE_AGAIN_SECONDS = 10, 1
+TRY_STORE_SECONDS, TRY_AGAIN_SECONDS = 10, 1
 #: Seconds that a loop waits after an unexpected exception.
 REST_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60
@@ -49,8 +49,8 @@ async def _forever(bridge: Bridge, name: str, step: Callable[[Bridge], Awaitable
             await step(bridge)
         except StoreUnavailable as error:
             log.debug("%s: waits for the store: %s", name, error.reason)
-            await asyncio.sleep(STORE_AGAIN_SECONDS)
-            await _store_works(bridge)
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+            await _until_the_store_works(bridge)
         except Exception:
             # This is the outermost frame of a background loop, so the log is the only place for it. It holds no
             # secrets.
@@ -62,9 +62,9 @@ async def _try_store(bridge: Bridge) -> None:
     """Store something regularly, so that trouble with the store is noticed, as is its end; and tell of both, once."""
     told, rounds = None, 0
     while True:
-        if bridge.db.trouble is not None or rounds % STORE_SECONDS == 0:
+        if bridge.db.trouble is not None or rounds % TRY_STORE_SECONDS == 0:
             with contextlib.suppress(StoreUnavailable):  # it is kept as the trouble of the store
-                housekeeping.note_at_work(bridge.db, now=bridge.clock())
+                housekeeping.try_store(bridge.db, now=bridge.clock())
         trouble = bridge.db.trouble
         if trouble is not None and told is None:
             log.error("nothing can be stored: %s; the bridge tries again each second", trouble.reason)
@@ -72,13 +72,13 @@ async def _try_store(bridge: Bridge) -> None:
             log.warning("the store can be written again, after %d s", bridge.clock() - told.since)
         told = trouble
         rounds += 1
-        await asyncio.sleep(STORE_AGAIN_SECONDS)
+        await asyncio.sleep(TRY_AGAIN_SECONDS)
 
 
-async def _store_works(bridge: Bridge) -> None:
-    """Wait until the store can be written: what is asked of others now would have to be asked again."""
+async def _until_the_store_works(bridge: Bridge) -> None:
+    """Wait while the store can't be written: what is asked of others now would have to be asked again."""
     while bridge.db.trouble is not None:  # noqa: ASYNC110 - threads set it, too
-        await asyncio.sleep(STORE_AGAIN_SECONDS)
+        await asyncio.sleep(TRY_AGAIN_SECONDS)
 
 
 async def _mirror(bridge: Bridge) -> None:
@@ -97,7 +97,7 @@ async def _mirror(bridge: Bridge) -> None:
         except StoreUnavailable as error:
             # That it was asked could not be noted either, so that it is due again at once.
             log.warning("account %s: what was read can't be stored: %s", account_id, error.reason)
-            await asyncio.sleep(STORE_AGAIN_SECONDS)
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
         except Exception:  # logged by the run
             mirror.put_off(bridge, account_id)
         finally:
@@ -105,7 +105,7 @@ async def _mirror(bridge: Bridge) -> None:
 
     try:
         while True:
-            await _store_works(bridge)
+            await _until_the_store_works(bridge)
             for account_id in mirror.due(bridge, limit=parallel + len(busy)):
                 if account_id not in busy and len(busy) < parallel:
                     busy.add(account_id)
@@ -136,8 +136,8 @@ async def _push(bridge: Bridge) -> None:
             await push.carry_out(bridge, entry)
         except StoreUnavailable as error:
             log.warning("push of appointment %s: the outcome can't be stored: %s", entry.appointment_id, error.reason)
-            await asyncio.sleep(STORE_AGAIN_SECONDS)
-            await _store_works(bridge)
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+            await _until_the_store_works(bridge)
             push.give_back(bridge, entry)
         except Exception:
             log.exception("push of appointment %s failed unexpectedly; tried again later", entry.appointment_id)
@@ -148,7 +148,7 @@ async def _push(bridge: Bridge) -> None:
 
     try:
         while True:
-            await _store_works(bridge)
+            await _until_the_store_works(bridge)
             bridge.push_wanted.clear()
             while len(tasks) < push.PARALLEL and (entry := push.claim(bridge)) is not None:
                 task = asyncio.create_task(one(entry))
@@ -168,7 +168,7 @@ async def _tell(bridge: Bridge) -> None:
     deliveries = webhooks.Deliveries(bridge, bridge.receivers)
     try:
         while True:
-            await _store_works(bridge)
+            await _until_the_store_works(bridge)
             deliveries.ended.clear()
             more = webhooks.spread(bridge)
             started = deliveries.start_due()

@@ -24,10 +24,10 @@ def tidy(db: Db, *, now: int) -> None:
         blocked_slots.prune(tx, before=now - TOMBSTONE_SECONDS)
 
 
-def note_at_work(db: Db, *, now: int) -> None:
-    """Store that the bridge is at work, which shows whether it can store anything. Raises `StoreUnavailable`."""
+def try_store(db: Db, *, now: int) -> None:
+    """Store something that nobody reads, to learn whether anything can be stored. Raises `StoreUnavailable`."""
     with db.write() as tx:
-        facts.put(tx, "at_work", str(now))
+        facts.put(tx, "last_tried", str(now))
 
 
 def last_noted(db: Db) -> int:
