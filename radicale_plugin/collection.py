@@ -35,7 +35,7 @@ _AT_ONCE = 500
 Times = Callable[[], Iterable[Interval]]
 
 
-class _ReadOnly(BaseCollection):  # type: ignore[misc] # Radicale is not typed for others
+class _Collection(BaseCollection):  # type: ignore[misc] # Radicale is not typed for others
     """A collection that can't be changed."""
 
     def __init__(self, path: str) -> None:
@@ -59,7 +59,7 @@ class _ReadOnly(BaseCollection):  # type: ignore[misc] # Radicale is not typed f
         raise PermissionError("the merged calendar is read-only")
 
 
-class Folder(_ReadOnly):
+class Folder(_Collection):
     """The root, or a User's principal."""
 
     def get_all(self) -> Iterable[Item]:
@@ -85,7 +85,7 @@ class Folder(_ReadOnly):
         return email.utils.formatdate(0, usegmt=True)
 
 
-class MergedCalendar(_ReadOnly):
+class MergedCalendar(_Collection):
     """One User's merged calendar at one revision."""
 
     def __init__(self, db: Db, head: published.Head) -> None:
