@@ -11,8 +11,8 @@ from enum import Enum
 
 from bridge.domain.model import Interval
 from bridge.store.db import Tx
+from bridge.store.hrefs import by_href
 from bridge.store.occurrences import TOUCHING
-from bridge.store.published import by_href
 from bridge.store.users import OWNER
 
 #: The iCalendar text without the escapes that it has in XML.

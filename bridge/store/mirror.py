@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.domain.model import MirrorItem
 from bridge.store.db import Tx
-from bridge.store.published import HREFS, as_list
+from bridge.store.hrefs import HREFS, as_list
 from bridge.store.users import OWNER
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bridge.domain.model import Interval, ItemKind
 from bridge.store.db import Tx
-from bridge.store.published import HREFS, as_list, by_href
+from bridge.store.hrefs import HREFS, as_list, by_href
 from bridge.store.users import OWNER
 
 #: Occurrences longer than this many seconds have an index of their own, whose definition contains the same number.
