@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 from bridge.domain import ical, plan, reconcile, trouble
 from bridge.domain.changes import ChangeOrigin
@@ -17,6 +18,7 @@ from bridge.domain.model import (
     Account,
     AccountState,
     Appointment,
+    AppointmentFields,
     Calendar,
     MirrorItem,
     OutboxEntry,
@@ -170,22 +172,23 @@ async def _write(context: Context, remote: Remote, job: _Job) -> None:
         if not _start_anew(context, job):
             raise
         return
-    stored = await _read(context, remote, job)
+    stored, later = await _read(context, remote, job)
     if job.known is not None and stored.etag == job.known.etag:
         raise BadAnswer(job.calendar.url, "it delivers the version from before the write")
     with context.db.write() as tx:
         _reached(tx, job, now=context.clock())
-        _synced(tx, job, _item(job, stored), now=context.clock(), sent=body)
+        _synced(tx, job, _item(job, stored), now=context.clock(), sent=body, later=_item(job, later))
 
 
-async def _read(context: Context, remote: Remote, job: _Job) -> RemoteObject:
-    """The event as the server has it. What the mirror has read meanwhile may be newer: then it is read again."""
+async def _read(context: Context, remote: Remote, job: _Job) -> tuple[RemoteObject, RemoteObject]:
+    """The event as it is read first and last: once more where the mirror may have a later version."""
+    versions = []
     for _ in range(READINGS):
         before = _mirrored(context, job)
-        found = await remote.get(job.calendar.url, job.href)
+        versions.append(await remote.get(job.calendar.url, job.href))
         if _mirrored(context, job) == before:
             break
-    return found
+    return versions[0], versions[-1]
 
 
 def _mirrored(context: Context, job: _Job) -> tuple[int | None, MirrorItem | None]:
@@ -286,7 +289,7 @@ def _start_anew(context: Context, job: _Job) -> bool:
 async def _compare(context: Context, remote: Remote, job: _Job, error: BridgeError) -> None:
     """The event is not the version we know: find out whether it is as wanted, changed by the person, or gone."""
     try:
-        found = await _read(context, remote, job)
+        _, found = await _read(context, remote, job)
     except NotFound:
         if job.known is None:
             # It is listed, so it exists: the server only needs more time.
@@ -419,27 +422,47 @@ async def _refused_twice(context: Context, job: _Job) -> bool:
     return False
 
 
-def _synced(tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None = None) -> None:
-    """Record that the event agrees with the Appointment as it was when the entry was claimed."""
+def _synced(
+    tx: Tx, job: _Job, item: MirrorItem, *, now: int, sent: str | None = None, later: MirrorItem | None = None
+) -> None:
+    """Record that the event agrees with the Appointment as it was when the entry was claimed.
+
+    `item` is what became of what was `sent`, and `later` the version after it, if there is one already.
+    """
     booked = appointments.get(tx, job.appointment.id)
     if booked is None or not outbox.holds(tx, job.entry):
         return  # the lease ran out: the next claimant finds the event as it is
     mirror.put(tx, job.appointment.user_id, [item])
     if _same_event(booked, job):
-        booked = replace(booked, agreed=job.appointment.fields, synced_at=now)
+        booked = replace(booked, agreed=_agreed(booked, job, item), synced_at=now)
         if not publish.other_single_times(tx, booked, item):
             booked = replace(booked, carried=None)
         booked = follow.answered(tx, booked, item, now=now)
     _settled(tx, job.entry, booked, SyncState.SYNCED, now=now)
     delta = publish.Delta(_user(tx, booked), now)
+    versions = [item]
     if sent is not None and _moved(sent, item.ics, booked, delta.user):
         # Servers may rewrite texts, but not times: a person moved the event between our PUT and reading it back.
-        follow.seen(tx, delta, item, replace(item, ics=sent))
+        versions.insert(0, replace(item, ics=sent))
+    if later is not None and later.etag != item.etag:
+        mirror.put(tx, job.appointment.user_id, [later])
+        versions.append(later)
+    for before, after in pairwise(versions):
+        follow.seen(tx, delta, after, before)
+    if len(versions) > 1:
         delta.upstream(tx, [item.uid])
         delta.apply(tx)
         return
     # It may be published as a blocked slot, if the mirror read it before the Appointment had its href.
     publish.publish_appointment(tx, booked, now=now)
+
+
+def _agreed(booked: Appointment, job: _Job, item: MirrorItem) -> AppointmentFields:
+    """What was written; but where the mirror has taken over something later meanwhile, that."""
+    written = job.appointment.fields
+    theirs = ical.upstream_fields(item.ics, like=written, sent=written)
+    taken = {f.name for f in fields(theirs) if getattr(theirs, f.name) == getattr(booked.fields, f.name)}
+    return replace(written, **{name: getattr(theirs, name) for name in taken})
 
 
 def _reached(tx: Tx, job: _Job, *, now: int) -> None:

@@ -634,6 +634,49 @@ async def test_what_a_person_does_before_an_event_s_reading_back_is_answered_is_
     assert world.stored(made).fields.title == ("Renamed" if act is edited else "Intro call")
 
 
+async def test_what_a_person_does_between_two_readings_of_an_event_is_theirs(world):
+    runs = []
+
+    class Slow(MemoryRemote):
+        async def get(self, url, href):
+            found = await super().get(url, href)
+            if not runs:
+                runs.append(href)
+                await poll(world)
+                edited(world, *only_event(world))
+            return found
+
+    made = world.make()
+    world.context.remotes.remote = Slow
+    await push.push_due(world.context)
+    await run_to_quiescence(world, rounds=2)
+    assert_agreement(world)
+    assert world.stored(made).fields.title == "Renamed"
+
+
+async def test_an_event_that_is_moved_while_it_is_written_can_be_moved_again(world):
+    runs = []
+
+    class Slow(MemoryRemote):
+        async def get(self, url, href):
+            if not runs:
+                runs.append(href)
+                name, text = only_event(world)
+                world.server.edit(url, name, text.replace("T09", "T11"))
+                await poll(world)
+            return await super().get(url, href)
+
+    made = world.make()
+    world.context.remotes.remote = Slow
+    await push.push_due(world.context)
+    name, text = only_event(world)
+    assert "T11" in text
+    world.server.edit(world.urls["Home"], name, text.replace("T11", "T13"))
+    await run_to_quiescence(world, rounds=2)
+    assert_agreement(world)
+    assert world.stored(made).sync_state == SyncState.SYNCED
+
+
 async def test_the_crm_s_change_of_an_event_that_was_moved_away_makes_no_second_one(world):
     made = world.make()
     await push.push_due(world.context)
