@@ -225,6 +225,8 @@ poll_seconds = 2
 [providers.icloud]
 url = "{self.upstream_url}"
 requests_per_minute = 6000
+[webhooks]
+networks = ["127.0.0.0/8", "::1/128"]
 """
         )
         return path

@@ -80,6 +80,12 @@ def test_a_program_finds_all_it_needs_on_the_first_line(demo: Demo) -> None:
     assert len(demo.subscriber.events()) > 5, "the week is lively"
 
 
+def test_webhooks_may_be_received_on_the_same_machine(demo: Demo) -> None:
+    made = demo.crm.send("POST", "webhooks", {"url": "http://127.0.0.1:9/", "active": False})
+    assert made.status == 201, made
+    assert demo.crm.send("DELETE", f"webhooks/{made.json['id']}").status == 204
+
+
 def test_a_browser_is_asked_who_it_is(demo: Demo) -> None:
     page = ask("GET", demo.facts["settings_url"], headers={"Accept": "text/html"})
     assert page.status == 200
