@@ -136,11 +136,17 @@ async def _push(bridge: Bridge) -> None:
             await push.carry_out(bridge, entry)
         except StoreUnavailable as error:
             log.warning("push of appointment %s: the outcome can't be stored: %s", entry.appointment_id, error.reason)
-            await asyncio.sleep(TRY_AGAIN_SECONDS)
-            await _until_the_store_works(bridge)
-            push.give_back(bridge, entry)
+            await give_back(entry)
         except Exception:
             log.exception("push of appointment %s failed unexpectedly; tried again later", entry.appointment_id)
+
+    async def give_back(entry: OutboxEntry) -> None:
+        while True:
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+            await _until_the_store_works(bridge)
+            with contextlib.suppress(StoreUnavailable):  # or else it waits until its lease has run out
+                push.give_back(bridge, entry)
+                return
 
     def done(task: asyncio.Task[None]) -> None:
         tasks.discard(task)

@@ -20,7 +20,8 @@ import pytest
 from bridge import settings, worker
 from bridge.app import Bridge, build
 from bridge.domain.addresses import may_reach
-from bridge.domain.model import AccountState, AppointmentFields, SyncState
+from bridge.domain.model import AccountState, AppointmentFields, OutboxEntry, SyncState
+from bridge.errors import StoreUnavailable
 from bridge.remote.receivers import Receivers
 from bridge.service import book, connect, mirror, push, roles, users, webhooks
 from bridge.service.refresh import refresh
@@ -251,6 +252,29 @@ async def test_a_push_whose_outcome_can_not_be_stored_is_carried_out_to_its_end_
         await eventually(lambda: world.synced(booked))
         assert world.bridge.db.trouble is None
     assert len(world.login["slow"].texts(world.home["slow"])) == 1
+
+
+async def test_a_push_that_can_not_even_be_given_back_does_not_wait_for_its_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store works for a moment, and then it does not."""
+    give_back, failed = push.give_back, []
+
+    def not_at_first(context: Bridge, entry: OutboxEntry) -> None:
+        if not failed:
+            failed.append(entry)
+            raise StoreUnavailable(str(context.db.path), "database is locked", busy=True)
+        give_back(context, entry)
+
+    monkeypatch.setattr(push, "give_back", not_at_first)
+    booked = world.book("slow", 0)
+    async with working(world.bridge):
+        await eventually(lambda: world.gate.waiting)
+        with held_by_another_program(world.bridge):
+            world.gate.opened.set()
+            await eventually(lambda: world.bridge.db.trouble)
+        await eventually(lambda: failed)
+        await eventually(lambda: world.synced(booked))
 
 
 async def test_while_the_outcome_can_not_be_stored_a_webhook_is_not_sent_again_and_again(world: World) -> None:
