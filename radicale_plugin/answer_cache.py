@@ -20,9 +20,6 @@ from radicale_plugin.request_key import KeyedRequest
 from radicale_plugin.sample import Piece
 from radicale_plugin.storage import Storage
 
-#: The largest form that is kept, in bytes.
-_FORM = 5_000
-
 #: An answer as the server sends it: status, headers, body.
 Final = tuple[str, list[tuple[str, str]], bytes | Spooled]
 
@@ -80,8 +77,8 @@ class AnswerCache:
             if asked.only_names and tuple(asked.names) == request.names:
                 lasting = [one for one in headers if one[0] not in {"Content-Encoding", "Content-Length"}]
                 form = _Form(status, lasting, replace(sample, asked=replace(asked, names={})))
-                self._kept.put(request.key, form, _FORM)
+                self._kept.put(request.key, form, request.key_size + sum(map(len, sample.parts)))
         elif asked.lasts and len(body) <= LONGEST:
             answer = status, headers, body if isinstance(body, bytes) else b"".join(body)
-            self._kept.put(request.key, answer, len(body))
+            self._kept.put(request.key, answer, request.key_size + len(body))
         return answer

@@ -34,9 +34,14 @@ class KeyedRequest(NamedTuple):
 
     #: The User's calendar, at the moment of the login. It is part of the key.
     head: Head
-    key: Hashable
+    key: tuple[Hashable, ...]
     #: The items that a multiget names, in order. They are not part of the key.
     names: tuple[str, ...]
+
+    @property
+    def key_size(self) -> int:
+        """How much the key holds of the request, in bytes."""
+        return sum(len(part) for part in self.key if isinstance(part, bytes | str))
 
 
 def keyed_request(environ: dict[str, Any], auth: Auth) -> KeyedRequest | None:

@@ -84,10 +84,14 @@ class Piece:
         """Whether it contains calendar data."""
         return Field.TEXT in self.template
 
+    def __len__(self) -> int:
+        """The number of characters besides its fields."""
+        return sum(len(part) for part in self.template if isinstance(part, str))
+
     @property
     def is_excessive(self) -> bool:
         """Whether nobody needs as much about one item: repeated for each, it would fill the disk."""
-        return sum(len(part) for part in self.template if isinstance(part, str)) > _MOST_TEXT
+        return len(self) > _MOST_TEXT
 
 
 def take_apart(answer: bytes) -> Iterator[bytes | Piece]:

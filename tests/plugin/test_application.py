@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import io
 import random
 import sqlite3
+import tracemalloc
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +31,7 @@ from .dav import CRM, Client, clark, element, events_filter, name, prop, time_ra
 from .dav import Answer as Answered
 
 LOCAL = f";TZID={BERLIN}:"
+POLL = element("D:propfind", prop("D:sync-token"))
 DAY = 86_400
 
 
@@ -175,6 +178,33 @@ class TestKeptAnswers:
         assert 20 < len(kept) < 40
         cache.put("vast", b"x", 20_000_000)
         assert cache.get("vast") is None and cache.get(0) is not None
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda ada, n: ada.request("PROPFIND", CRM, element("D:propfind", prop("D:getetag"), f"{n:07}" * 1_000)),
+            lambda ada, n: ada.request("PROPFIND", CRM, POLL, query=f"{n:07}" * 1_000),
+        ],
+        ids=["body", "query"],
+    )
+    def test_it_counts_what_was_asked_as_well(
+        self, week: World, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Client, int], Answered]
+    ) -> None:
+        """Whoever asks in ever new, long words takes no more memory than others."""
+        room = 200_000
+        monkeypatch.setattr("radicale_plugin.cache._ROOM", room)
+        for number in range(3):
+            assert ask(week.ada, number).status == 207
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for number in range(3, 150):
+                ask(week.ada, number)
+            gc.collect()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 1.5 * room
 
 
 class TestTheSameWordsForOtherItems:
