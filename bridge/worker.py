@@ -128,7 +128,7 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
 async def _push(bridge: Bridge) -> None:
     """Carry out pushes when they are due, or at once when woken. Several run at the same time."""
     if interrupted := push.take_over(bridge):
-        log.info("taking up %d pushes that were interrupted", interrupted)
+        log.info("taking up pushes that were interrupted: %d", interrupted)
     tasks: set[asyncio.Task[None]] = set()
 
     async def one(entry: OutboxEntry) -> None:
