@@ -434,7 +434,7 @@ def _synced(
         return  # the lease ran out: the next claimant finds the event as it is
     mirror.put(tx, job.appointment.user_id, [item])
     if _same_event(booked, job):
-        booked = replace(booked, agreed=_agreed(booked, job, item), synced_at=now)
+        booked = replace(booked, agreed=_agreed(booked, job, later or item), synced_at=now)
         if not publish.other_single_times(tx, booked, item):
             booked = replace(booked, carried=None)
         booked = follow.answered(tx, booked, item, now=now)
@@ -457,10 +457,10 @@ def _synced(
     publish.publish_appointment(tx, booked, now=now)
 
 
-def _agreed(booked: Appointment, job: _Job, item: MirrorItem) -> AppointmentFields:
+def _agreed(booked: Appointment, job: _Job, last: MirrorItem) -> AppointmentFields:
     """What was written; but where the mirror has taken over something later meanwhile, that."""
     written = job.appointment.fields
-    theirs = ical.upstream_fields(item.ics, like=written, sent=written)
+    theirs = ical.upstream_fields(last.ics, like=written, sent=written)
     taken = {f.name for f in fields(theirs) if getattr(theirs, f.name) == getattr(booked.fields, f.name)}
     return replace(written, **{name: getattr(theirs, name) for name in taken})
 
