@@ -326,6 +326,17 @@ def test_status_says_how_many_events_can_not_be_read_and_why(chosen: Command) ->
     assert "1 unreadable (The object holds no event.)" in chosen("status").output
 
 
+def test_status_calls_for_attention_when_a_calendar_was_read_too_long_ago(chosen: Command) -> None:
+    chosen.done("calendars", "set", "anna", "--primary", "Private")
+    chosen.done("status")
+    db = Db(Path("data/bridge.db"))
+    with db.write() as tx:  # as if its server had not answered for longer than `[booking] stale_seconds`
+        tx.execute("UPDATE calendars SET last_success_at = last_success_at - 1000 WHERE role <> 'none'")
+    db.close()
+
+    assert "too long ago to offer free time" in chosen.refused("status")
+
+
 def test_status_of_a_store_without_users_says_how_to_add_one(bridge: Command) -> None:
     bridge.done("token", "add", "crm")
 
