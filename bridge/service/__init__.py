@@ -4,7 +4,7 @@ No network is used inside a transaction, and no transaction is held across an `a
 
 - Reading iCloud: `mirror` (an Account) and `mirror_run` (a Calendar); `calendars` (our list of an Account's calendars);
   `refresh` (before a booking).
-- Writing to iCloud: `push` (the outbox) and `push_run` (one entry); `follow` (changes that people make to our events).
+- Writing to iCloud: `push` (the outbox); `follow` (changes that people make to our events).
 - The merged calendar: `publish`.
 - The CRM's side: `book` (appointments, blocked slots), `notes`, `availability` and `people` (free time, working hours),
   `booking_calendars` (with schedules), `changes` (the feed), `webhooks`, `connections`, `idempotency`, `ingest`.

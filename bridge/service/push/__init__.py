@@ -1,7 +1,8 @@
 """Push: carrying out the entries of the outbox, several at the same time.
 
 An entry says which Appointment's event to bring up to date. It is leased while it is carried out. After a crash at any
-point it is carried out again, with exactly one event as the result.
+point it is carried out again, with exactly one event as the result. `run` carries out one entry; `whereabouts` finds
+its event where that is not known for sure; `outcome` records what became of it; `job` is what they share.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 from bridge.domain.model import OutboxEntry, SyncState
 from bridge.service.context import Context
-from bridge.service.push_run import carry_out
+from bridge.service.push.run import carry_out
 from bridge.store import appointments, outbox
 
 #: Seconds of a lease: longer than all requests of one push together can take.
