@@ -41,10 +41,13 @@ def add(opened: Opened, label: str, locations: tuple[str, ...], scopes: tuple[st
     with opened.store() as db:
         token_id, made = users.add_token(db, label=label, location_ids=locations, scopes=scopes, now=opened.now)
         opened.note(db, "API token made", token_id)
+        known = {user.location_id for user in users.list_users(db)}
     if as_json:
         print_json({"id": token_id, "label": label, "token": made, "location_ids": locations, "scopes": scopes})
     else:
         click.echo(f"{made}\nShown only once. To revoke it: bridge token revoke {token_id}")
+        for location in sorted(set(locations) - known):
+            click.echo(f'No user has the location "{location}" yet. If it is mistyped, make another token.')
 
 
 @token.command("list")

@@ -137,6 +137,13 @@ def test_tokens_are_made_listed_and_revoked(bridge: Command) -> None:
     db.close()
 
 
+def test_a_token_for_a_location_without_users_says_so(anna: Command) -> None:
+    said = anna.done("token", "add", "crm", "--location", "loc_1", "--location", "lok_1")
+
+    assert 'No user has the location "lok_1" yet' in said
+    assert '"loc_1"' not in said
+
+
 def test_a_token_without_scopes_named_reads_and_writes_calendars_and_is_no_admin(bridge: Command) -> None:
     assert bridge.json("token", "add", "crm")["scopes"] == [
         "calendars.readonly",
