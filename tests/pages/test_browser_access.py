@@ -102,6 +102,7 @@ def test_back_and_reload_show_pages_and_send_nothing_again(page: Page, bridge, p
     expect(page.get_by_role("radio", name="Home")).to_be_checked()
     page.get_by_role("radio", name="Work").check()
     page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What this will do")
     page.reload()
     expect(page.get_by_role("main")).to_contain_text("The Primary calendar will be Work instead of Home")
     # Back to the form, which still has the choice: by the browser's button, and by that of the page.

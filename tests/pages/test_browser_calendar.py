@@ -90,6 +90,7 @@ def test_the_week_is_readable_at_a_small_desk_with_a_12_hour_clock(browser: Brow
     page.get_by_role("radio", name="The events' titles").check()
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_have_text("The calendar's settings are saved.")
     page.goto(f"{bridge.url}/calendar?date={live.tomorrow(9).date()}")
     live.look(page)
     elsewhere = "All times in Europe/Berlin, though this device is in America/New_York."
