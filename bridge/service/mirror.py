@@ -28,7 +28,7 @@ from bridge.remote.base import Remote, RemoteCalendar
 from bridge.service import calendars, changes, follow
 from bridge.service.context import Context
 from bridge.service.mirror_run import CalendarMirror, CalendarRun, uid_of
-from bridge.store import accounts, users
+from bridge.store import accounts, mirror, users
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,15 @@ async def mirror_account(context: Context, account_id: str, *, dry_run: bool = F
     throttled: RemoteError | None = None
     for calendar in read:
         found = by_key.get(calendars.calendar_key(calendar.url))
-        if found is not None and plan.says_unchanged(
-            calendar, ctag=found.ctag, listed_token=found.sync_token, trust=account.list_trust, now=context.clock()
+        with context.db.read() as tx:
+            ahead = mirror.ahead(tx, calendar.id)
+        # Of what is ahead, the list proves nothing: without it, the calendar may be again what it was.
+        if (
+            found is not None
+            and not ahead
+            and plan.says_unchanged(
+                calendar, ctag=found.ctag, listed_token=found.sync_token, trust=account.list_trust, now=context.clock()
+            )
         ):
             unchanged.append(calendar)
             continue

@@ -77,6 +77,10 @@ class CalendarMirror:
         self._written_at: dict[str, int] = {}
         #: Those that the server calls removed and that we did not hold: a push may just be storing them.
         self._not_held: frozenset[str] = frozenset()
+        #: Those that were ahead of the sync-token when the run began.
+        self._ahead: frozenset[str] = frozenset()
+        #: Those that the answer with the new sync-token names, so that it covers them.
+        self._named: frozenset[str] = frozenset()
         #: The error that ended the run early, if any.
         self.trouble: RemoteError | None = None
         #: Objects whose deletion is verified.
@@ -136,6 +140,8 @@ class CalendarMirror:
     async def _changes(self) -> Changes:
         """The server's changes, and whether they are a complete listing."""
         url, token = self.calendar.url, self.calendar.sync_token
+        with self.context.db.read() as tx:
+            self._ahead = mirror.ahead(tx, self.calendar.id)
         if token is not None:
             try:
                 changes = await self.remote.changes(url, token)
@@ -144,7 +150,7 @@ class CalendarMirror:
             else:
                 self._look_up(changes)
                 if not (self._compare_is_due() or self._may_hide_removals(changes)):
-                    return changes
+                    return await self._with_unnamed(changes)
                 # The token is older than the listing, so no change is missed between the two. Changes are fetched even
                 # if they are missing in the listing, which may have been cut short.
                 self._look_up_all()
@@ -152,12 +158,29 @@ class CalendarMirror:
                 return Changes(everything, frozenset(), changes.sync_token, complete=True)
         self._look_up_all()
         try:
-            return await self.remote.changes(url, None)
+            changes = await self.remote.changes(url, None)
         except TokenRejected:
-            return Changes(await self.remote.listing(url), frozenset(), None, complete=True)
+            changes = Changes(await self.remote.listing(url), frozenset(), None, complete=True)
+        self._named = frozenset(changes.changed)
+        return changes
+
+    async def _with_unnamed(self, changes: Changes) -> Changes:
+        """The changes, with the removals that the server leaves out: of what it did not have at the old token either.
+
+        Xandikos compares the calendar as it was with the calendar as it is. So it does not name an event that was made
+        and deleted in between, which a push or an unfinished run has stored.
+        """
+        unnamed = self._ahead - changes.changed.keys() - changes.removed
+        if not unnamed:
+            return changes
+        gone = unnamed - (await self.remote.listing(self.calendar.url)).keys()
+        with self.context.db.read() as tx:
+            self.etags |= mirror.etags_of(tx, self.calendar.id, gone)
+        return replace(changes, removed=changes.removed | gone)
 
     def _look_up(self, changes: Changes) -> None:
         """Note what we hold of the objects that the server names: the work is that for what changed."""
+        self._named = frozenset(changes.changed)
         named = [*changes.changed, *changes.removed]
         with self.context.db.read() as tx:
             self.etags = mirror.etags_of(tx, self.calendar.id, named)
@@ -372,6 +395,8 @@ class CalendarMirror:
                 self._remove(tx, now=now)
                 advanced = advanced and not self._postponed
             advanced = advanced and not mirror.etags_of(tx, self.calendar.id, self._not_held)
+            if advanced:
+                mirror.caught_up(tx, self.calendar.id, self._ahead | self._named)
             if run.error is not None:
                 accounts.note_failure(tx, self.calendar.id, run.error, now=now)
             elif self._overtaken:

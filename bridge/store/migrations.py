@@ -201,6 +201,14 @@ CREATE TABLE mirror_items (
 
 CREATE INDEX mirror_items_by_uid ON mirror_items (owner, uid);
 
+-- Objects that were stored since their Calendar's sync-token was read, so that the token may not cover them.
+CREATE TABLE mirror_ahead (
+    calendar_id TEXT NOT NULL,
+    href TEXT NOT NULL,
+    PRIMARY KEY (calendar_id, href),
+    FOREIGN KEY (calendar_id, href) REFERENCES mirror_items (calendar_id, href) ON DELETE CASCADE ON UPDATE CASCADE
+) WITHOUT ROWID;
+
 CREATE TABLE mirror_runs (
     id INTEGER PRIMARY KEY,
     calendar_id TEXT NOT NULL REFERENCES calendars (id) ON DELETE CASCADE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.domain.model import MirrorItem
@@ -85,8 +85,22 @@ def uids_of_user(tx: Tx, user_id: str) -> set[str]:
     return {row["uid"] for row in rows}
 
 
-def put(tx: Tx, user_id: str, items: Iterable[MirrorItem]) -> None:
-    """Add these copies, replacing older ones with the same href."""
+def ahead(tx: Tx, calendar_id: str) -> frozenset[str]:
+    """The hrefs of the objects of a Calendar that its sync-token may not cover: they were stored since it was read."""
+    rows = tx.execute("SELECT href FROM mirror_ahead WHERE calendar_id = :id", {"id": calendar_id})
+    return frozenset(row["href"] for row in rows)
+
+
+def caught_up(tx: Tx, calendar_id: str, hrefs: Iterable[str]) -> None:
+    """Note that the Calendar's sync-token covers these objects."""
+    tx.execute(
+        f"DELETE FROM mirror_ahead WHERE calendar_id = :calendar_id AND href IN {HREFS}",
+        {"calendar_id": calendar_id, "hrefs": as_list(hrefs)},
+    )
+
+
+def put(tx: Tx, user_id: str, items: Sequence[MirrorItem]) -> None:
+    """Add these copies, replacing older ones with the same href. They are ahead of their Calendar's sync-token."""
     tx.executemany(
         "INSERT INTO mirror_items (calendar_id, href, owner, etag, uid, ics, unreadable)"
         f" VALUES (:calendar_id, :href, {OWNER}, :etag, :uid, :ics, :unreadable)"
@@ -104,6 +118,10 @@ def put(tx: Tx, user_id: str, items: Iterable[MirrorItem]) -> None:
             }
             for item in items
         ],
+    )
+    tx.executemany(
+        "INSERT INTO mirror_ahead (calendar_id, href) VALUES (:calendar_id, :href) ON CONFLICT DO NOTHING",
+        [{"calendar_id": item.calendar_id, "href": item.href} for item in items],
     )
 
 

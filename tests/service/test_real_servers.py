@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from bridge.service.book import AppointmentChange
 from tests import upstreams
 from tests.upstreams import icloud
 
-from .conftest import event
+from .conftest import QuickDb, event
 from .real import make_real_world
 
 
@@ -49,6 +50,30 @@ def fill(world, count, name="Work"):
         day = 1 + number % 28
         text = event(f"{name}{number}", start=f"202703{day:02}T100000", end=f"202703{day:02}T110000")
         world.person.put(world.urls[name], f"{number}.ics", text)
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class DiesOnce(QuickDb):
+    """Dies after the first transaction, when the next one begins."""
+
+    writes = 0
+
+    @contextmanager
+    def write(self):
+        self.writes += 1
+        if self.writes == 2:
+            raise Crash
+        with super().write() as tx:
+            yield tx
+
+
+async def stop_in_the_middle(world):
+    """A run that dies after it has stored what is new, before it is recorded."""
+    with pytest.raises(Crash):
+        await mirror.mirror_account(replace(world.context, db=DiesOnce(world.db.path)), world.account_id)
 
 
 async def test_the_circle_and_what_it_costs(real):
@@ -103,6 +128,34 @@ async def test_an_appointment_is_one_event_whatever_the_primary(real):
     real.cancel(made)
     await push.push_due(real.context)
     assert real.person.texts(real.urls["Hobby"]) == {}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_an_appointment_that_is_deleted_before_the_calendar_is_read_again(real, alone):
+    fill(real, 12, "Home")
+    await poll(real)
+    made = book.create_appointment(real.db, real.new(check_slot=False), now=real.now()).appointment
+    await push.push_due(real.context)
+    (name,) = [name for name in real.person.texts(real.urls["Home"]) if made.id in name]
+    real.person.delete(real.urls["Home"], name)
+    if not alone:
+        real.person.put(real.urls["Home"], "other.ics", event("other", start="20270401T100000", end="20270401T110000"))
+    real.later(60)
+    await poll(real)
+    assert real.stored(made).fields.status == "cancelled"
+
+
+async def test_an_event_that_is_deleted_after_a_run_that_died(real):
+    fill(real, 12)
+    await poll(real)
+    real.person.put(real.urls["Work"], "new.ics", event("new", start="20270401T100000", end="20270401T110000"))
+    await stop_in_the_middle(real)
+    assert len(slots(real)) == 13
+    real.person.delete(real.urls["Work"], "new.ics")
+    real.person.put(real.urls["Work"], "1.ics", event("Work1", start="20270320T100000", end="20270320T123000"))
+    real.later(60)
+    await poll(real)
+    assert len(slots(real)) == 12
 
 
 @pytest.mark.parametrize("answer", ["everything", 400, 403, 404, 409, 410, 412, 507])
