@@ -274,6 +274,8 @@ class Appointment:
     href: str | None
     #: The fields as both sides last agreed on them.
     agreed: AppointmentFields | None
+    #: What attempts have sent since then without learning whether it arrived.
+    attempted: tuple[AppointmentFields, ...] = ()
     #: The text by which its single times are known, where that is not its event as it was last read: the event moves to
     #: another Calendar (what a person added goes along, under its new UID), is not read any more, or has other single
     #: times than the Appointment.

@@ -66,6 +66,16 @@ def merge(
     return Merge(result, frozenset(taken), frozenset(contested))
 
 
+def arrived(agreed: AppointmentFields, sent: AppointmentFields, theirs: AppointmentFields) -> frozenset[str]:
+    """The names of the fields in which the event is as an attempt has `sent` it, and not as was `agreed` before."""
+
+    def differ(group: tuple[str, ...], one: AppointmentFields, other: AppointmentFields) -> bool:
+        return any(getattr(one, name) != getattr(other, name) for name in group)
+
+    found = [group for group in GROUPS if differ(group, sent, agreed) and not differ(group, theirs, sent)]
+    return frozenset(name for group in found for name in group)
+
+
 def to_write(ours: AppointmentFields, sent: AppointmentFields | None, theirs: AppointmentFields) -> AppointmentFields:
     """The fields to write: ours where the CRM changed them since `sent`, otherwise those that the event has now."""
     if sent is None:

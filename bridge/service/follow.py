@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bridge.domain import ical, reconcile
 from bridge.domain.changes import ChangeOrigin
-from bridge.domain.model import Appointment, Calendar, MirrorItem, Role, SyncState, TwoWay
+from bridge.domain.model import Appointment, AppointmentFields, Calendar, MirrorItem, Role, SyncState, TwoWay
 from bridge.errors import Unreadable
 from bridge.service import book, changes
 from bridge.service.publish import Delta
@@ -104,9 +104,11 @@ def _changed(
 
     What it says of single times is compared with what the text `since` says of them.
     """
+    stored = booked
     try:
-        theirs = ical.upstream_fields(item.ics, like=booked.fields, sent=booked.agreed)
         was = None if before is None else ical.upstream_fields(before.ics, like=booked.fields, sent=booked.agreed)
+        booked, was = _with_arrived(booked, item, was)
+        theirs = ical.upstream_fields(item.ics, like=booked.fields, sent=booked.agreed)
         merged = reconcile.merge(booked.fields, booked.agreed, was, theirs)
         after = replace(booked, fields=merged.fields)
         singly = ical.changed_singly(booked, after, time_zone=delta.user.time_zone, was=since, now=item.ics)
@@ -119,7 +121,7 @@ def _changed(
         _not_taken(tx, booked, changed, policy=policy, now=delta.now)
         return None
     if not changed and not merged.contested:
-        if item.uid == booked.uid and (known := _known_by(tx, booked, item)) != booked:
+        if item.uid == booked.uid and (known := _known_by(tx, booked, item)) != stored:
             booked = known
             appointments.put(tx, booked)
         if booked.fields.rrule is not None:
@@ -148,6 +150,28 @@ def _changed(
             changes.appointment(tx, *parts, origin=ChangeOrigin.ICLOUD, now=delta.now)
     delta.appointment(tx, after)
     return after
+
+
+def _with_arrived(
+    booked: Appointment, item: MirrorItem, was: AppointmentFields | None
+) -> tuple[Appointment, AppointmentFields | None]:
+    """The Appointment, and what its event was, where it has what an attempt of ours sent whose answer was lost.
+
+    That is agreed on then, and nobody has changed it. Raises `Unreadable`.
+    """
+    agreed = booked.agreed
+    if agreed is None:
+        return booked, was
+    arrived: set[str] = set()
+    for sent in booked.attempted:
+        names = reconcile.arrived(agreed, sent, ical.upstream_fields(item.ics, like=sent, sent=sent))
+        agreed = replace(agreed, **{name: getattr(sent, name) for name in names})
+        arrived |= names
+    if not arrived:
+        return booked, was
+    theirs = ical.upstream_fields(item.ics, like=booked.fields, sent=agreed)
+    was = replace(was or agreed, **{name: getattr(theirs, name) for name in arrived})
+    return replace(booked, agreed=agreed, attempted=()), was
 
 
 def _known_by(tx: Tx, booked: Appointment, item: MirrorItem) -> Appointment:

@@ -54,6 +54,7 @@ def put(tx: Tx, appointment: Appointment) -> None:
             "calendar_id": appointment.calendar_id,
             "href": appointment.href,
             "agreed": None if appointment.agreed is None else json.dumps(asdict(appointment.agreed)),
+            "attempted": json.dumps([asdict(one) for one in appointment.attempted]) if appointment.attempted else None,
             "carried": appointment.carried,
         },
     )
@@ -245,7 +246,7 @@ _APPOINTMENT = (
     "id, location_id, booking_calendar_id, user_id, other_user_ids, master_id, stands_in_for, contact_id, external_id,"
     " title, start_at, end_at, time_zone, utc_offset, all_day, description, address, rrule, status, invitee, answer,"
     " extra, source, source_updated_at, version, created_at, updated_at, deleted_at, uid, sync_state, sync_error,"
-    " synced_at, calendar_id, href, agreed, carried"
+    " synced_at, calendar_id, href, agreed, attempted, carried"
 )
 
 
@@ -287,6 +288,7 @@ def _appointment(row: Row) -> Appointment:
         calendar_id=row["calendar_id"],
         href=row["href"],
         agreed=AppointmentFields(**json.loads(row["agreed"])) if row["agreed"] else None,
+        attempted=tuple(AppointmentFields(**one) for one in json.loads(row["attempted"] or "[]")),
         carried=row["carried"],
         other_user_ids=tuple(json.loads(row["other_user_ids"])),
         master_id=row["master_id"],

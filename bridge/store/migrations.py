@@ -324,6 +324,8 @@ CREATE TABLE appointments (
     href TEXT,
     -- JSON: the fields as both sides last agreed on them.
     agreed TEXT,
+    -- JSON list: the fields that attempts have sent since then without learning whether they arrived; NULL: none.
+    attempted TEXT,
     -- What the event said in the calendar that it leaves, to be written to the next one.
     carried TEXT,
     UNIQUE (location_id, external_id)

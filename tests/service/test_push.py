@@ -222,6 +222,48 @@ async def test_a_write_whose_answer_was_lost_and_that_a_person_changed_since_kee
     assert_agreement(world)
 
 
+@pytest.mark.parametrize("lost", ["PUT", "after-PUT"])
+@pytest.mark.parametrize("first", [poll, lambda world: push.push_due(world.context)], ids=["poll", "push"])
+@pytest.mark.parametrize("titles", [("Second", "Third"), ("Second", "Intro call"), ("Second", "Third", "Intro call")])
+async def test_what_the_crm_says_last_stands_though_the_answer_to_an_earlier_change_was_lost(
+    world, lost, first, titles
+):
+    made = world.make()
+    await push.push_due(world.context)
+    await poll(world)
+    for title in titles[:-1]:
+        world.server.on_call = failing(lost, Unreachable("u"))
+        world.change(made, title=title)
+        await push.push_due(world.context)
+    world.change(made, title=titles[-1])
+    world.later(1)
+    await first(world)
+    world.later(60)
+    await run_to_quiescence(world, rounds=3)
+    assert f"SUMMARY:{titles[-1]}" in only_event(world)[1]
+    stored = world.stored(made)
+    assert (stored.fields.title, stored.sync_state, stored.sync_error) == (titles[-1], SyncState.SYNCED, None)
+    assert_agreement(world)
+
+
+async def test_the_person_s_change_and_the_crm_s_are_told_apart_though_an_answer_was_lost(world):
+    made = world.make()
+    await push.push_due(world.context)
+    world.server.on_call = failing("after-PUT", Unreachable("u"))
+    world.change(made, title="Second")
+    await push.push_due(world.context)
+    name, text = only_event(world)
+    world.server.edit(world.urls["Home"], name, text.replace("Second", "By hand"))
+    world.later(60)
+    await run_to_quiescence(world, rounds=3)
+    assert world.stored(made).sync_state == SyncState.CONFLICT
+    world.change(made, title="Third")
+    await run_to_quiescence(world, rounds=3)
+    assert "SUMMARY:Third" in only_event(world)[1]
+    assert world.stored(made).sync_state == SyncState.SYNCED
+    assert_agreement(world)
+
+
 async def test_the_person_s_change_is_kept_though_a_push_was_given_up_in_between(world):
     world.server.on_call = failing("after-PUT", Unreachable("u"))
     made = world.make()

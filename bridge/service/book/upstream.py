@@ -98,7 +98,9 @@ def detach(tx: Tx, booked: Appointment, *, now: int) -> Appointment:
     uid = new_uid()
     if carried is not None:
         carried = under_uid(carried, booked, uid)
-    booked = replace(booked, uid=uid, calendar_id=None, href=None, agreed=None, answer=None, carried=carried)
+    booked = replace(
+        booked, uid=uid, calendar_id=None, href=None, agreed=None, attempted=(), answer=None, carried=carried
+    )
     appointments.put(tx, booked)
     return booked
 

@@ -31,7 +31,7 @@ def synced(
         return  # the lease ran out: the next claimant finds the event as it is
     mirror.put(tx, job.appointment.user_id, [item])
     if same_event(booked, job):
-        booked = replace(booked, agreed=_agreed(booked, job, later or item), synced_at=now)
+        booked = replace(booked, agreed=_agreed(booked, job, later or item), attempted=(), synced_at=now)
         if not publish.other_single_times(tx, booked, item):
             booked = replace(booked, carried=None)
         booked = follow.answered(tx, booked, item, now=now)

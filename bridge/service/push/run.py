@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 
 from bridge.domain import ical, plan, reconcile, trouble
-from bridge.domain.model import OutboxEntry, Role, SyncState
+from bridge.domain.model import MirrorItem, OutboxEntry, Role, SyncState
 from bridge.errors import (
     BadAnswer,
     BridgeError,
@@ -97,7 +97,10 @@ def _prepare(context: Context, entry: OutboxEntry) -> Job | None:
             # by a store that was lost, or for a User who was removed: then the CRM's fields are newer.
             href = href_of(calendar.url, booked.uid)
             agreed = booked.fields if mirror.get(tx, calendar.id, href) is None else None
-            booked = replace(booked, calendar_id=calendar.id, href=href, agreed=agreed, synced_at=None)
+            booked = replace(booked, calendar_id=calendar.id, href=href, agreed=agreed, attempted=(), synced_at=None)
+            appointments.put(tx, booked)
+        elif booked.wanted_upstream and booked.fields not in (booked.agreed, *booked.attempted):
+            booked = replace(booked, attempted=(*booked.attempted, booked.fields))
             appointments.put(tx, booked)
         href = booked.href or href_of(calendar.url, booked.uid)
         return Job(entry, booked, account, calendar, href, mirror.get(tx, calendar.id, href), tried)
@@ -123,6 +126,9 @@ async def _write(context: Context, remote: Remote, job: Job) -> None:
     sender = next(iter(job.account.addresses), None)
     body = ical.upstream_event(replace(job.appointment, fields=fields), now=context.clock(), onto=onto, sender=sender)
     if known is not None and body == known.ics:
+        if await _was_overwritten(remote, job, known):
+            await _compare(context, remote, job, PreconditionFailed(job.calendar.url))
+            return
         with context.db.write() as tx:  # no unnecessary write: sharers of a calendar are notified of each one
             outcome.synced(tx, job, known, now=context.clock())
         return
@@ -147,6 +153,17 @@ async def _write(context: Context, remote: Remote, job: Job) -> None:
     with context.db.write() as tx:
         outcome.reached(tx, job, now=context.clock())
         outcome.synced(tx, job, item_of(job, stored), now=context.clock(), sent=body, later=item_of(job, later))
+
+
+async def _was_overwritten(remote: Remote, job: Job, known: MirrorItem) -> bool:
+    """Whether the event is no longer as it is known, where an attempt whose answer was lost sent something else."""
+    if all(sent == job.appointment.fields for sent in job.appointment.attempted):
+        return False
+    try:
+        found = await remote.get(job.calendar.url, job.href)
+    except NotFound:
+        return True
+    return found.etag != known.etag
 
 
 def _start_anew(context: Context, job: Job) -> bool:
