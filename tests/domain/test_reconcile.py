@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.domain.model import AppointmentFields
-from bridge.domain.reconcile import merge, to_write
+from bridge.domain.reconcile import arrived, merge, to_write
 
 AGREED = AppointmentFields(
     title="Intro call",
@@ -79,3 +79,17 @@ def test_after_a_merge_and_a_write_both_sides_say_the_same(ours, theirs):
     # What was taken over is agreed on from then on.
     agreed = replace(AGREED, **{f: getattr(theirs, f) for f in merge(ours, AGREED, AGREED, theirs).taken})
     assert to_write(merged, agreed, theirs) == merged
+
+
+@given(ours=EDITS, sent=EDITS)
+def test_what_arrived_though_its_answer_was_lost_is_nobody_s_change(ours, sent):
+    ours, sent = edited(**ours), edited(**sent)
+    agreed = replace(AGREED, **{name: getattr(sent, name) for name in arrived(AGREED, sent, sent)})
+    assert agreed == sent
+    assert merge(ours, agreed, sent, sent).fields == ours
+    assert to_write(ours, agreed, sent) == ours
+
+
+def test_what_a_person_changed_is_not_what_was_sent():
+    sent, theirs = edited(title="Renamed", address="Room 2"), edited(title="By hand", address="Room 2")
+    assert arrived(AGREED, sent, theirs) == {"address"}
